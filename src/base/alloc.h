@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * base/alloc - memory that is there.
+ *
+ * x*() abort with one clear line when a small, fixed size cannot be had: nothing useful could follow.
+ * Sizes that come from a file, a target or the network go through alloc_checked(), which has a ceiling and fails.
+ */
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/err.h"
+
+void *xmalloc(size_t size);
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t size);
+char *xstrdup(const char *s);
+char *xstrndup(const char *s, size_t n);
+char *xasprintf(const char *fmt, ...) ERR_PRINTF(1, 2);
+
+/*
+ * n zeroed elements of `size` bytes in *ret (a pointer to any pointer type), to be freed with free().
+ * LIMIT when n * size is over `ceiling`, NOMEM when there is none.
+ */
+MUST_CHECK struct err *alloc_checked(size_t n, size_t size, size_t ceiling, void *ret);

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/account.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "analysis/tally.h"
+#include "base/num.h"
+#include "engine/fill.h"
+#include "engine/go_owners.h"
+#include "engine/group.h"
+#include "engine/integrity.h"
+#include "engine/native.h"
+#include "engine/pages.h"
+#include "gort/meta.h"
+#include "model/memcache.h"
+#include "proc/stop.h"
+
+enum { LIVE_WALKS = 4 };
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+	clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* What is copied out of the runtime, at one moment or as near to it as a moving target lets us. */
+struct copy {
+	bool have;
+	struct gort_stats stats;
+	struct gort_heap heap;
+	struct gort_goroutines gs;
+	struct gort_thread_vec threads;
+};
+
+struct pass {
+	struct target t;
+	struct account *a;
+	const struct account_options *opt;
+	struct copy copy;
+	struct role *roles;
+	struct claim_vec stacks, claims;
+	struct tally tally;
+};
+
+static void progress(const struct pass *p, const char *step)
+{
+	if (p->opt->progress)
+		p->opt->progress(step);
+}
+
+/* ---- the runtime ---- */
+
+static struct err *copy_all(struct pass *p, unsigned walks)
+{
+	const struct gort *g = &p->t.gort;
+	struct err *err = gort_heap_read(g, walks, &p->copy.heap);
+	if (!err)
+		err = gort_goroutines_read(g, &p->copy.gs);
+	if (!err)
+		err = gort_threads_read(g, &p->copy.threads);
+	if (!err && !gort_stats_read(g, &p->copy.stats))
+		err = err_new(ERR_FAULT, "the runtime's counters cannot be read");
+	return err;
+}
+
+static struct err *copy_stopped(struct pass *p)
+{
+	struct proc_stop stop = { 0 };
+	struct err *err = proc_stop_all(&p->t.process, p->opt->stop_budget_ns, &stop);
+	if (err) {
+		proc_stop_release(&stop);
+		account_note(p->a, "the target was not stopped: %s", err_text(err));
+		err_free(err);
+		return copy_all(p, LIVE_WALKS);
+	}
+	err = copy_all(p, 1);
+	proc_stop_release(&stop);
+	p->a->stopped_ns = stop.stopped_ns;
+	return err;
+}
+
+static struct err *copy_runtime(struct pass *p)
+{
+	if (!p->t.is_go || !p->t.gort.layout)
+		return NULL;
+	progress(p, "reading the Go runtime");
+	struct err *err = p->opt->stop ? copy_stopped(p) : copy_all(p, LIVE_WALKS);
+	if (err && p->t.mem.gone)
+		return err_recode(err, ERR_GONE);
+	if (err) {
+		account_note(p->a, "the Go runtime could not be read: %s", err_text(err));
+		err_free(err);
+		return NULL;
+	}
+	p->copy.have = true;
+	p->a->error_bound = p->copy.heap.error_bound;
+	gort_goroutines_judge(&p->t.gort, &p->copy.gs);
+	return NULL;
+}
+
+/* ---- the pages ---- */
+
+static void collect_claims(struct pass *p)
+{
+	if (p->copy.have) {
+		struct memcache cache AUTO(memcache);
+		memcache_init(&cache, p->t.gort.src);
+		struct gort g = p->t.gort;
+		g.src = &cache.src;
+		gort_meta_claims(&g, &p->copy.heap, &p->claims);
+		go_owners_stacks(&p->t, &p->copy.gs, &p->copy.threads, &p->tally, &p->stacks);
+	}
+	if (p->t.has_mem) {
+		native_stacks(&p->t, p->roles, &p->copy.threads, &p->tally, &p->claims);
+		native_heaps(&p->t, p->roles, p->copy.have ? &p->copy.heap : NULL, &p->tally, &p->claims);
+	}
+	claim_settle(&p->claims);
+	claim_settle(&p->stacks);
+}
+
+static struct err *walk_pages(struct pass *p)
+{
+	struct page_walk w = {
+		.t = &p->t,
+		.roles = p->roles,
+		.heap = p->copy.have ? &p->copy.heap : NULL,
+		.stacks = &p->stacks,
+		.claims = &p->claims,
+		.tally = &p->tally,
+		.owners = p->opt->owners,
+		.interrupted = p->opt->interrupted,
+	};
+	progress(p, "reading the page map");
+	return pages_walk(&w);
+}
+
+/* Without a page map, what a mapping holds as a whole is still known. */
+static struct err *sum_mappings(struct pass *p)
+{
+	struct proc_smap_vec smaps = { 0 };
+	struct err *err = proc_smaps_read(&p->t.process, &smaps);
+	for (size_t i = 0, s = 0; !err && i < p->t.maps.n; i++) {
+		tally_vma(&p->tally, i);
+		const struct vma *v = &p->t.maps.v[i];
+		while (s < smaps.n && smaps.v[s].start < v->start)
+			s++;
+		if (s == smaps.n || smaps.v[s].start != v->start || !smaps.v[s].rss)
+			continue;
+		uint64_t anon = num_min(smaps.v[s].anonymous, smaps.v[s].rss);
+		struct page_run run = { v->start, v->end, PAGE_ANON, false };
+		struct piece dirty = { v->start, v->end, anon, p->roles[i].dirty, 0, &run };
+		tally_piece(&p->tally, &dirty);
+		struct page_run file = { v->start, v->end, PAGE_FILE, false };
+		struct piece clean = { v->start, v->end, smaps.v[s].rss - anon, p->roles[i].clean, 0, &file };
+		tally_piece(&p->tally, &clean);
+		p->a->vmas.v[i].label = p->roles[i].label;
+	}
+	vec_deinit(&smaps);
+	return err;
+}
+
+static uint64_t sum_resident(const struct account *a)
+{
+	uint64_t sum = 0;
+	for (int c = 0; c < CLASS_MAX_; c++)
+		sum += a->classes[c].resident;
+	return sum;
+}
+
+/*
+ * The kernel's figure before and after the walk. When Rss moved and the sum lies between the two, the target passed
+ * through it while we looked, so that is the Rss of our moment; otherwise the nearer figure stands and the difference
+ * is unexplained.
+ */
+static void settle_rss(struct account *a, uint64_t before, uint64_t after)
+{
+	uint64_t sum = sum_resident(a), lo = num_min(before, after), hi = num_max(before, after);
+	a->rss = sum < lo ? lo : sum > hi ? hi : sum;
+	a->unexplained = (int64_t)a->rss - (int64_t)sum;
+	a->error_bound += hi - lo;
+	if (a->unexplained > 0)
+		a->classes[CLASS_UNEXPLAINED].resident = (uint64_t)a->unexplained;
+	if (hi - lo)
+		account_note(a, "the target's Rss moved by %llu kB while it was read",
+			     (unsigned long long)(hi - lo) / 1024);
+}
+
+static void read_virtual(struct pass *p)
+{
+	for (size_t i = 0; i < p->t.maps.n; i++) {
+		const struct vma *v = &p->t.maps.v[i];
+		if (v->start < UINT64_C(1) << 63)
+			p->a->classes[p->roles[i].dirty].virtual_size += vma_size(v);
+	}
+}
+
+static struct err *read_rollup(struct pass *p, struct proc_rollup *ret)
+{
+	struct err *err = proc_rollup_read(&p->t.process, ret);
+	if (!err || err_code(err) == ERR_GONE)
+		return err;
+	err_free(err); /* no smaps_rollup here: status has the same figure, a little behind */
+	struct proc_status st;
+	TRY(proc_status_read(&p->t.process, &st));
+	*ret = (struct proc_rollup){ .rss = st.vm_rss, .swap = st.vm_swap, .anonymous = st.rss_anon };
+	return NULL;
+}
+
+static struct err *account_pages(struct pass *p)
+{
+	struct account *a = p->a;
+	struct proc_rollup before, after;
+	TRY(target_remap(&p->t));
+	p->roles = xcalloc(p->t.maps.n ? p->t.maps.n : 1, sizeof(*p->roles));
+	role_assign(&p->t, p->roles);
+	vec_reserve(&a->maps, p->t.maps.n);
+	for (size_t i = 0; i < p->t.maps.n; i++) {
+		struct vma *v = vec_push(&a->maps);
+		*v = p->t.maps.v[i];
+		v->name = arena_strdup(&a->arena, v->name);
+	}
+	collect_claims(p);
+	TRY(read_rollup(p, &before));
+	TRY(p->t.has_pagemap ? walk_pages(p) : sum_mappings(p));
+	TRY(read_rollup(p, &after));
+	settle_rss(a, before.rss, after.rss);
+	read_virtual(p);
+	a->swap = after.swap;
+	a->pss = p->opt->pss ? after.pss : ACCOUNT_UNKNOWN;
+	return NULL;
+}
+
+/* ---- the whole ---- */
+
+static struct err *describe(struct pass *p)
+{
+	struct account *a = p->a;
+	struct proc_status st;
+	TRY(proc_status_read(&p->t.process, &st));
+	a->runtime.threads = st.threads;
+	fill_go(&p->t, a);
+	fill_space(&p->t, &st, a);
+	if (p->copy.have) {
+		fill_runtime(&p->t, &p->copy.heap, &p->copy.stats, &p->copy.gs, a);
+		fill_gc(&p->copy.stats, a);
+		if (p->opt->owners)
+			go_owners_heap(&p->t, &p->tally);
+		a->returnable = a->classes[CLASS_GO_HEAP_IDLE].resident;
+	} else {
+		a->go.layout_known = false;
+	}
+	if (p->t.has_mem && p->t.mem.swapped_bytes)
+		account_note(a, "%llu kB of what was to be read are in swap and were left there",
+			     (unsigned long long)p->t.mem.swapped_bytes / 1024);
+	if (p->t.mem_err)
+		account_note(a, "the memory itself could not be read, so classes are those of whole mappings: %s",
+			     err_text(p->t.mem_err));
+	if (!p->t.is_go && !p->t.mem_err)
+		account_note(a, "not a Go process: no Go image was found in it");
+	integrity_check(&p->t, p->roles, a);
+	if (p->opt->cgroup)
+		group_fill(&p->t, a);
+	return NULL;
+}
+
+static void pass_end(struct pass *p)
+{
+	tally_deinit(&p->tally);
+	vec_deinit(&p->stacks);
+	vec_deinit(&p->claims);
+	gort_heap_deinit(&p->copy.heap);
+	gort_goroutines_deinit(&p->copy.gs);
+	vec_deinit(&p->copy.threads);
+	free(p->roles);
+	target_close(&p->t);
+}
+
+static struct err *run(struct pass *p)
+{
+	struct account *a = p->a;
+	a->pid = p->t.process.pid;
+	a->comm = arena_strdup(&a->arena, p->t.process.comm);
+	a->exe = p->t.exe_path ? arena_strdup(&a->arena, p->t.exe_path) : NULL;
+	progress(p, "looking for the Go image");
+	TRY(target_attach(&p->t, a));
+	TRY(copy_runtime(p));
+	TRY(account_pages(p));
+	TRY(describe(p));
+	if (p->opt->owners)
+		tally_finish(&p->tally);
+	return proc_process_check(&p->t.process);
+}
+
+struct err *engine_account(int pid, const struct account_options *opt, struct account *ret)
+{
+	int64_t start = clock_ns(CLOCK_MONOTONIC);
+	struct pass p = { .a = ret, .opt = opt };
+	account_init(ret);
+	ret->time_unix_ns = clock_ns(CLOCK_REALTIME);
+	ret->pss = ACCOUNT_UNKNOWN;
+	ret->runtime.gc_percent = INT64_MIN;
+	ret->runtime.memory_limit = ACCOUNT_UNKNOWN;
+	ret->integrity.exe_matches_disk = -1;
+	struct err *err = target_open(opt->procfs, pid, &p.t);
+	if (err)
+		return err_wrap(err, "pid %d", pid);
+	tally_init(&p.tally, ret, opt->cells);
+	err = run(&p);
+	if (err && p.t.mem.gone)
+		err = err_recode(err, ERR_GONE);
+	pass_end(&p);
+	ret->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - start;
+	return err_wrap(err, "pid %d", pid);
+}

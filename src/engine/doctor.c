@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/doctor.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/num.h"
+#include "engine/target.h"
+#include "model/account.h"
+#include "proc/cgroup.h"
+
+static void row(struct doctor *d, const char *check, enum doctor_result result, const char *found, const char *remedy)
+{
+	*vec_push(&d->rows) = (struct doctor_row){ check, result, found, remedy };
+}
+
+/* ---- the machine ---- */
+
+static void read_line(const char *path, char *buf, size_t len)
+{
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, len - 1);
+	buf[n > 0 ? n : 0] = 0;
+	buf[strcspn(buf, "\n")] = 0;
+}
+
+static void check_kernel(struct doctor *d)
+{
+	struct utsname u;
+	uname(&u);
+	bool amd64 = strcmp(u.machine, "x86_64") == 0;
+	row(d, "kernel", amd64 ? DOCTOR_OK : DOCTOR_MISSING,
+	    arena_printf(&d->arena, "Linux %s on %s", u.release, u.machine),
+	    amd64 ? NULL : "only linux/amd64 is supported; there are no tables for this machine yet");
+}
+
+/* Effective capabilities of this process, as a mask. */
+static uint64_t capabilities(void)
+{
+	char buf[4096];
+	AUTO_CLOSE int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, sizeof(buf) - 1);
+	buf[n > 0 ? n : 0] = 0;
+	const char *at = strstr(buf, "\nCapEff:\t");
+	uint64_t mask = 0;
+	if (at)
+		num_hex(at + 9, strspn(at + 9, "0123456789abcdef"), &mask);
+	return mask;
+}
+
+static void check_capabilities(struct doctor *d)
+{
+	static const struct {
+		unsigned bit;
+		const char *name, *what;
+	} table[] = {
+		{ 19, "CAP_SYS_PTRACE", "the memory of other users' processes cannot be read" },
+		{ 2, "CAP_DAC_READ_SEARCH", "pagemap and environment of other users' processes cannot be opened" },
+		{ 21, "CAP_SYS_ADMIN", "zero pages cannot be told from resident ones before Linux 6.7" },
+	};
+	uint64_t have = capabilities();
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		bool ok = have >> table[i].bit & 1;
+		row(d, table[i].name, ok ? DOCTOR_OK : DOCTOR_DEGRADED, ok ? "held" : table[i].what,
+		    ok ? NULL
+		       : arena_printf(&d->arena, "run as root, or: setcap %s=ep /path/to/ullage",
+				      i == 0   ? "cap_sys_ptrace"
+				      : i == 1 ? "cap_dac_read_search"
+					       : "cap_sys_admin"));
+	}
+	char scope[32];
+	read_line("/proc/sys/kernel/yama/ptrace_scope", scope, sizeof(scope));
+	if (*scope && strcmp(scope, "0") != 0 && !(have >> 19 & 1))
+		row(d, "yama", DOCTOR_MISSING, arena_printf(&d->arena, "kernel.yama.ptrace_scope is %s", scope),
+		    "sysctl kernel.yama.ptrace_scope=0, or CAP_SYS_PTRACE");
+}
+
+/* ---- the target ---- */
+
+static void check_memory(struct doctor *d, const struct target *t)
+{
+	row(d, "mappings", DOCTOR_OK, arena_printf(&d->arena, "%zu", t->maps.n), NULL);
+	if (!t->has_pagemap) {
+		row(d, "page map", DOCTOR_MISSING, arena_strdup(&d->arena, err_text(t->mem_err)),
+		    "without it classes are those of whole mappings; CAP_DAC_READ_SEARCH (or root) opens it");
+		return;
+	}
+	if (t->pagemap.scan)
+		row(d, "page map", DOCTOR_OK, "by PAGEMAP_SCAN", NULL);
+	else
+		row(d, "page map", t->pagemap.zero_known ? DOCTOR_OK : DOCTOR_DEGRADED, "by /proc/PID/pagemap entries",
+		    t->pagemap.zero_known ? NULL
+					  : "zero pages count as resident: CAP_SYS_ADMIN, or Linux 6.7 or newer");
+	row(d, "memory", t->has_mem ? DOCTOR_OK : DOCTOR_MISSING,
+	    t->has_mem ? "readable" : arena_strdup(&d->arena, err_text(t->mem_err)),
+	    t->has_mem ? NULL : "CAP_SYS_PTRACE, or the target's own user with yama ptrace_scope 0");
+	row(d, "executable", t->has_elf ? DOCTOR_OK : DOCTOR_DEGRADED,
+	    t->has_elf ? (t->elf.has_symtab ? "readable, with symbols" : "readable, stripped") : "not readable as ELF",
+	    NULL);
+}
+
+static void check_layout(struct doctor *d, const struct target *t)
+{
+	if (!t->is_go) {
+		row(d, "go", DOCTOR_DEGRADED, "not a Go process: the account has the classes that apply to any process",
+		    NULL);
+		return;
+	}
+	const struct gort *g = &t->gort;
+	row(d, "go", DOCTOR_OK, arena_strdup(&d->arena, g->module.version ? g->module.version : "version unknown"),
+	    NULL);
+	if (!g->layout)
+		row(d, "go layout", DOCTOR_MISSING, arena_strdup(&d->arena, g->refusal ? g->refusal : "unknown"),
+		    "use a newer ullage; mappings, files, C memory and cgroup are still accounted");
+	else
+		row(d, "go layout", g->unproven ? DOCTOR_DEGRADED : DOCTOR_OK,
+		    arena_printf(&d->arena, "go1.%d %s", g->layout->minor, g->layout->experiment),
+		    g->unproven ? "a neighbour's table passed the self-checks; treat figures with care" : NULL);
+	for (size_t i = 0; i < g->nchecks; i++)
+		row(d, "self-check", g->checks[i].ok ? DOCTOR_OK : DOCTOR_MISSING,
+		    arena_printf(&d->arena, "%s: %s", g->checks[i].check, g->checks[i].found), NULL);
+	for (int v = 0; g->layout && v < GORT_VAR_MAX_; v++) {
+		bool found = g->globals.addr[v];
+		row(d, "variable", found ? DOCTOR_OK : DOCTOR_DEGRADED,
+		    found ? arena_printf(&d->arena, "%s at 0x%llx, %u ways agree", gort_global_names[v],
+					 (unsigned long long)g->globals.addr[v], g->globals.agree[v])
+			  : arena_printf(&d->arena, "%s was not found", gort_global_names[v]),
+		    NULL);
+	}
+}
+
+static void check_cgroup(struct doctor *d, const struct target *t)
+{
+	struct cgroup cg;
+	struct err *err AUTO(err) = proc_cgroup_read(&t->process, "/proc/self/mountinfo", &d->arena, &cg);
+	if (err || !cg.version) {
+		row(d, "cgroup", DOCTOR_DEGRADED,
+		    err ? arena_strdup(&d->arena, err_text(err)) : "no memory cgroup visible",
+		    "mount the cgroup filesystem of the host (in a container: hostPath /sys/fs/cgroup)");
+		if (!err)
+			proc_cgroup_deinit(&cg);
+		return;
+	}
+	row(d, "cgroup", cg.dir ? DOCTOR_OK : DOCTOR_DEGRADED,
+	    arena_printf(&d->arena, "v%u %s%s", cg.version, cg.path,
+			 cg.dir ? "" : ", its files are not visible from here"),
+	    cg.dir ? NULL : "mount the cgroup filesystem of the host");
+	proc_cgroup_deinit(&cg);
+}
+
+static void check_namespaces(struct doctor *d, const struct target *t)
+{
+	static const char *const names[] = { "ns/pid", "ns/mnt", "ns/user" };
+	struct proc_process self AUTO(proc_process);
+	struct err *err AUTO(err) = proc_process_open(t->procfs, getpid(), &self);
+	for (size_t i = 0; !err && i < sizeof(names) / sizeof(names[0]); i++) {
+		char *ours = NULL, *theirs = NULL;
+		struct err *a AUTO(err) = proc_process_link(&self, names[i], &d->arena, &ours);
+		struct err *b AUTO(err) = proc_process_link(&t->process, names[i], &d->arena, &theirs);
+		if (a || b)
+			continue;
+		row(d, names[i], DOCTOR_OK,
+		    strcmp(ours, theirs) == 0 ? "the same as ours" : "another one; read through procfs", NULL);
+	}
+}
+
+struct err *engine_doctor(const char *procfs, int pid, struct doctor *ret)
+{
+	*ret = (struct doctor){ 0 };
+	arena_init(&ret->arena);
+	check_kernel(ret);
+	check_capabilities(ret);
+	if (pid <= 0)
+		return NULL;
+	struct target t;
+	struct err *err = target_open(procfs, pid, &t);
+	if (!err)
+		err = target_attach(&t, NULL);
+	if (err) {
+		engine_doctor_free(ret);
+		return err_wrap(err, "pid %d", pid);
+	}
+	check_memory(ret, &t);
+	check_namespaces(ret, &t);
+	check_layout(ret, &t);
+	check_cgroup(ret, &t);
+	target_close(&t);
+	return NULL;
+}
+
+void engine_doctor_free(struct doctor *d)
+{
+	vec_deinit(&d->rows);
+	arena_deinit(&d->arena);
+}

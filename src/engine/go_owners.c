@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/go_owners.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "gort/profile.h"
+
+enum { FRAMES = 32, MEMO = 4096 };
+
+static bool of_runtime(const char *function)
+{
+	return strncmp(function, "runtime.", 8) == 0 || strncmp(function, "internal/runtime/", 17) == 0;
+}
+
+/* Innermost function at a return address that is not the runtime's, or NULL. */
+static const char *user_function(struct sym_pclntab *tab, uint64_t pc)
+{
+	struct sym_frame frames[FRAMES];
+	size_t n = pc ? sym_pclntab_frames(tab, pc - 1, frames, FRAMES) : 0;
+	for (size_t i = 0; i < n; i++) {
+		if (!of_runtime(frames[i].function))
+			return frames[i].function;
+	}
+	return NULL;
+}
+
+static const char *function_at(struct sym_pclntab *tab, uint64_t pc)
+{
+	struct sym_frame frame;
+	return pc && sym_pclntab_frames(tab, pc, &frame, 1) ? frame.function : NULL;
+}
+
+/* The function with the go statement; the main goroutine and the runtime's own are named by what they run. */
+static const char *creator(struct sym_pclntab *tab, const struct gort_goroutine *gr)
+{
+	const char *by = gr->gopc ? function_at(tab, gr->gopc - 1) : NULL;
+	if (by && strcmp(by, "runtime.rt0_go") != 0 && strcmp(by, "runtime.newproc") != 0)
+		return by;
+	by = function_at(tab, gr->startpc);
+	return by ? by : "(unknown)";
+}
+
+struct memo {
+	uint64_t gopc, startpc;
+	uint32_t owner;
+};
+
+void go_owners_stacks(struct target *t, const struct gort_goroutines *gs, const struct gort_thread_vec *threads,
+		      struct tally *tally, struct claim_vec *stacks)
+{
+	AUTO_FREE struct memo *memo = xcalloc(MEMO, sizeof(*memo));
+	for (size_t i = 0; i < gs->v.n; i++) {
+		const struct gort_goroutine *gr = &gs->v.v[i];
+		struct memo *m = &memo[(gr->gopc ^ gr->gopc >> 12 ^ gr->startpc) % MEMO];
+		if (!m->owner || m->gopc != gr->gopc || m->startpc != gr->startpc) {
+			const char *name = creator(t->gort.pclntab, gr);
+			*m = (struct memo){ gr->gopc, gr->startpc, tally_owner(tally, CLASS_GO_STACK_INUSE, name) };
+		}
+		claim_add(stacks, gr->stack_lo, gr->stack_hi, CLASS_GO_STACK_INUSE, m->owner);
+	}
+	uint32_t owner = tally_owner(tally, CLASS_GO_STACK_INUSE, "runtime threads (g0, gsignal)");
+	for (size_t i = 0; i < threads->n; i++) {
+		const struct gort_thread *th = &threads->v[i];
+		claim_add(stacks, th->g0_lo, th->g0_hi, CLASS_GO_STACK_INUSE, owner);
+		claim_add(stacks, th->gsignal_lo, th->gsignal_hi, CLASS_GO_STACK_INUSE, owner);
+	}
+}
+
+struct sites {
+	struct target *t;
+	struct tally *tally;
+};
+
+static void take_bucket(void *ctx, const struct gort_bucket *b)
+{
+	struct sites *s = ctx;
+	const char *site = NULL;
+	for (size_t i = 0; i < b->nstk && !site; i++)
+		site = user_function(s->t->gort.pclntab, b->stk[i]);
+	if (!site)
+		site = b->nstk ? function_at(s->t->gort.pclntab, b->stk[0] - 1) : NULL;
+	if (site && b->inuse_bytes > 0)
+		tally_credit(s->tally, tally_owner(s->tally, CLASS_GO_HEAP_LIVE, site), (uint64_t)b->inuse_bytes);
+}
+
+void go_owners_heap(struct target *t, struct tally *tally)
+{
+	struct sites s = { t, tally };
+	uint64_t rate = 0, buckets = gort_profile_walk(&t->gort, take_bucket, &s, &rate);
+	if (!buckets || !rate)
+		account_note(tally->a, "the live heap has no allocation sites: memory profiling is off in this program "
+				       "(nothing in it reads the profile, so the linker dropped it, or the rate is 0)");
+}

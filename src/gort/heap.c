@@ -1,0 +1,472 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "gort/heap.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/cursor.h"
+#include "base/num.h"
+#include "gort/stats.h"
+
+enum {
+	SPANS_MAX = 64 << 20, /* 512 GiB of 8 kB spans */
+	ARENAS_MAX = 1 << 22, /* the index has this many entries on amd64 */
+	BATCH = 4096,	      /* spans copied at a time */
+	BITS_MAX = 1024 / 8,  /* mark bits of a one-page span of 8-byte objects; the most a small span has */
+	TRAILER = 128,	      /* green tea: 63 scan bits, owner, 63 mark bits, class */
+	TRAILER_MARKS = 64,
+	CLOSE_ENOUGH_SHIFT = 10, /* a walk within 0.1 % of the counter needs no second one */
+};
+
+static const uint64_t ARENA_OFFSET = UINT64_C(0xffff800000000000);
+
+static uint64_t elemsize(const struct gort_span *s)
+{
+	if (s->flags & GORT_SPAN_LARGE)
+		return (uint64_t)s->npages * GORT_PAGE;
+	return gort_class_sizes[s->spanclass >> 1];
+}
+
+static uint64_t span_bytes(const struct gort_span *s)
+{
+	return (uint64_t)s->npages * GORT_PAGE;
+}
+
+/* ---- arenas ---- */
+
+static int by_base(const void *a, const void *b)
+{
+	const struct gort_arena *x = a, *y = b;
+	return x->base < y->base ? -1 : x->base > y->base;
+}
+
+static struct err *read_arenas(const struct gort *g, struct gort_heap *h)
+{
+	const struct gort_layout *l = g->layout;
+	uint64_t mheap = gort_var(g, GORT_VAR_MHEAP);
+	enum gort_field list = gort_has(l, GORT_mheap_heapArenas) ? GORT_mheap_heapArenas : GORT_mheap_allArenas;
+	uint64_t ptr = memsrc_ptr(g->src, gort_at(l, mheap, list));
+	uint64_t n = memsrc_ptr(g->src, gort_at(l, mheap, list) + 8);
+	uint64_t l2 = memsrc_ptr(g->src, gort_at(l, mheap, GORT_mheap_arenas));
+	if (!ptr || !l2 || n > ARENAS_MAX)
+		return err_new(ERR_FORMAT, "the list of heap arenas is damaged (%llu entries)", (unsigned long long)n);
+	AUTO_FREE uint64_t *index = NULL; /* arenaIdx is a uint */
+	TRY(alloc_checked(n, sizeof(*index), ARENAS_MAX * sizeof(*index), &index));
+	if (n && !memsrc_read(g->src, ptr, index, n * sizeof(*index)))
+		return memsrc_fault(ptr, n * sizeof(*index), "the list of heap arenas");
+	for (uint64_t i = 0; i < n; i++) {
+		if (index[i] >= ARENAS_MAX)
+			return err_new(ERR_FORMAT, "heap arena %llu is outside the address space",
+				       (unsigned long long)index[i]);
+		struct gort_arena *a = vec_push(&h->arenas);
+		a->base = (index[i] << 26) + ARENA_OFFSET;
+		a->meta = memsrc_ptr(g->src, l2 + index[i] * 8);
+	}
+	qsort(h->arenas.v, h->arenas.n, sizeof(*h->arenas.v), by_base);
+	return NULL;
+}
+
+const struct gort_arena *gort_heap_arena(const struct gort_heap *h, uint64_t addr)
+{
+	size_t lo = 0, hi = h->arenas.n;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (h->arenas.v[mid].base + GORT_ARENA_BYTES <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < h->arenas.n && h->arenas.v[lo].base <= addr ? &h->arenas.v[lo] : NULL;
+}
+
+/* The table entry of a page; a table is made when the first span of its arena is entered. */
+static uint32_t *owner_at(struct gort_heap *h, uint64_t addr)
+{
+	const struct gort_arena *found = gort_heap_arena(h, addr);
+	if (!found)
+		return NULL;
+	struct gort_arena *a = &h->arenas.v[found - h->arenas.v];
+	if (!a->owner)
+		a->owner = xcalloc(GORT_ARENA_PAGES, sizeof(*a->owner));
+	return &a->owner[(addr - a->base) / GORT_PAGE];
+}
+
+/* ---- spans ---- */
+
+static unsigned sweep_flags(const struct gort_heap *h, uint32_t sweepgen)
+{
+	uint32_t ahead = sweepgen - h->sweepgen;
+	/* -2 needs sweeping, -1 is being swept, +1 was cached before the sweep began */
+	return ahead == (uint32_t)-2 || ahead == (uint32_t)-1 || ahead == 1 ? GORT_SPAN_UNSWEPT : 0;
+}
+
+/* Take one copied mspan; false when it is no span that is in use. */
+static bool take_span(const struct gort_heap *h, const void *rec, struct gort_span *s)
+{
+	const struct gort_layout *l = h->g->layout;
+	size_t len = gort_sizeof(l, GORT_mspan_SIZEOF);
+	uint64_t npages = gort_load(l, rec, len, GORT_mspan_npages);
+	*s = (struct gort_span){
+		.start = gort_load(l, rec, len, GORT_mspan_startAddr),
+		.npages = (uint32_t)npages,
+		.alloc_bits = gort_load(l, rec, len, GORT_mspan_allocBits),
+		.mark_bits = gort_load(l, rec, len, GORT_mspan_gcmarkBits),
+		.nelems = (uint16_t)gort_load(l, rec, len, GORT_mspan_nelems),
+		.freeindex = (uint16_t)gort_load(l, rec, len, GORT_mspan_freeindex),
+		.alloc_count = (uint16_t)gort_load(l, rec, len, GORT_mspan_allocCount),
+		.spanclass = (uint8_t)gort_load(l, rec, len, GORT_mspan_spanclass),
+		.state = (uint8_t)gort_load(l, rec, len, GORT_mspan_state),
+	};
+	if ((s->state != GORT_SPAN_HEAP && s->state != GORT_SPAN_MANUAL) || !npages || npages > UINT32_MAX)
+		return false;
+	if (s->state == GORT_SPAN_MANUAL) {
+		/* mspan.init clears elemsize; only stack code sets it */
+		s->flags = gort_load(l, rec, len, GORT_mspan_elemsize) ? GORT_SPAN_STACK : 0;
+		return true;
+	}
+	s->flags = (uint8_t)sweep_flags(h, (uint32_t)gort_load(l, rec, len, GORT_mspan_sweepgen));
+	if (!(s->spanclass >> 1) || s->spanclass >> 1 >= GORT_SIZE_CLASSES)
+		s->flags |= GORT_SPAN_LARGE;
+	return true;
+}
+
+/*
+ * Enter a span in the page tables. A page that another span holds was given on while we walked: the later look is the
+ * true one, so the earlier span is stale as a whole.
+ */
+static bool place_span(struct gort_heap *h, const struct gort_span *s, uint32_t index)
+{
+	bool placed = false;
+	for (uint32_t i = 0; i < s->npages; i++) {
+		uint32_t *owner = owner_at(h, s->start + (uint64_t)i * GORT_PAGE);
+		if (!owner)
+			return placed; /* outside every arena: torn, or grown since */
+		if (*owner && *owner != index + 1) {
+			h->overlap_bytes += GORT_PAGE;
+			h->spans.v[*owner - 1].state = GORT_SPAN_DEAD;
+		}
+		*owner = index + 1;
+		placed = true;
+	}
+	return placed;
+}
+
+static void count_span(struct gort_heap *h, const struct gort_span *s)
+{
+	if (s->state == GORT_SPAN_DEAD)
+		return;
+	if (s->state == GORT_SPAN_MANUAL) {
+		*(s->flags & GORT_SPAN_STACK ? &h->stack_bytes : &h->work_buf_bytes) += span_bytes(s);
+		return;
+	}
+	h->heap_bytes += span_bytes(s);
+	h->objects += s->alloc_count;
+	h->object_bytes += s->alloc_count * elemsize(s);
+}
+
+static void take_batch(struct gort_heap *h, const uint64_t *addrs, size_t n, void *recs, bool *ok)
+{
+	size_t size = gort_sizeof(h->g->layout, GORT_mspan_SIZEOF);
+	memsrc_gather(h->g->src, addrs, n, size, recs, ok);
+	for (size_t i = 0; i < n; i++) {
+		claim_add(&h->structs, addrs[i], addrs[i] + size, CLASS_GO_META_SPANS, 0);
+		struct gort_span s;
+		if (!ok[i] || !take_span(h, (char *)recs + i * size, &s) || s.start % GORT_PAGE)
+			continue;
+		if (place_span(h, &s, (uint32_t)h->spans.n))
+			*vec_push(&h->spans) = s;
+	}
+}
+
+static struct err *walk_spans(struct gort_heap *h, uint64_t list, uint64_t n)
+{
+	size_t size = gort_sizeof(h->g->layout, GORT_mspan_SIZEOF);
+	AUTO_FREE uint64_t *addrs = xmalloc(BATCH * sizeof(*addrs));
+	AUTO_FREE void *recs = xmalloc(BATCH * size);
+	AUTO_FREE bool *ok = xmalloc(BATCH * sizeof(*ok));
+	vec_reserve(&h->spans, n);
+	for (uint64_t at = 0; at < n; at += BATCH) {
+		size_t some = (size_t)num_min(BATCH, n - at);
+		if (!memsrc_read(h->g->src, list + at * 8, addrs, some * 8))
+			return memsrc_fault(list + at * 8, some * 8, "the list of spans");
+		take_batch(h, addrs, some, recs, ok);
+	}
+	return NULL;
+}
+
+/* ---- marks ---- */
+
+static bool inline_marks(const struct gort_heap *h, const struct gort_span *s)
+{
+	const struct gort_layout *l = h->g->layout;
+	if (!gort_has(l, GORT_heapArena_pageUseSpanInlineMarkBits) || s->npages != 1 || s->flags & GORT_SPAN_LARGE)
+		return false;
+	uint64_t elem = elemsize(s);
+	const struct gort_arena *a = gort_heap_arena(h, s->start);
+	if (!a || !a->meta || elem < 16 || elem > 512)
+		return false;
+	uint64_t page = (s->start - a->base) / GORT_PAGE;
+	uint8_t byte = 0;
+	uint64_t at = gort_at(l, a->meta, GORT_heapArena_pageUseSpanInlineMarkBits) + page / 8;
+	return memsrc_u8(h->g->src, at, &byte) && byte >> (page % 8) & 1;
+}
+
+static uint64_t marks_addr(const struct gort_span *s)
+{
+	if (s->flags & GORT_SPAN_INLINE_MARKS)
+		return s->start + GORT_PAGE - TRAILER + TRAILER_MARKS;
+	return s->mark_bits;
+}
+
+static unsigned count_bits(const unsigned char *bits, unsigned n)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < n / 8; i++)
+		count += (unsigned)__builtin_popcount(bits[i]);
+	if (n % 8)
+		count += (unsigned)__builtin_popcount(bits[n / 8] & ((1u << n % 8) - 1));
+	return count;
+}
+
+static void count_marks(struct gort_heap *h, const uint64_t *addrs, const uint32_t *index, size_t n, void *bits,
+			bool *ok)
+{
+	memsrc_gather(h->g->src, addrs, n, BITS_MAX, bits, ok);
+	for (size_t i = 0; i < n; i++) {
+		struct gort_span *s = &h->spans.v[index[i]];
+		unsigned char byte = 0;
+		if (!ok[i]) /* the bits may end before BITS_MAX: the last of an arena of bits */
+			ok[i] = memsrc_read(h->g->src, addrs[i], (char *)bits + i * BITS_MAX, (s->nelems + 7u) / 8) ||
+				(s->nelems <= 8 && memsrc_u8(h->g->src, addrs[i], &byte));
+		if (!ok[i])
+			continue;
+		unsigned live = count_bits((unsigned char *)bits + i * BITS_MAX, s->nelems);
+		s->live = (uint16_t)num_min(live, s->alloc_count);
+		s->flags |= GORT_SPAN_MARKS_KNOWN;
+	}
+}
+
+/* Count the marked objects of spans that are not swept yet. */
+static void read_marks(struct gort_heap *h)
+{
+	AUTO_FREE uint64_t *addrs = xmalloc(BATCH * sizeof(*addrs));
+	AUTO_FREE uint32_t *index = xmalloc(BATCH * sizeof(*index));
+	AUTO_FREE void *bits = xmalloc(BATCH * BITS_MAX);
+	AUTO_FREE bool *ok = xmalloc(BATCH * sizeof(*ok));
+	size_t n = 0;
+	for (size_t i = 0; i < h->spans.n; i++) {
+		struct gort_span *s = &h->spans.v[i];
+		if (s->state != GORT_SPAN_HEAP || !(s->flags & GORT_SPAN_UNSWEPT))
+			continue;
+		if (inline_marks(h, s))
+			s->flags |= GORT_SPAN_INLINE_MARKS;
+		if (s->nelems > BITS_MAX * 8 || !marks_addr(s))
+			continue;
+		addrs[n] = marks_addr(s);
+		index[n++] = (uint32_t)i;
+		if (n == BATCH) {
+			count_marks(h, addrs, index, n, bits, ok);
+			n = 0;
+		}
+	}
+	count_marks(h, addrs, index, n, bits, ok);
+}
+
+/* ---- one look, and the best of several ---- */
+
+static void clear(struct gort_heap *h)
+{
+	for (size_t i = 0; i < h->arenas.n; i++)
+		free(h->arenas.v[i].owner);
+	vec_deinit(&h->arenas);
+	vec_deinit(&h->spans);
+	vec_deinit(&h->structs);
+}
+
+void gort_heap_deinit(struct gort_heap *h)
+{
+	clear(h);
+	*h = (struct gort_heap){ 0 };
+}
+
+static uint64_t distance(uint64_t v, uint64_t lo, uint64_t hi)
+{
+	return v < lo ? lo - v : num_sub(v, hi);
+}
+
+static struct err *walk(const struct gort *g, struct gort_heap *h)
+{
+	const struct gort_layout *l = g->layout;
+	uint64_t mheap = gort_var(g, GORT_VAR_MHEAP);
+	*h = (struct gort_heap){ .g = g };
+	TRY(read_arenas(g, h));
+	if (!memsrc_u32(g->src, gort_at(l, mheap, GORT_mheap_sweepgen), &h->sweepgen))
+		return memsrc_fault(gort_at(l, mheap, GORT_mheap_sweepgen), 4, "the heap's sweep generation");
+	uint64_t at = gort_at(l, mheap, GORT_mheap_allspans);
+	h->in_use_before = gort_stats_heap_in_use(g);
+	h->allspans = memsrc_ptr(g->src, at);
+	uint64_t n = memsrc_ptr(g->src, at + 8);
+	h->allspans_cap = memsrc_ptr(g->src, at + 16);
+	if (!h->allspans || n > SPANS_MAX || n > h->allspans_cap)
+		return err_new(ERR_FORMAT, "the list of spans is damaged (%llu entries)", (unsigned long long)n);
+	TRY(walk_spans(h, h->allspans, n));
+	h->in_use_after = gort_stats_heap_in_use(g);
+	for (size_t i = 0; i < h->spans.n; i++)
+		count_span(h, &h->spans.v[i]);
+	uint64_t lo = num_min(h->in_use_before, h->in_use_after), hi = num_max(h->in_use_before, h->in_use_after);
+	h->error_bound = distance(h->heap_bytes, lo, hi) + (hi - lo) + h->overlap_bytes;
+	return NULL;
+}
+
+struct err *gort_heap_read(const struct gort *g, unsigned max_walks, struct gort_heap *ret)
+{
+	struct gort_heap best = { 0 };
+	for (unsigned i = 0; i < max_walks; i++) {
+		struct gort_heap h = { 0 };
+		struct err *err = walk(g, &h);
+		if (err) {
+			gort_heap_deinit(&h);
+			if (best.g) { /* an earlier look is better than none */
+				err_free(err);
+				break;
+			}
+			return err;
+		}
+		if (best.g && best.error_bound <= h.error_bound) {
+			gort_heap_deinit(&h);
+		} else {
+			gort_heap_deinit(&best);
+			best = h;
+		}
+		best.walks = i + 1;
+		if (best.error_bound <= best.heap_bytes >> CLOSE_ENOUGH_SHIFT)
+			break;
+	}
+	read_marks(&best);
+	*ret = best;
+	return NULL;
+}
+
+/* ---- dividing pages ---- */
+
+struct splitter {
+	const struct gort_heap *h;
+	const struct claim_vec *stacks;
+	const struct page_run *run;
+	split_fn emit;
+	void *ctx;
+};
+
+static void put(const struct splitter *sp, uint64_t start, uint64_t end, uint64_t bytes, enum mem_class class,
+		uint32_t owner)
+{
+	if (!bytes)
+		return;
+	struct piece p = { start, end, bytes, class, owner, sp->run };
+	sp->emit(sp->ctx, &p);
+}
+
+/* A whole span is resident: counts are enough. */
+static void split_whole(const struct splitter *sp, const struct gort_span *s, uint64_t start, uint64_t end)
+{
+	uint64_t elem = elemsize(s);
+	uint64_t alloc = num_min(s->alloc_count * elem, end - start);
+	uint64_t live = s->flags & GORT_SPAN_MARKS_KNOWN ? num_min(s->live * elem, alloc) : alloc;
+	put(sp, start, end, live, CLASS_GO_HEAP_LIVE, 0);
+	put(sp, start, end, alloc - live, CLASS_GO_HEAP_DEAD, 0);
+	put(sp, start, end, end - start - alloc, CLASS_GO_HEAP_FREE, 0);
+}
+
+static bool bit(const unsigned char *bits, unsigned i)
+{
+	return bits[i / 8] >> (i % 8) & 1;
+}
+
+/* Read `n` bits at addr into `bits` (BITS_MAX bytes); false leaves them clear. */
+static bool read_bits(const struct gort_heap *h, uint64_t addr, unsigned n, unsigned char *bits)
+{
+	memset(bits, 0, BITS_MAX);
+	return addr && n <= BITS_MAX * 8 && memsrc_read(h->g->src, addr, bits, (n + 7) / 8);
+}
+
+/* Part of a span is resident: slot by slot. Object i is allocated when i < freeindex or its bit is set. */
+static void split_part(const struct splitter *sp, const struct gort_span *s, uint64_t start, uint64_t end)
+{
+	unsigned char alloc[BITS_MAX], mark[BITS_MAX];
+	read_bits(sp->h, s->alloc_bits, s->nelems, alloc);
+	bool marks = s->flags & GORT_SPAN_MARKS_KNOWN && read_bits(sp->h, marks_addr(s), s->nelems, mark);
+	uint64_t elem = elemsize(s), bytes[2] = { 0, 0 };
+	unsigned first = (unsigned)num_min((start - s->start) / elem, s->nelems);
+	for (unsigned i = first; i < s->nelems; i++) {
+		uint64_t a = s->start + i * elem, b = a + elem;
+		if (a >= end)
+			break;
+		if (i >= s->freeindex && !bit(alloc, i))
+			continue;
+		bytes[marks && !bit(mark, i)] += num_min(b, end) - num_max(a, start);
+	}
+	put(sp, start, end, bytes[0], CLASS_GO_HEAP_LIVE, 0);
+	put(sp, start, end, bytes[1], CLASS_GO_HEAP_DEAD, 0);
+	put(sp, start, end, num_sub(end - start, bytes[0] + bytes[1]), CLASS_GO_HEAP_FREE, 0);
+}
+
+/* Stack memory: what a goroutine's stack covers is in use. */
+static void split_stacks(const struct splitter *sp, uint64_t start, uint64_t end)
+{
+	for (size_t i = claim_after(sp->stacks, start); i < sp->stacks->n && start < end; i++) {
+		const struct claim *c = &sp->stacks->v[i];
+		if (c->start >= end)
+			break;
+		uint64_t a = num_max(c->start, start), b = num_min(c->end, end);
+		put(sp, start, a, a - start, CLASS_GO_STACK_FREE, 0);
+		put(sp, a, b, b - a, c->class, c->owner);
+		start = b;
+	}
+	put(sp, start, end, end - start, CLASS_GO_STACK_FREE, 0);
+}
+
+static void split_span(const struct splitter *sp, const struct gort_span *s, uint64_t start, uint64_t end)
+{
+	if (s->state == GORT_SPAN_DEAD)
+		put(sp, start, end, end - start, CLASS_GO_HEAP_IDLE, 0);
+	else if (s->state == GORT_SPAN_MANUAL && s->flags & GORT_SPAN_STACK)
+		split_stacks(sp, start, end);
+	else if (s->state == GORT_SPAN_MANUAL)
+		put(sp, start, end, end - start, CLASS_GO_META_GC, 0);
+	else if (s->flags & GORT_SPAN_LARGE || (start == s->start && end == s->start + span_bytes(s)))
+		split_whole(sp, s, start, end);
+	else
+		split_part(sp, s, start, end);
+}
+
+/* Where the run of pages with the same owner that starts at `start` ends. */
+static uint64_t same_owner(const struct gort_arena *a, uint64_t start, uint64_t end)
+{
+	uint64_t page = (start - a->base) / GORT_PAGE, last = (end - 1 - a->base) / GORT_PAGE;
+	uint32_t owner = a->owner[page];
+	while (page < last && a->owner[page + 1] == owner)
+		page++;
+	return num_min(end, a->base + (page + 1) * GORT_PAGE);
+}
+
+void gort_heap_split(const struct gort_heap *h, const struct claim_vec *stacks, const struct page_run *run,
+		     split_fn emit, void *ctx)
+{
+	struct splitter sp = { h, stacks, run, emit, ctx };
+	const struct gort_arena *a = gort_heap_arena(h, run->start);
+	uint64_t start = run->start, end = run->end;
+	if (a && !a->owner) { /* no span in it */
+		put(&sp, start, end, end - start, CLASS_GO_HEAP_IDLE, 0);
+		return;
+	}
+	while (a && start < end) {
+		uint64_t to = same_owner(a, start, end);
+		uint32_t owner = a->owner[(start - a->base) / GORT_PAGE];
+		if (owner)
+			split_span(&sp, &h->spans.v[owner - 1], start, to);
+		else
+			put(&sp, start, to, to - start, CLASS_GO_HEAP_IDLE, 0);
+		start = to;
+	}
+	put(&sp, start, end, end - start, CLASS_UNEXPLAINED, 0);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+
+enum { IDS_MAX = 4 * 1024 * 1024 }; /* the kernel's own PID_MAX_LIMIT */
+
+static int by_id(const void *a, const void *b)
+{
+	pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* Numeric names in a directory, sorted, without repeats (a directory read while it changes may repeat one). */
+static int read_ids(int fd, struct tid_vec *ret)
+{
+	DIR *d = fdopendir(fd);
+	if (!d) {
+		int os = errno;
+		close(fd);
+		return os;
+	}
+	int os = 0;
+	while (ret->n < IDS_MAX) {
+		errno = 0;
+		struct dirent *e = readdir(d);
+		if (!e) {
+			os = errno;
+			break;
+		}
+		uint64_t id = 0;
+		if (num_str(e->d_name, &id) && id > 0 && id <= INT32_MAX)
+			*vec_push(ret) = (pid_t)id;
+	}
+	closedir(d);
+	if (ret->n)
+		qsort(ret->v, ret->n, sizeof(*ret->v), by_id);
+	size_t out = 0;
+	for (size_t i = 0; i < ret->n; i++) {
+		if (!out || ret->v[out - 1] != ret->v[i])
+			ret->v[out++] = ret->v[i];
+	}
+	ret->n = out;
+	return os;
+}
+
+struct err *proc_threads(const struct proc_process *p, struct tid_vec *ret)
+{
+	ret->n = 0;
+	int fd = -1;
+	TRY(proc_process_file(p, "task", O_RDONLY | O_DIRECTORY, &fd));
+	int os = read_ids(fd, ret);
+	/* An exited process shows an empty directory, or none. */
+	if (os == ESRCH || os == ENOENT || (!os && !ret->n))
+		return proc_process_gone(p);
+	return os ? err_os(os, "pid %d: reading task", p->pid) : NULL;
+}
+
+struct err *proc_pids(const char *procfs, struct tid_vec *ret)
+{
+	ret->n = 0;
+	int fd = open(procfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return err_os(errno, "opening %s", procfs);
+	int os = read_ids(fd, ret);
+	return os ? err_os(os, "reading %s", procfs) : NULL;
+}
+
+/* The first bytes of task/TID/name as a string; false when it cannot be read. */
+static bool thread_text(const struct proc_process *p, pid_t tid, const char *name, char *buf, size_t len)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "task/%d/%s", tid, name);
+	buf[0] = 0;
+	AUTO_CLOSE int fd = openat(p->dir, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, len - 1);
+	if (n < 0)
+		return false;
+	if (n > 0 && buf[n - 1] == '\n')
+		n--;
+	buf[n] = 0;
+	return true;
+}
+
+void proc_thread_comm(const struct proc_process *p, pid_t tid, char *buf, size_t len)
+{
+	if (len && !thread_text(p, tid, "comm", buf, len))
+		buf[0] = 0;
+}
+
+/* "0" or "NR 0xa0 .. 0xa5 0xSP 0xPC", "-1 0xSP 0xPC" outside of a system call, "running" on a CPU. */
+bool proc_thread_sp(const struct proc_process *p, pid_t tid, uint64_t *ret)
+{
+	char text[512];
+	if (!thread_text(p, tid, "syscall", text, sizeof(text)))
+		return false;
+	char *pc = strrchr(text, ' ');
+	if (!pc)
+		return false;
+	*pc = 0;
+	char *sp = strrchr(text, ' ');
+	if (!sp || strncmp(sp, " 0x", 3) != 0)
+		return false;
+	return num_hex(sp + 3, strlen(sp + 3), ret);
+}

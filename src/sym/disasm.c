@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sym/disasm.h"
+
+#include <Zydis/Zydis.h>
+
+enum { NO_REG = 16 };
+
+/* The memory operand that is relative to RIP, or NULL. */
+static const ZydisDecodedOperand *rip_operand(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
+{
+	for (unsigned i = 0; i < insn->operand_count_visible; i++)
+		if (ops[i].type == ZYDIS_OPERAND_TYPE_MEMORY && ops[i].mem.base == ZYDIS_REGISTER_RIP)
+			return &ops[i];
+	return NULL;
+}
+
+static bool is_test(const ZydisDecodedInstruction *insn)
+{
+	return insn->mnemonic == ZYDIS_MNEMONIC_CMP || insn->mnemonic == ZYDIS_MNEMONIC_TEST;
+}
+
+static enum sym_ref_kind kind_of(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *mem)
+{
+	if (insn->mnemonic == ZYDIS_MNEMONIC_LEA)
+		return SYM_REF_LEA;
+	if (is_test(insn))
+		return SYM_REF_RMW;
+	if (!(mem->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+		return SYM_REF_LOAD;
+	return mem->actions & ZYDIS_OPERAND_ACTION_MASK_READ ? SYM_REF_RMW : SYM_REF_STORE;
+}
+
+/* Number of the general register that an operand overwrites without reading it. */
+static unsigned register_set(const ZydisDecodedOperand *op)
+{
+	if (op->type != ZYDIS_OPERAND_TYPE_REGISTER || (op->actions & ZYDIS_OPERAND_ACTION_MASK_READ))
+		return NO_REG;
+	ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, op->reg.value);
+	if (whole < ZYDIS_REGISTER_RAX || whole > ZYDIS_REGISTER_R15)
+		return NO_REG;
+	return (unsigned)(whole - ZYDIS_REGISTER_RAX);
+}
+
+static bool branch_out(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op, uint64_t at, uint64_t start,
+		       uint64_t end, struct sym_ref *ret)
+{
+	ZyanU64 target = 0;
+	if (op->type != ZYDIS_OPERAND_TYPE_IMMEDIATE || !op->imm.is_relative ||
+	    !ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(insn, op, at, &target)))
+		return false;
+	if (insn->mnemonic != ZYDIS_MNEMONIC_CALL && target >= start && target < end)
+		return false;
+	*ret = (struct sym_ref){ SYM_REF_CALL, at, target, NO_REG };
+	return true;
+}
+
+/* What one instruction refers to; false when it is nothing of interest. */
+static bool ref_of(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, uint64_t at, uint64_t start,
+		   uint64_t end, struct sym_ref *ret)
+{
+	const ZydisDecodedOperand *mem = rip_operand(insn, ops);
+	ZyanU64 target = 0;
+	if (!insn->operand_count_visible)
+		return false;
+	if (!mem)
+		return branch_out(insn, &ops[0], at, start, end, ret);
+	if (!ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(insn, mem, at, &target)))
+		return false;
+	enum sym_ref_kind kind = kind_of(insn, mem);
+	bool sets = kind == SYM_REF_LEA || kind == SYM_REF_LOAD;
+	*ret = (struct sym_ref){ kind, at, target, sets ? register_set(&ops[0]) : NO_REG };
+	return true;
+}
+
+size_t sym_disasm_refs(const void *code, size_t len, uint64_t addr, struct sym_ref *ret, size_t max)
+{
+	const unsigned char *p = code;
+	ZydisDecoder decoder;
+	size_t n = 0;
+	if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
+		return 0;
+	for (size_t pos = 0; pos < len && n < max;) {
+		ZydisDecoderContext context;
+		ZydisDecodedInstruction insn;
+		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+		if (!ZYAN_SUCCESS(ZydisDecoderDecodeInstruction(&decoder, &context, p + pos, len - pos, &insn))) {
+			pos++;
+			continue;
+		}
+		/* Operands cost most of the time, and few instructions are relative to RIP. */
+		if ((insn.attributes & ZYDIS_ATTRIB_IS_RELATIVE) &&
+		    ZYAN_SUCCESS(
+			    ZydisDecoderDecodeOperands(&decoder, &context, &insn, ops, insn.operand_count_visible)) &&
+		    ref_of(&insn, ops, addr + pos, addr, addr + len, &ret[n]))
+			n++;
+		pos += insn.length;
+	}
+	return n;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ui/cli/command.h"
+
+#include <string.h>
+
+const struct command *const command_table[] = {
+	&command_ps, &command_map, &command_doctor, &command_help, NULL,
+};
+
+const char *const option_when[] = { "auto", "always", "never", NULL };
+
+struct err *command_find(const char *name, const struct command **ret)
+{
+	enum { COMMANDS_MAX = 32 };
+	const char *known[COMMANDS_MAX + 1] = { 0 };
+	for (size_t i = 0; command_table[i] && i < COMMANDS_MAX; i++) {
+		known[i] = command_table[i]->name;
+		if (strcmp(known[i], name) == 0) {
+			*ret = command_table[i];
+			return NULL;
+		}
+	}
+	const char *near = options_nearest(name, known);
+	if (name[0] == '-')
+		return err_new(ERR_ARG, "the command comes first, before '%s': see `ullage help`", name);
+	if (near)
+		return err_new(ERR_ARG, "unknown command '%s'; did you mean %s?", name, near);
+	return err_new(ERR_ARG, "unknown command '%s'; `ullage help` lists the commands", name);
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * ui/cli/command - the table of commands.
+ *
+ * To add a command: one file with a `const struct command`, declared here and put into command_table in command.c. Its
+ * help, its place in `ullage help` and its options come from that struct.
+ */
+
+#include "base/err.h"
+#include "ui/cli/options.h"
+
+struct command_example {
+	const char *line, *about;
+};
+
+struct command {
+	const char *name;
+	const char *purpose;			/* one line, for the list of commands */
+	const char *usage;			/* after "ullage ", one form a line */
+	const char *about;			/* what it does and how to read it */
+	const struct command_example *examples; /* end with a NULL line */
+	const struct option_row *options;
+	const char *needs; /* which permission for what; NULL: none */
+	/* argv[0] is the command's name. *status is what to exit with on success; it is 0 before. */
+	struct err *(*run)(const struct command *self, int argc, char **argv, int *status);
+};
+
+extern const struct command command_map, command_ps, command_doctor, command_help;
+extern const struct command *const command_table[]; /* ends with NULL, in the order of the help */
+
+/* The help of one command, or of the program for NULL, appended. */
+void command_help_text(const struct command *c, struct strbuf *out);
+
+/* ARG, with a suggestion, when there is no such command. */
+MUST_CHECK struct err *command_find(const char *name, const struct command **ret);
+
+/* The help of one command, or of the program for NULL, on standard output. */
+MUST_CHECK struct err *command_show(const struct command *c);
+
+/* Rows that several commands have, for their option tables. */
+#define OPTION_ROWS_HELP(type)                                                                                         \
+	{                                                                                                              \
+		"help", 'h', OPTION_FLAG, offsetof(struct type, help), NULL, false, 0, NULL, "show this help"          \
+	}
+#define OPTION_ROWS_OUT(type)                                                                                          \
+	{ "output",                                                                                                    \
+	  'o',                                                                                                         \
+	  OPTION_STR,                                                                                                  \
+	  offsetof(struct type, file),                                                                                 \
+	  "FILE",                                                                                                      \
+	  false,                                                                                                       \
+	  0,                                                                                                           \
+	  NULL,                                                                                                        \
+	  "write to FILE, which appears whole or not at all (- is standard output)" },                                 \
+		{ "color",                                                                                             \
+		  0,                                                                                                   \
+		  OPTION_CHOICE,                                                                                       \
+		  offsetof(struct type, color),                                                                        \
+		  "WHEN",                                                                                              \
+		  true,                                                                                                \
+		  1,                                                                                                   \
+		  option_when,                                                                                         \
+		  "auto, always or never; auto is a terminal without NO_COLOR" },                                      \
+	{                                                                                                              \
+		"procfs", 0, OPTION_STR, offsetof(struct type, procfs), "DIR", false, 0, NULL,                         \
+			"where proc is mounted (default /proc)"                                                        \
+	}
+#define OPTION_ROWS_JSON(type)                                                                                         \
+	{                                                                                                              \
+		"json", 0, OPTION_FLAG, offsetof(struct type, json), NULL, false, 0, NULL,                             \
+			"one JSON object, and nothing else, on standard output"                                        \
+	}
+#define OPTION_ROWS_TARGET(type)                                                                                       \
+	{                                                                                                              \
+		"name", 0, OPTION_STR, offsetof(struct type, target.comm), "COMM",                                     \
+		false,	0, NULL,       "the process of this name"                                                      \
+	},                                                                                                             \
+		{ "cgroup", 0, OPTION_STR, offsetof(struct type, target.cgroup), "PATH",                               \
+		  false,    0, NULL,	   "the process in this cgroup" },                                             \
+		{ "unit", 0, OPTION_STR, offsetof(struct type, target.unit), "NAME",                                   \
+		  false,  0, NULL,	 "the process of this systemd unit" },                                         \
+	{                                                                                                              \
+		"container", 0, OPTION_STR, offsetof(struct type, target.container), "ID", false, 0, NULL,             \
+			"the process of this container; the start of the id is enough"                                 \
+	}
+
+extern const char *const option_when[]; /* the values of enum style_when */

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * ui/report/text - the sections of the account for people, in the order they are shown.
+ *
+ * Each prints nothing where it has nothing to say.
+ */
+
+#include "model/account.h"
+#include "ui/report/report.h"
+#include "ui/report/say.h"
+
+void text_classes(struct say *s, const struct account *a);
+void text_owners(struct say *s, const struct account *a, size_t top);
+void text_vmas(struct say *s, const struct account *a);
+void text_runtime(struct say *s, const struct account *a);
+void text_cgroup(struct say *s, const struct account *a);
+void text_integrity(struct say *s, const struct account *a);

@@ -1,0 +1,3 @@
+module ullage.test/targets
+
+go 1.19
