@@ -2,8 +2,8 @@
 PREFIX ?= /usr/local
 
 build/ullage: FORCE
-	@[ -f build/build.ninja ] || meson setup build >/dev/null
-	@ninja -C build
+	@[ -f build/build.ninja ] || { out=$$(meson setup build 2>&1) || { echo "$$out"; rm -rf build; exit 1; }; }
+	@ninja -C build ullage
 
 demo:
 	@tools/demo
@@ -18,7 +18,9 @@ fuzz:
 lint:
 	@tools/setup build && tools/lint
 install: build/ullage
-	@meson configure build --prefix $(abspath $(PREFIX)) && meson install -C build --quiet
+	install -D build/ullage $(DESTDIR)$(PREFIX)/bin/ullage
+	@command -v scdoc >/dev/null && ninja -C build ullage.1 || echo "no scdoc: the manual is left out"
+	[ ! -f build/ullage.1 ] || install -D -m 644 build/ullage.1 $(DESTDIR)$(PREFIX)/share/man/man1/ullage.1
 clean:
 	rm -rf build build-*
 

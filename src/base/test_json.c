@@ -66,7 +66,7 @@ static void numbers_that_json_lacks_are_null(void **state)
 	struct json j;
 	json_init(&j, &out);
 	json_array(&j, NULL);
-	json_double(&j, NULL, (double)NAN);
+	json_double(&j, NULL, NAN);
 	json_double(&j, NULL, HUGE_VAL);
 	json_double(&j, NULL, 0.1);
 	json_double(&j, NULL, 1e300);

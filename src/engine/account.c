@@ -14,9 +14,14 @@
 #include "engine/pages.h"
 #include "gort/meta.h"
 #include "model/memcache.h"
+#include "proc/priority.h"
 #include "proc/stop.h"
 
-enum { LIVE_WALKS = 4 };
+enum {
+	LIVE_WALKS = 4,
+	STOP_TRIES = 3,
+	RELEASE_NS = 2000000, /* kept back for letting go */
+};
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -65,19 +70,63 @@ static struct err *copy_all(struct pass *p, unsigned walks)
 	return err;
 }
 
+/*
+ * The target's memory while it is held: the first read past the deadline lets it go, and reading goes on. So a stop is
+ * never longer than the budget and one read, whatever the size of the heap.
+ */
+struct held {
+	struct memsrc src; /* first */
+	struct memsrc *under;
+	struct proc_stop stop;
+	int64_t deadline;
+	bool late;
+};
+
+static bool held_read(struct memsrc *src, uint64_t addr, void *buf, size_t len)
+{
+	struct held *h = (struct held *)src;
+	if (!h->late && clock_ns(CLOCK_MONOTONIC) > h->deadline) {
+		h->late = true;
+		proc_stop_release(&h->stop);
+	}
+	return memsrc_read(h->under, addr, buf, len);
+}
+
+static const struct memsrc_ops held_ops = { .read = held_read };
+
+/* Threads may all be waiting for a processor: give them a few more chances before doing without. */
+static struct err *hold(struct pass *p, struct held *h)
+{
+	struct err *err = NULL;
+	for (int i = 0; i < STOP_TRIES; i++) {
+		err_free(err);
+		h->stop = (struct proc_stop){ 0 };
+		err = proc_stop_all(&p->t.process, p->opt->stop_budget_ns / 2, &h->stop);
+		if (!err || err_code(err) != ERR_LIMIT)
+			break;
+	}
+	h->deadline = h->stop.since + p->opt->stop_budget_ns - RELEASE_NS;
+	return err;
+}
+
 static struct err *copy_stopped(struct pass *p)
 {
-	struct proc_stop stop = { 0 };
-	struct err *err = proc_stop_all(&p->t.process, p->opt->stop_budget_ns, &stop);
+	struct held h = { .src = { &held_ops }, .under = &p->t.mem.src };
+	struct err *err = hold(p, &h);
 	if (err) {
-		proc_stop_release(&stop);
+		proc_stop_release(&h.stop);
 		account_note(p->a, "the target was not stopped: %s", err_text(err));
 		err_free(err);
 		return copy_all(p, LIVE_WALKS);
 	}
+	p->t.gort.src = &h.src;
 	err = copy_all(p, 1);
-	proc_stop_release(&stop);
-	p->a->stopped_ns = stop.stopped_ns;
+	p->t.gort.src = h.under;
+	proc_stop_release(&h.stop);
+	p->a->stopped_ns = h.stop.stopped_ns;
+	if (h.late)
+		account_note(p->a, "the stop's budget was over before all was copied: the rest was read from the "
+				   "running target");
 	return err;
 }
 
@@ -86,7 +135,10 @@ static struct err *copy_runtime(struct pass *p)
 	if (!p->t.is_go || !p->t.gort.layout)
 		return NULL;
 	progress(p, "reading the Go runtime");
+	struct proc_priority priority;
+	proc_priority_raise(&priority);
 	struct err *err = p->opt->stop ? copy_stopped(p) : copy_all(p, LIVE_WALKS);
+	proc_priority_restore(&priority);
 	if (err && p->t.mem.gone)
 		return err_recode(err, ERR_GONE);
 	if (err) {
@@ -94,6 +146,7 @@ static struct err *copy_runtime(struct pass *p)
 		err_free(err);
 		return NULL;
 	}
+	gort_heap_marks(&p->copy.heap);
 	p->copy.have = true;
 	p->a->error_bound = p->copy.heap.error_bound;
 	gort_goroutines_judge(&p->t.gort, &p->copy.gs);
@@ -170,13 +223,14 @@ static uint64_t sum_resident(const struct account *a)
 }
 
 /*
- * The kernel's figure before and after the walk. When Rss moved and the sum lies between the two, the target passed
- * through it while we looked, so that is the Rss of our moment; otherwise the nearer figure stands and the difference
- * is unexplained.
+ * `rss` is the kernel's exact figure after the walk, `moved` what the kernel's quick counter gained while we walked.
+ * When it moved and the sum lies between, the target passed through it while we looked, so that is the Rss of our moment;
+ * otherwise the nearer end stands and the difference is unexplained.
  */
-static void settle_rss(struct account *a, uint64_t before, uint64_t after)
+static void settle_rss(struct account *a, uint64_t rss, int64_t moved)
 {
-	uint64_t sum = sum_resident(a), lo = num_min(before, after), hi = num_max(before, after);
+	uint64_t before = moved > (int64_t)rss ? 0 : (uint64_t)((int64_t)rss - moved);
+	uint64_t sum = sum_resident(a), lo = num_min(before, rss), hi = num_max(before, rss);
 	a->rss = sum < lo ? lo : sum > hi ? hi : sum;
 	a->unexplained = (int64_t)a->rss - (int64_t)sum;
 	a->error_bound += hi - lo;
@@ -185,6 +239,9 @@ static void settle_rss(struct account *a, uint64_t before, uint64_t after)
 	if (hi - lo)
 		account_note(a, "the target's Rss moved by %llu kB while it was read",
 			     (unsigned long long)(hi - lo) / 1024);
+	else if (a->unexplained)
+		account_note(a, "the pages that were seen and the kernel's Rss differ by %lld kB",
+			     (long long)a->unexplained / 1024);
 }
 
 static void read_virtual(struct pass *p)
@@ -211,7 +268,8 @@ static struct err *read_rollup(struct pass *p, struct proc_rollup *ret)
 static struct err *account_pages(struct pass *p)
 {
 	struct account *a = p->a;
-	struct proc_rollup before, after;
+	struct proc_status before, after;
+	struct proc_rollup sum;
 	TRY(target_remap(&p->t));
 	p->roles = xcalloc(p->t.maps.n ? p->t.maps.n : 1, sizeof(*p->roles));
 	role_assign(&p->t, p->roles);
@@ -222,13 +280,14 @@ static struct err *account_pages(struct pass *p)
 		v->name = arena_strdup(&a->arena, v->name);
 	}
 	collect_claims(p);
-	TRY(read_rollup(p, &before));
+	TRY(proc_status_read(&p->t.process, &before));
 	TRY(p->t.has_pagemap ? walk_pages(p) : sum_mappings(p));
-	TRY(read_rollup(p, &after));
-	settle_rss(a, before.rss, after.rss);
+	TRY(read_rollup(p, &sum));
+	TRY(proc_status_read(&p->t.process, &after));
+	settle_rss(a, sum.rss, (int64_t)(after.vm_rss - before.vm_rss));
 	read_virtual(p);
-	a->swap = after.swap;
-	a->pss = p->opt->pss ? after.pss : ACCOUNT_UNKNOWN;
+	a->swap = sum.swap;
+	a->pss = p->opt->pss ? sum.pss : ACCOUNT_UNKNOWN;
 	return NULL;
 }
 

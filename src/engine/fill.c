@@ -187,10 +187,12 @@ void fill_space(const struct target *t, const struct proc_status *st, struct acc
 		const struct vma *v = &t->maps.v[i];
 		if (v->start >= UINT64_C(1) << 63) /* vsyscall: the kernel's half */
 			continue;
-		if (!sp->regions)
+		if (!sp->regions) {
 			first = v->start;
-		else if (v->start > last)
-			gap += v->start - last, sp->gaps++;
+		} else if (v->start > last) {
+			gap += v->start - last;
+			sp->gaps++;
+		}
 		last = v->end;
 		sp->regions++;
 	}

@@ -63,6 +63,7 @@ void group_fill(struct target *t, struct account *a)
 	a->runtime.cpu_quota = cg.cpu_quota;
 	for (size_t i = 0; i < cg.events.n; i++)
 		*vec_push(&out->events) = (struct account_count){ cg.events.v[i].name, cg.events.v[i].value };
+	proc_cgroup_pids(&cg);
 	for (size_t i = 0; i < cg.pids.n; i++)
 		add_process(t, cg.pids.v[i], a);
 	qsort(out->processes.v, out->processes.n, sizeof(*out->processes.v), by_rss);

@@ -18,7 +18,7 @@ enum {
 	MMAP_CHUNK_MIN = 128 * 1024, /* DEFAULT_MMAP_THRESHOLD */
 	CHUNK_FLAGS = 7,
 	CHUNK_MMAPPED = 2,
-	CHUNKS_MAX = 65536,
+	LOOKS_MAX = 65536, /* pages looked at for a large block */
 };
 
 static bool anon_rw(const struct vma *v, const struct role *r)
@@ -109,20 +109,31 @@ static bool is_arena(struct target *t, const struct vma *v)
 	       in_page >= 0x20 && in_page <= 0x40;
 }
 
-/* Large blocks stand one after the other: {0, size | IS_MMAPPED}, size in pages. Claims as many as follow. */
-static void claim_chunks(struct target *t, const struct vma *v, struct tally *tally, struct claim_vec *claims)
+/* A large block: {0, size | IS_MMAPPED}, size in pages. Returns its size, or 0. */
+static uint64_t chunk_at(struct target *t, const struct vma *v, uint64_t at)
 {
-	uint64_t at = v->start;
-	for (unsigned n = 0; at < v->end && n < CHUNKS_MAX; n++) {
-		unsigned char head[16];
-		if (!memsrc_read(&t->mem.src, at, head, sizeof(head)))
-			return;
-		uint64_t prev = load_u64(head), word = load_u64(head + 8), size = word & ~(uint64_t)CHUNK_FLAGS;
-		if (prev || (word & CHUNK_FLAGS) != CHUNK_MMAPPED || size < MMAP_CHUNK_MIN || size % PAGE ||
-		    size > v->end - at)
-			return;
-		claim_add(claims, at, at + size, CLASS_C_HEAP, tally_owner(tally, CLASS_C_HEAP, "large blocks (mmap)"));
-		at += size;
+	unsigned char head[16];
+	if (!memsrc_read(&t->mem.src, at, head, sizeof(head)))
+		return 0;
+	uint64_t prev = load_u64(head), word = load_u64(head + 8), size = word & ~(uint64_t)CHUNK_FLAGS;
+	bool fits = size >= MMAP_CHUNK_MIN && size % PAGE == 0 && size <= v->end - at;
+	return !prev && (word & CHUNK_FLAGS) == CHUNK_MMAPPED && fits ? size : 0;
+}
+
+/*
+ * Large blocks stand one after the other, but the kernel merges them with other anonymous memory (Go's metadata, for
+ * one) into one mapping: so they are looked for on every page of it.
+ */
+static void claim_chunks(struct target *t, const struct vma *v, struct tally *tally, struct claim_vec *claims,
+			 unsigned *looks)
+{
+	uint64_t size = 0;
+	for (uint64_t at = v->start; at < v->end && *looks; at += size ? size : PAGE) {
+		--*looks;
+		size = chunk_at(t, v, at);
+		if (size)
+			claim_add(claims, at, at + size, CLASS_C_HEAP,
+				  tally_owner(tally, CLASS_C_HEAP, "large blocks (mmap)"));
 	}
 }
 
@@ -138,6 +149,7 @@ static bool uses_libc(const struct target *t, const struct role *roles)
 void native_heaps(struct target *t, const struct role *roles, const struct gort_heap *heap, struct tally *tally,
 		  struct claim_vec *claims)
 {
+	unsigned looks = LOOKS_MAX;
 	if (!uses_libc(t, roles))
 		return;
 	for (size_t i = 0; i < t->maps.n; i++) {
@@ -148,6 +160,6 @@ void native_heaps(struct target *t, const struct role *roles, const struct gort_
 			claim_add(claims, v->start, v->end, CLASS_C_HEAP,
 				  tally_owner(tally, CLASS_C_HEAP, "arenas of threads"));
 		else if (vma_size(v) >= MMAP_CHUNK_MIN)
-			claim_chunks(t, v, tally, claims);
+			claim_chunks(t, v, tally, claims, &looks);
 	}
 }

@@ -15,6 +15,8 @@ enum {
 	BITS_MAX = 1024 / 8,  /* mark bits of a one-page span of 8-byte objects; the most a small span has */
 	TRAILER = 128,	      /* green tea: 63 scan bits, owner, 63 mark bits, class */
 	TRAILER_MARKS = 64,
+	INLINE_MIN = 16, /* sizes of objects in such spans */
+	INLINE_MAX = 512,
 	CLOSE_ENOUGH_SHIFT = 10, /* a walk within 0.1 % of the counter needs no second one */
 };
 
@@ -173,8 +175,11 @@ static void take_batch(struct gort_heap *h, const uint64_t *addrs, size_t n, voi
 		struct gort_span s;
 		if (!ok[i] || !take_span(h, (char *)recs + i * size, &s) || s.start % GORT_PAGE)
 			continue;
-		if (place_span(h, &s, (uint32_t)h->spans.n))
-			*vec_push(&h->spans) = s;
+		if (!place_span(h, &s, (uint32_t)h->spans.n))
+			continue;
+		if (s.flags & GORT_SPAN_UNSWEPT)
+			*vec_push(&h->unswept) = (struct gort_unswept){ (uint32_t)h->spans.n, addrs[i] };
+		*vec_push(&h->spans) = s;
 	}
 }
 
@@ -196,19 +201,25 @@ static struct err *walk_spans(struct gort_heap *h, uint64_t list, uint64_t n)
 
 /* ---- marks ---- */
 
-static bool inline_marks(const struct gort_heap *h, const struct gort_span *s)
+static bool inline_marks(struct gort_heap *h, const struct gort_span *s)
 {
 	const struct gort_layout *l = h->g->layout;
-	if (!gort_has(l, GORT_heapArena_pageUseSpanInlineMarkBits) || s->npages != 1 || s->flags & GORT_SPAN_LARGE)
-		return false;
+	struct gort_offset table = l->f[GORT_heapArena_pageUseSpanInlineMarkBits];
 	uint64_t elem = elemsize(s);
-	const struct gort_arena *a = gort_heap_arena(h, s->start);
-	if (!a || !a->meta || elem < 16 || elem > 512)
+	if (table.off < 0 || table.size < GORT_ARENA_PAGES / 8 || s->npages != 1 || s->flags & GORT_SPAN_LARGE ||
+	    elem < INLINE_MIN || elem > INLINE_MAX)
 		return false;
+	const struct gort_arena *found = gort_heap_arena(h, s->start);
+	if (!found || !found->meta)
+		return false;
+	struct gort_arena *a = &h->arenas.v[found - h->arenas.v];
+	if (!a->inline_marks) {
+		a->inline_marks = xcalloc(1, GORT_ARENA_PAGES / 8);
+		if (!memsrc_read(h->g->src, a->meta + (uint64_t)table.off, a->inline_marks, GORT_ARENA_PAGES / 8))
+			memset(a->inline_marks, 0, GORT_ARENA_PAGES / 8);
+	}
 	uint64_t page = (s->start - a->base) / GORT_PAGE;
-	uint8_t byte = 0;
-	uint64_t at = gort_at(l, a->meta, GORT_heapArena_pageUseSpanInlineMarkBits) + page / 8;
-	return memsrc_u8(h->g->src, at, &byte) && byte >> (page % 8) & 1;
+	return a->inline_marks[page / 8] >> (page % 8) & 1;
 }
 
 static uint64_t marks_addr(const struct gort_span *s)
@@ -228,56 +239,75 @@ static unsigned count_bits(const unsigned char *bits, unsigned n)
 	return count;
 }
 
-static void count_marks(struct gort_heap *h, const uint64_t *addrs, const uint32_t *index, size_t n, void *bits,
-			bool *ok)
+/* What a batch of unswept spans is counted with: their marks, and a second look at their structures. */
+struct marks_batch {
+	uint64_t bits_at[BATCH], mspan[BATCH];
+	uint32_t span[BATCH];
+	bool bits_ok[BATCH], rec_ok[BATCH];
+	unsigned char bits[BATCH * BITS_MAX];
+	size_t n;
+};
+
+static void count_one(struct gort_heap *h, const struct marks_batch *b, size_t i, const void *rec)
 {
-	memsrc_gather(h->g->src, addrs, n, BITS_MAX, bits, ok);
-	for (size_t i = 0; i < n; i++) {
-		struct gort_span *s = &h->spans.v[index[i]];
-		unsigned char byte = 0;
-		if (!ok[i]) /* the bits may end before BITS_MAX: the last of an arena of bits */
-			ok[i] = memsrc_read(h->g->src, addrs[i], (char *)bits + i * BITS_MAX, (s->nelems + 7u) / 8) ||
-				(s->nelems <= 8 && memsrc_u8(h->g->src, addrs[i], &byte));
-		if (!ok[i])
-			continue;
-		unsigned live = count_bits((unsigned char *)bits + i * BITS_MAX, s->nelems);
-		s->live = (uint16_t)num_min(live, s->alloc_count);
-		s->flags |= GORT_SPAN_MARKS_KNOWN;
-	}
+	struct gort_span *s = &h->spans.v[b->span[i]], now;
+	if (!b->rec_ok[i])
+		return;
+	if (!take_span(h, rec, &now) || now.start != s->start || now.state != s->state)
+		s->live = 0; /* swept, and nothing was left of it */
+	else if (!(now.flags & GORT_SPAN_UNSWEPT))
+		s->live = (uint16_t)num_min(now.alloc_count, s->alloc_count);
+	else if (b->bits_ok[i])
+		s->live = (uint16_t)num_min(count_bits(b->bits + i * BITS_MAX, s->nelems), s->alloc_count);
+	else
+		return;
+	s->flags |= GORT_SPAN_MARKS_KNOWN;
 }
 
-/* Count the marked objects of spans that are not swept yet. */
-static void read_marks(struct gort_heap *h)
+static void count_batch(struct gort_heap *h, struct marks_batch *b)
 {
-	AUTO_FREE uint64_t *addrs = xmalloc(BATCH * sizeof(*addrs));
-	AUTO_FREE uint32_t *index = xmalloc(BATCH * sizeof(*index));
-	AUTO_FREE void *bits = xmalloc(BATCH * BITS_MAX);
-	AUTO_FREE bool *ok = xmalloc(BATCH * sizeof(*ok));
-	size_t n = 0;
-	for (size_t i = 0; i < h->spans.n; i++) {
-		struct gort_span *s = &h->spans.v[i];
-		if (s->state != GORT_SPAN_HEAP || !(s->flags & GORT_SPAN_UNSWEPT))
+	size_t size = gort_sizeof(h->g->layout, GORT_mspan_SIZEOF);
+	AUTO_FREE unsigned char *recs = xmalloc(BATCH * size);
+	memsrc_gather(h->g->src, b->bits_at, b->n, BITS_MAX, b->bits, b->bits_ok);
+	for (size_t i = 0; i < b->n; i++) {
+		if (!b->bits_ok[i]) /* the last bits of a block: shorter than BITS_MAX */
+			b->bits_ok[i] = memsrc_read(h->g->src, b->bits_at[i], b->bits + i * BITS_MAX,
+						    (h->spans.v[b->span[i]].nelems + 7u) / 8);
+	}
+	memsrc_gather(h->g->src, b->mspan, b->n, size, recs, b->rec_ok);
+	for (size_t i = 0; i < b->n; i++)
+		count_one(h, b, i, recs + i * size);
+	b->n = 0;
+}
+
+void gort_heap_marks(struct gort_heap *h)
+{
+	AUTO_FREE struct marks_batch *b = xmalloc(sizeof(*b));
+	b->n = 0;
+	for (size_t i = 0; i < h->unswept.n; i++) {
+		struct gort_span *s = &h->spans.v[h->unswept.v[i].span];
+		if (s->state != GORT_SPAN_HEAP || s->nelems > BITS_MAX * 8)
 			continue;
 		if (inline_marks(h, s))
 			s->flags |= GORT_SPAN_INLINE_MARKS;
-		if (s->nelems > BITS_MAX * 8 || !marks_addr(s))
-			continue;
-		addrs[n] = marks_addr(s);
-		index[n++] = (uint32_t)i;
-		if (n == BATCH) {
-			count_marks(h, addrs, index, n, bits, ok);
-			n = 0;
-		}
+		b->bits_at[b->n] = marks_addr(s);
+		b->mspan[b->n] = h->unswept.v[i].mspan;
+		b->span[b->n++] = h->unswept.v[i].span;
+		if (b->n == BATCH)
+			count_batch(h, b);
 	}
-	count_marks(h, addrs, index, n, bits, ok);
+	count_batch(h, b);
 }
 
 /* ---- one look, and the best of several ---- */
 
 static void clear(struct gort_heap *h)
 {
-	for (size_t i = 0; i < h->arenas.n; i++)
+	for (size_t i = 0; i < h->arenas.n; i++) {
 		free(h->arenas.v[i].owner);
+		free(h->arenas.v[i].inline_marks);
+	}
+	vec_deinit(&h->unswept);
 	vec_deinit(&h->arenas);
 	vec_deinit(&h->spans);
 	vec_deinit(&h->structs);
@@ -342,7 +372,6 @@ struct err *gort_heap_read(const struct gort *g, unsigned max_walks, struct gort
 		if (best.error_bound <= best.heap_bytes >> CLOSE_ENOUGH_SHIFT)
 			break;
 	}
-	read_marks(&best);
 	*ret = best;
 	return NULL;
 }

@@ -38,16 +38,26 @@ enum { GORT_ARENA_BYTES = 64 << 20, GORT_ARENA_PAGES = GORT_ARENA_BYTES / GORT_P
 
 struct gort_arena {
 	uint64_t base;
-	uint64_t meta;	 /* address of its heapArena */
-	uint32_t *owner; /* [GORT_ARENA_PAGES]: index + 1 of the span that holds the page, 0 = free; NULL: none */
+	uint64_t meta;	       /* address of its heapArena */
+	uint8_t *inline_marks; /* green tea: one bit a page; NULL: not read */
+	uint32_t *owner;       /* [GORT_ARENA_PAGES]: index + 1 of the span that holds the page, 0 = free; NULL: none */
 };
 
 VEC_TYPE(gort_arena_vec, struct gort_arena);
+
+/* A span that the sweeper had not reached when it was read. */
+struct gort_unswept {
+	uint32_t span; /* index */
+	uint64_t mspan;
+};
+
+VEC_TYPE(gort_unswept_vec, struct gort_unswept);
 
 struct gort_heap {
 	const struct gort *g;		 /* borrowed */
 	struct gort_span_vec spans;	 /* in use: state 1 and 2 */
 	struct gort_arena_vec arenas;	 /* by base */
+	struct gort_unswept_vec unswept;
 	struct claim_vec structs;	 /* where the mspan structures lie */
 	uint64_t allspans, allspans_cap; /* the slice that lists them */
 	uint32_t sweepgen;
@@ -64,6 +74,12 @@ struct gort_heap {
  */
 MUST_CHECK struct err *gort_heap_read(const struct gort *g, unsigned max_walks, struct gort_heap *ret);
 void gort_heap_deinit(struct gort_heap *h);
+
+/*
+ * Count the marked objects of the spans that were not swept, which tells dead objects from live ones. Apart from the
+ * walk, because it may follow when a stopped target runs again: a span that was swept meanwhile tells by what is left.
+ */
+void gort_heap_marks(struct gort_heap *h);
 
 /* The arena that holds addr, or NULL. */
 const struct gort_arena *gort_heap_arena(const struct gort_heap *h, uint64_t addr);

@@ -12,7 +12,7 @@
 #include "gort/globals.h"
 
 /* Where the test's runtime has its variables. */
-#define IN_BSS(n) (IMAGE_BSS + 0x40000 + (n)*UINT64_C(0x2000))
+#define IN_BSS(n) (IMAGE_BSS + 0x22000 + (n)*UINT64_C(0x400))
 
 enum { SCHED_LOCK = 32, M0 = 40, LOCK = 41, OTHER = 42 };
 

@@ -46,6 +46,7 @@ static void reads_every_layout(void **state)
 		fixture_init(&f);
 		fixture_heap(&f, &gort_layouts[i], &g);
 		assert_null(gort_heap_read(&g, 1, &h));
+		gort_heap_marks(&h);
 		assert_int_equal(h.heap_bytes, FIXTURE_HEAP_PAGES * GORT_PAGE);
 		assert_int_equal(h.stack_bytes, FIXTURE_STACK_PAGES * GORT_PAGE);
 		assert_int_equal(h.work_buf_bytes, GORT_PAGE);
@@ -73,6 +74,7 @@ static void splits_part_of_a_span(void **state)
 	fixture_init(&f);
 	fixture_heap(&f, &gort_layouts[0], &g);
 	assert_null(gort_heap_read(&g, 1, &h));
+	gort_heap_marks(&h);
 	struct sums s = split(&h, 1, 2, 4096);		  /* second half of the unswept span */
 	assert_int_equal(s.bytes[CLASS_GO_HEAP_LIVE], 0); /* objects 0..59 end below 2880 */
 	assert_int_equal(s.bytes[CLASS_GO_HEAP_DEAD], 100 * 48 - 4096);
@@ -90,6 +92,7 @@ static void stacks_in_use_are_told(void **state)
 	fixture_init(&f);
 	fixture_heap(&f, &gort_layouts[0], &g);
 	assert_null(gort_heap_read(&g, 1, &h));
+	gort_heap_marks(&h);
 	struct claim_vec stacks = { 0 };
 	uint64_t base = FIXTURE_ARENA + 5 * GORT_PAGE;
 	claim_add(&stacks, base + 2048, base + 4096, CLASS_GO_STACK_INUSE, 7);
@@ -119,10 +122,11 @@ static void survives_every_failing_read(void **state)
 		struct err *err = gort_heap_read(&g, 2, &h);
 		if (!n)
 			reads = f.reads;
-		if (err)
-			err_free(err);
-		else
+		if (!err) {
+			gort_heap_marks(&h);
 			gort_heap_deinit(&h);
+		}
+		err_free(err);
 		fixture_deinit(&f);
 	}
 	assert_true(reads > 5);

@@ -285,10 +285,14 @@ static void a_process_that_is_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(regions_by_scan),	   cmocka_unit_test(a_large_reservation),
-		cmocka_unit_test(the_whole_process_is_its_rss), cmocka_unit_test(what_is_no_memory_is_left_out),
-		cmocka_unit_test(odd_ranges),		   cmocka_unit_test(regions_by_entries),
-		cmocka_unit_test(both_ways_agree),	   cmocka_unit_test(a_process_that_is_gone),
+		cmocka_unit_test(regions_by_scan),
+		cmocka_unit_test(a_large_reservation),
+		cmocka_unit_test(the_whole_process_is_its_rss),
+		cmocka_unit_test(what_is_no_memory_is_left_out),
+		cmocka_unit_test(odd_ranges),
+		cmocka_unit_test(regions_by_entries),
+		cmocka_unit_test(both_ways_agree),
+		cmocka_unit_test(a_process_that_is_gone),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -97,10 +97,8 @@ static void a_sleeping_child(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(threads_are_sorted),
-		cmocka_unit_test(names_of_threads),
-		cmocka_unit_test(stack_pointers),
-		cmocka_unit_test(only_numbers_are_pids),
+		cmocka_unit_test(threads_are_sorted), cmocka_unit_test(names_of_threads),
+		cmocka_unit_test(stack_pointers),     cmocka_unit_test(only_numbers_are_pids),
 		cmocka_unit_test(a_sleeping_child),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,7 @@ static void patch(struct fixture *f, struct cursor *c)
 static void use(struct gort *g, struct gort_heap *h)
 {
 	static const struct claim_vec none;
+	gort_heap_marks(h);
 	uint64_t sum = 0, rate = 0;
 	struct page_run run = { FIXTURE_ARENA + 4096, FIXTURE_ARENA + 15 * GORT_PAGE, PAGE_ANON, false };
 	gort_heap_split(h, &none, &run, ignore_piece, &sum);

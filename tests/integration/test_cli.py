@@ -113,11 +113,13 @@ def json_is_all_there_is_on_standard_output():
 @test
 def csv_has_one_row_for_each_mapping_and_class():
     with small() as target:
+        before = ullage_json("map", target.pid)["rss_bytes"]
         text = ullage("map", target.pid, "--csv").out
+        after = ullage_json("map", target.pid)["rss_bytes"]
         rows = list(csv.DictReader(io.StringIO(text)))
         check(rows and "class" in rows[0], f"no header row with 'class': {text[:200]!r}")
         total = sum(int(r["resident_bytes"]) for r in rows)
-        equal("sum of resident_bytes", total, ullage_json("map", target.pid)["rss_bytes"])
+        within("sum of resident_bytes", total, min(before, after), max(before, after))
 
 
 @test
@@ -268,15 +270,17 @@ def a_reader_that_leaves_is_no_crash():
 
 @test
 def an_interrupt_ends_at_once():
-    with go_target("1.24", "stripped", "-heap", "500000000", "-maps", "20000") as target:
-        process = subprocess.Popen([ULLAGE, "map", str(target.pid), "--json"], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        time.sleep(0.02)
-        process.send_signal(signal.SIGINT)
-        start = time.monotonic()
-        out, err = process.communicate(timeout=30)
-        check(time.monotonic() - start < 2, "took longer than 2 s to end")
-        check(process.returncode in (0, 130, -signal.SIGINT), f"status {process.returncode}: {err.decode()}")
-        if out:
-            json.loads(out)
+    with go_target("1.24", "stripped", "-heap", "100000000", "-maps", "20000") as target:
+        whole = ullage("map", target.pid, "--json").seconds
+        for step in range(20):
+            process = subprocess.Popen([ULLAGE, "map", str(target.pid), "--json"], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(whole * step / 20)
+            process.send_signal(signal.SIGINT)
+            start = time.monotonic()
+            out, err = process.communicate(timeout=30)
+            check(time.monotonic() - start < 2, "took longer than 2 s to end")
+            check(process.returncode in (0, 130, -signal.SIGINT), f"status {process.returncode}: {err}")
+            if out:
+                json.loads(out)
         check(status(target.pid, "State").startswith("S"), "the target does not sleep as before")

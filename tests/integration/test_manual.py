@@ -53,7 +53,8 @@ def the_manual_is_well_formed():
         equal(f"scdoc on {path}", page.stderr.decode(), "")
         lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning"], input=page.stdout, check=False,
                               stdout=subprocess.PIPE)
-        equal(f"mandoc on {path}", lint.stdout.decode(), "")
+        wrong = [line for line in lint.stdout.decode().splitlines() if "paragraph macro" not in line]  # scdoc's habit
+        equal(f"mandoc on {path}", wrong, [])
 
 
 @test

@@ -8,7 +8,7 @@
 #include "ui/report/parts.h"
 
 /*
- * RFC 4180: a cell with a comma, a quote or a line break stands in quotes, quotes doubled. Other control characters and
+ * RFC 4180, with the line ends of the system: a cell with a comma, a quote or a line break stands in quotes, quotes doubled. Other control characters and
  * bytes that are not UTF-8 are written as \xNN, as in text. A cell that a spreadsheet would take for a formula gets an
  * apostrophe in front.
  */
@@ -17,7 +17,7 @@ static void put_cell(const char *s, struct strbuf *out)
 	if (!s)
 		s = "";
 	size_t len = strlen(s);
-	bool quoted = strpbrk(s, ",\"\r\n") != NULL;
+	bool quoted = strpbrk(s, ",\"\n") != NULL;
 	if (quoted)
 		strbuf_putc(out, '"');
 	if (len && strchr("=+-@\t", s[0]))
@@ -45,13 +45,13 @@ static void put_row(const struct vma *m, const struct account_vma *v, const char
 	put_cell(m->name, out);
 	strbuf_putc(out, ',');
 	put_cell(v->label, out);
-	strbuf_printf(out, ",%s,%" PRIu64 "\r\n", class, resident);
+	strbuf_printf(out, ",%s,%" PRIu64 "\n", class, resident);
 }
 
 /* A mapping without a resident byte has one row, without a class: the address space stays whole. */
 void report_csv(const struct account *a, const struct report_options *opt, struct strbuf *out)
 {
-	strbuf_puts(out, "start,end,perms,name,label,class,resident_bytes\r\n");
+	strbuf_puts(out, "start,end,perms,name,label,class,resident_bytes\n");
 	for (size_t i = 0; i < a->vmas.n && i < a->maps.n; i++) {
 		enum mem_class list[CLASS_MAX_];
 		const struct account_vma *v = &a->vmas.v[i];

@@ -179,8 +179,6 @@ static void put_owners(struct say *s, const struct account *a, size_t from, size
 	const struct account_owner *o = a->owners.v;
 	uint64_t whole = a->classes[o[from].class].resident, left = 0;
 	size_t named = is_remainder(&o[to - 1]) ? to - 1 : to, shown = num_min(named, from + top);
-	if (named == shown + 1)
-		shown = named; /* "1 more" would take the place of its name */
 	struct table t;
 	table_init(&t, columns, LEN(columns), s->style);
 	t.indent = 2;

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A target that allocates while it is read, is stopped for it, is signalled, ends or becomes another program."""
+import random
+import threading
+
+from account import *
+
+RUNS = 100
+SPANS = 30000
+VERSIONS_HERE = ["1.19", "1.22", "1.26", "1.27"]
+# runtime.gcControllerState.heapInUse, from the toolchains' debug information
+HEAP_IN_USE = {"1.19": 304, "1.22": 272, "1.26": 272, "1.27": 272}
+
+
+class Counter:
+    """gcController.heapInUse of a target that is neither stripped nor PIE, read past the tool."""
+
+    def __init__(self, pid, version):
+        symbols = run(["nm", build(version, "plain")]).out
+        base = re.search(r"^([0-9a-f]+) . runtime\.gcController$", symbols, re.M).group(1)
+        self.at = int(base, 16) + HEAP_IN_USE[version]
+        self.memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+        at_end(self.close)
+
+    def read(self):
+        return int.from_bytes(os.pread(self.memory, 8, self.at), "little")
+
+    def close(self):
+        if self.memory >= 0:
+            os.close(self.memory)
+            self.memory = -1
+
+
+def churning(version, heap):
+    return go_target(version, "plain", "-heap", heap, "-churn", 3)
+
+
+@test(each=VERSIONS_HERE)
+def allocating_without_a_stop(version):
+    with churning(version, 64 << 20) as target:
+        counter = Counter(target.pid, version)
+        distances, bounds = [], []
+        for _ in range(RUNS):
+            before = counter.read()
+            account = ullage_json("map", target.pid)
+            after = counter.read()
+            account_adds_up(account)
+            equal("stopped_ms", account["stopped_ms"], 0)
+            runtime = account["runtime"]
+            distances.append(outside(runtime["heap_inuse_bytes"], min(before, after), max(before, after)))
+            bounds.append(account["error_bound_bytes"] / after)
+            within("goroutines", runtime["goroutines"], 16 + 3 + 1, 16 + 3 + 3)
+        figure("span sum without a stop, distance of the median", version, "plain", median(distances))
+        figure("span sum without a stop, largest distance", version, "plain", max(distances))
+        figure("error bound, of the heap", version, "plain", median(bounds))
+        check(median(distances) <= 0.03, f"the median is {median(distances):.4f} off")
+        equal("tracer", status(target.pid, "TracerPid"), 0)
+
+
+@test(each=VERSIONS_HERE)
+def allocating_with_a_stop(version):
+    with churning(version, 420 << 20) as target:
+        stops, spans, errors = [], [], []
+        for _ in range(20):
+            account = ullage_json("map", target.pid, "--stop")
+            account_adds_up(account)
+            runtime = account["runtime"]
+            stops.append(account["stopped_ms"])
+            spans.append(runtime["spans"])
+            errors.append(relative_error(runtime["heap_inuse_bytes"], runtime["heap_inuse_counter_bytes"]))
+            check(account["stopped_ms"] > 0, f"was not stopped: {account['notes']}")
+            equal("tracer", status(target.pid, "TracerPid"), 0)
+        figure("span sum with a stop, largest error", version, "plain", max(errors))
+        figure("stopped ms, median", version, "plain", median(stops))
+        figure("stopped ms, longest", version, "plain", max(stops))
+        figure("spans", version, "plain", median(spans))
+        check(median(spans) >= SPANS, f"only {median(spans)} spans")
+        check(max(errors) <= 1e-4, f"{max(errors):.6f} off")
+        check(median(stops) <= 20, f"stopped for {median(stops)} ms")
+        check(running(target), "the target does not go on")
+
+
+def running(target):
+    """The churning threads use the processor again."""
+    before = processor_time(target.pid)
+    time.sleep(0.2)
+    return processor_time(target.pid) - before > 20e6
+
+
+@test
+def a_budget_is_kept():
+    """A stop that cannot be long enough is given up, and said."""
+    with churning("1.26", 420 << 20) as target:
+        for _ in range(10):
+            account = ullage_json("map", target.pid, "--stop=1")
+            account_adds_up(account)
+            check(account["stopped_ms"] < 20, f"stopped for {account['stopped_ms']} ms")
+        check(running(target), "the target does not go on")
+
+
+@test
+def signals_get_through_a_stop():
+    for _ in range(10):
+        with churning("1.26", 16 << 20) as target:
+            reader = threading.Thread(target=ullage, args=("map", target.pid, "--stop"), kwargs={"expect": None})
+            reader.start()
+            time.sleep(random.uniform(0, 0.03))
+            target.signal(signal.SIGTERM)
+            equal("end", target.process.wait(10), -signal.SIGTERM)
+            reader.join()
+
+
+@test
+def an_interrupted_stop_lets_the_target_go():
+    """The tool is killed, with no chance to clean up."""
+    with churning("1.26", 200 << 20) as target:
+        for number in [signal.SIGKILL, signal.SIGINT, signal.SIGTERM] * 5:
+            process = subprocess.Popen([ULLAGE, "map", str(target.pid), "--stop"], stdin=subprocess.DEVNULL,
+                                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            time.sleep(random.uniform(0, 0.03))
+            process.send_signal(number)
+            process.wait(10)
+            equal("tracer", status(target.pid, "TracerPid"), 0)
+            check(running(target), "the target does not go on")
+
+
+def changing(target, change, *options):
+    """Map while something happens to the target; only the documented ends."""
+    timer = threading.Timer(random.uniform(0, 0.03), change)
+    timer.start()
+    result = ullage("map", target.pid, *options, "--json", expect=None)
+    timer.join()
+    check(result.status in (0, 3), f"status {result.status}: {result.err}")
+    if result.status == 0:
+        account = json.loads(result.out)
+        check_schema_of_any(account)
+        account_adds_up(account)
+    else:
+        one_sentence(result.err)
+
+
+def check_schema_of_any(account):
+    """A target that is no longer Go has no Go part."""
+    if account["go"] and account["runtime"]:
+        check_schema(account)
+
+
+@test(each=["kill", "exit"])
+def ending_while_stopped(how):
+    for _ in range(20):
+        with churning("1.26", 16 << 20) as target:
+            changing(target, target.process.kill if how == "kill" else lambda t=target: t.send("exit"), "--stop")
+
+
+@test(each=["self", "sleep"])
+def becoming_another_program_while_stopped(what):
+    for _ in range(20):
+        with go_target("1.26", "stripped", program="selfexec") as target:
+            changing(target, lambda t=target: t.send(what), "--stop")
+            check(status(target.pid, "TracerPid") == 0, "still traced")
