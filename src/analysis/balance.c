@@ -53,6 +53,8 @@ static void cgroup_steps(struct account *a, int64_t own)
 	uint64_t inactive = num_min(known(cg->inactive_file), cache);
 	step(a, "page cache, reclaimable first (inactive_file)", (int64_t)inactive);
 	step(a, "page cache, other", (int64_t)(cache - inactive));
+	if (cg->version == 1 && cg->path && !cg->path[1])
+		return; /* the root of v1 counts no kernel memory in its usage */
 	uint64_t parts = known(cg->slab) + known(cg->pagetables) + known(cg->percpu);
 	step(a, "kernel: slab (dentries, inodes, buffers)", (int64_t)known(cg->slab));
 	step(a, "kernel: page tables", (int64_t)known(cg->pagetables));

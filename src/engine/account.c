@@ -12,6 +12,7 @@
 #include "engine/integrity.h"
 #include "engine/native.h"
 #include "engine/pages.h"
+#include "engine/shares.h"
 #include "gort/meta.h"
 #include "model/memcache.h"
 #include "proc/priority.h"
@@ -244,12 +245,32 @@ static void settle_rss(struct account *a, uint64_t rss, int64_t moved)
 			     (long long)a->unexplained / 1024);
 }
 
+/* A mapping's address space counts for the class that most of it holds; a reservation, for what it is reserved for. */
+static enum mem_class virtual_class(const struct pass *p, size_t i)
+{
+	const struct vma *v = &p->t.maps.v[i];
+	const struct account_vma *row = &p->a->vmas.v[i];
+	enum mem_class most = CLASS_UNEXPLAINED;
+	for (enum mem_class c = 0; c < CLASS_UNEXPLAINED; c++) {
+		if (row->classes[c] > (most == CLASS_UNEXPLAINED ? 0 : row->classes[most]))
+			most = c;
+	}
+	if (most != CLASS_UNEXPLAINED)
+		return most;
+	if (p->copy.have && gort_heap_arena(&p->copy.heap, v->start))
+		return CLASS_GO_HEAP_IDLE;
+	size_t claim = claim_after(&p->claims, v->start);
+	if (claim < p->claims.n && p->claims.v[claim].start < v->end)
+		return p->claims.v[claim].class;
+	return v->flags & VMA_WRITE || !v->inode ? p->roles[i].dirty : p->roles[i].clean;
+}
+
 static void read_virtual(struct pass *p)
 {
-	for (size_t i = 0; i < p->t.maps.n; i++) {
+	for (size_t i = 0; i < p->a->vmas.n; i++) {
 		const struct vma *v = &p->t.maps.v[i];
 		if (v->start < UINT64_C(1) << 63)
-			p->a->classes[p->roles[i].dirty].virtual_size += vma_size(v);
+			p->a->classes[virtual_class(p, i)].virtual_size += vma_size(v);
 	}
 }
 
@@ -288,6 +309,8 @@ static struct err *account_pages(struct pass *p)
 	read_virtual(p);
 	a->swap = sum.swap;
 	a->pss = p->opt->pss ? sum.pss : ACCOUNT_UNKNOWN;
+	if (p->opt->pss || sum.lazyfree)
+		TRY(shares_read(&p->t, p->opt->pss, a));
 	return NULL;
 }
 
@@ -313,7 +336,11 @@ static struct err *describe(struct pass *p)
 	if (p->t.has_mem && p->t.mem.swapped_bytes)
 		account_note(a, "%llu kB of what was to be read are in swap and were left there",
 			     (unsigned long long)p->t.mem.swapped_bytes / 1024);
-	if (p->t.mem_err)
+	if (p->t.process.kernel_thread || st.state == 'Z')
+		account_note(a, p->t.process.kernel_thread ? "a kernel thread: it has no memory of its own"
+							   : "a zombie: its memory is gone, its parent has not yet "
+							     "asked for its exit status");
+	else if (p->t.mem_err)
 		account_note(a, "the memory itself could not be read, so classes are those of whole mappings: %s",
 			     err_text(p->t.mem_err));
 	if (!p->t.is_go && !p->t.mem_err)
@@ -364,12 +391,12 @@ struct err *engine_account(int pid, const struct account_options *opt, struct ac
 	ret->integrity.exe_matches_disk = -1;
 	struct err *err = target_open(opt->procfs, pid, &p.t);
 	if (err)
-		return err_wrap(err, "pid %d", pid);
+		return err;
 	tally_init(&p.tally, ret, opt->cells);
 	err = run(&p);
 	if (err && p.t.mem.gone)
 		err = err_recode(err, ERR_GONE);
 	pass_end(&p);
 	ret->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - start;
-	return err_wrap(err, "pid %d", pid);
+	return err;
 }

@@ -15,16 +15,6 @@ _Static_assert(CGROUP_UNKNOWN == ACCOUNT_UNKNOWN, "both mean the same");
 
 /* ---- is it Go ---- */
 
-static bool go_sections(const struct sym_elf *elf)
-{
-	static const char *const names[] = { ".go.buildinfo", ".gopclntab", ".data.rel.ro.gopclntab" };
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (sym_elf_section(elf, names[i]))
-			return true;
-	}
-	return elf->go_build_id != NULL;
-}
-
 int census_is_go(const struct proc_process *p)
 {
 	if (p->kernel_thread)
@@ -35,8 +25,7 @@ int census_is_go(const struct proc_process *p)
 	struct err *err AUTO(err) = sym_elf_open(p->exe, p->comm, &elf);
 	if (err)
 		return 0;
-	/* without section headers and notes only the memory tells; `map` looks there */
-	int is_go = go_sections(&elf) ? 1 : elf.sections.n ? 0 : -1;
+	int is_go = sym_elf_is_go(&elf); /* -1: only the memory tells; `map` looks there */
 	sym_elf_close(&elf);
 	return is_go;
 }

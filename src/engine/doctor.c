@@ -180,7 +180,7 @@ struct err *engine_doctor(const char *procfs, int pid, struct doctor *ret)
 		err = target_attach(&t, NULL);
 	if (err) {
 		engine_doctor_free(ret);
-		return err_wrap(err, "pid %d", pid);
+		return err;
 	}
 	check_memory(ret, &t);
 	check_namespaces(ret, &t);

@@ -81,6 +81,13 @@ struct err *target_remap(struct target *t)
 
 /* ---- the image ---- */
 
+/* The Go image may be a library (-buildmode=c-shared) or a plugin in a program that is not Go. */
+static bool of_library(const struct target *t, const struct vma *v)
+{
+	return v->inode && v->inode == t->library.inode && v->dev_major == t->library.dev_major &&
+	       v->dev_minor == t->library.dev_minor;
+}
+
 static bool of_exe(const struct target *t, const struct vma *v)
 {
 	return v->inode && v->inode == t->process.exe_inode &&
@@ -167,13 +174,46 @@ bool target_uses_cgo(const struct target *t)
 	return t->has_elf && t->elf.dynamic;
 }
 
+static struct err *attach_image(struct target *t)
+{
+	return gort_attach(&t->mem.src, t->image.v, t->image.n, t->symbols.n ? symbol : NULL, t, &t->gort);
+}
+
+/* Look for a Go library in a program that is not Go. NOT_FOUND when there is none. */
+static struct err *attach_library(struct target *t)
+{
+	for (size_t i = 0; i < t->maps.n; i++) {
+		const struct vma *v = &t->maps.v[i];
+		if (!v->inode || !(v->flags & VMA_EXEC) || v->inode == t->process.exe_inode)
+			continue;
+		int fd = proc_mem_file(&t->mem, v);
+		struct sym_elf elf;
+		struct err *bad AUTO(err) = fd < 0 ? err_gone() : sym_elf_open(fd, v->name, &elf);
+		if (bad)
+			continue;
+		bool go = sym_elf_is_go(&elf) == 1;
+		sym_elf_close(&elf);
+		if (!go)
+			continue;
+		t->library = *v;
+		t->symbols.n = 0; /* the program's, not the library's */
+		collect_image(t, of_library);
+		return attach_image(t);
+	}
+	return err_new(ERR_NOT_FOUND, "no Go image is mapped");
+}
+
 struct err *target_attach(struct target *t, struct account *a)
 {
 	collect_image(t, of_exe);
 	read_elf(t);
 	if (!t->has_mem)
 		return NULL;
-	struct err *err = gort_attach(&t->mem.src, t->image.v, t->image.n, t->symbols.n ? symbol : NULL, t, &t->gort);
+	struct err *err = attach_image(t);
+	if (err && err_code(err) == ERR_NOT_FOUND && !t->mem.gone) {
+		err_free(err);
+		err = attach_library(t);
+	}
 	t->is_go = !err;
 	if (!err) {
 		if (a && t->gort.refusal)

@@ -28,6 +28,7 @@ struct target {
 	struct sym_elf elf;
 	bool has_elf;
 	uint64_t bias;	      /* live address - ELF address */
+	struct vma library;   /* the Go image is this library, when inode is set */
 	struct vma_vec image; /* mappings of the Go image: the executable's, and the bss that follows */
 	struct sym_symbol_vec symbols;
 	struct gort gort;

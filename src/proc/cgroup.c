@@ -460,11 +460,30 @@ static void read_figures(struct cgroup *cg)
 	cg->tcp_usage = cg->stat.sock = read_number(cg->dir, "memory.kmem.tcp.usage_in_bytes");
 }
 
-/* On a hybrid host the v2 tree may lack the memory controller: then its directories have no memory.stat. */
 static bool has_memory(const char *dir)
 {
 	AUTO_FREE char *stat = xasprintf("%s/memory.stat", dir);
 	return access(stat, F_OK) == 0;
+}
+
+/*
+ * A v2 cgroup need not have the memory controller: its memory is charged to the nearest ancestor that has. On a hybrid
+ * host, where v1 has the controller, not even the root has it here. False then; else `at` and cg->path lead there.
+ */
+static bool find_charged(struct spot *at, struct arena *arena, struct cgroup *cg)
+{
+	struct ascent a;
+	ascent_init(&a, at, cg->path);
+	bool found = has_memory(a.dir);
+	while (!found && cg->version == 2 && ascend(&a))
+		found = has_memory(a.dir);
+	if (found) {
+		at->below = arena_strdup(arena, a.below);
+		cg->path = arena_strdup(arena, a.path);
+		cg->dir = arena_strdup(arena, a.dir);
+	}
+	ascent_deinit(&a);
+	return found;
 }
 
 static void read_memory(pid_t pid, const char *mountinfo, struct arena *arena, struct cgroup *cg)
@@ -474,12 +493,10 @@ static void read_memory(pid_t pid, const char *mountinfo, struct arena *arena, s
 	locate(pid, mountinfo, &place, "memory", arena, &at);
 	if (!at.mount)
 		return;
-	AUTO_FREE char *dir = dir_of(&at);
-	if (!has_memory(dir)) {
+	if (!find_charged(&at, arena, cg)) {
 		cg->version = cg->version == 2 ? 0 : cg->version;
 		return;
 	}
-	cg->dir = arena_strdup(arena, dir);
 	read_figures(cg);
 	read_limits(&at, arena, cg);
 	read_events(cg, arena);
@@ -533,7 +550,7 @@ struct err *proc_cgroup_read(const struct proc_process *p, const char *sysfs_mou
 	proc_cgplace_find(text.buf, "memory", arena, &memory);
 	proc_cgplace_find(text.buf, "cpu", arena, &cpu);
 	ret->version = memory.version;
-	ret->path = memory.path;
+	ret->path = ret->own_path = memory.path;
 	if (memory.version)
 		read_memory(p->pid, mounts.buf, arena, ret);
 	struct spot at;

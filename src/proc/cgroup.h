@@ -32,8 +32,10 @@ struct cgroup_stat {
 
 struct cgroup {
 	unsigned version; /* 1 or 2; 0: no memory cgroup to be seen */
-	const char *path; /* as in /proc/PID/cgroup, "/" = root */
-	const char *dir;  /* where its files are, or NULL when not visible from here */
+	const char *
+		path; /* the one that its memory is charged to, "/" = root; an ancestor of own_path, as a rule the same */
+	const char *own_path; /* as in /proc/PID/cgroup */
+	const char *dir;      /* where its files are, or NULL when not visible from here */
 	uint64_t usage, swap;
 	uint64_t limit;		/* lowest of the ancestors, CGROUP_UNKNOWN = none */
 	const char *limit_path; /* whose it is, NULL = none */
@@ -59,7 +61,7 @@ void proc_cgroup_deinit(struct cgroup *cg);
  */
 void proc_cgroup_pids(struct cgroup *cg);
 
-/* Only the path, as in struct cgroup; *ret NULL when there is none. Reads one small file. */
+/* Only own_path; *ret NULL when there is none. Reads one small file. */
 MUST_CHECK struct err *proc_cgroup_path(const struct proc_process *p, struct arena *arena, const char **ret);
 
 /* memory.stat of that version out of a descriptor; keys that are missing or malformed stay CGROUP_UNKNOWN. */

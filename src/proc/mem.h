@@ -29,7 +29,7 @@ struct proc_mem {
 	bool only_mem;		/* process_vm_readv(2) is refused */
 	bool gone;		/* a read failed because the process exited */
 	int denied;		/* errno of a refused read, else 0 */
-	uint64_t swapped_bytes; /* asked for and not read */
+	uint64_t swapped_bytes; /* asked for and not read: at least so many */
 	struct proc_mem_files *files;
 };
 

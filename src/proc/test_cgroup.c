@@ -164,6 +164,23 @@ static void v2_root_deleted_and_old_kernels(void **state)
 	done(&s);
 }
 
+static void v2_without_the_controller(void **state)
+{
+	struct scene s;
+	look(&s, "cgroup-v2", 85);
+	assert_int_equal(s.cg.version, 2);
+	assert_string_equal(s.cg.own_path, "/kubepods/pod a\\b/bare/deeper");
+	assert_string_equal(s.cg.path, "/kubepods/pod a\\b"); /* that is charged */
+	assert_int_equal(s.cg.usage, 20 * MIB);
+	assert_int_equal(s.cg.limit, 256 * MIB);
+	assert_string_equal(s.cg.limit_path, "/kubepods/pod a\\b");
+	assert_int_equal(s.cg.pids.n, 4);
+	const char *path = NULL;
+	ok(proc_cgroup_path(&s.process, &s.arena, &path));
+	assert_string_equal(path, s.cg.own_path);
+	done(&s);
+}
+
 static void hybrid(void **state)
 {
 	struct scene s;
@@ -295,6 +312,7 @@ int main(void)
 		cmocka_unit_test(v1),
 		cmocka_unit_test(v2),
 		cmocka_unit_test(v2_root_deleted_and_old_kernels),
+		cmocka_unit_test(v2_without_the_controller),
 		cmocka_unit_test(hybrid),
 		cmocka_unit_test(container_without_a_namespace),
 		cmocka_unit_test(namespace_below_the_mount),

@@ -28,7 +28,8 @@ enum {
 
 /* Where the child has what. */
 struct layout {
-	unsigned char *untouched, *file, *touched, *hidden, *split, *dirty, *memfd, *small, *hole, *zero, *huge;
+	unsigned char *untouched, *file, *touched, *hidden, *split, *dirty, *memfd, *small, *hole, *zero, *huge,
+		*swapped;
 };
 
 struct scene {
@@ -53,9 +54,12 @@ static void fill(unsigned char *p, size_t len, uint64_t from)
 		p[i] = byte_at(from + i);
 }
 
+/* Without huge pages, which khugepaged would make resident for us. */
 static void *anon(size_t len)
 {
-	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	madvise(p, len, MADV_NOHUGEPAGE);
+	return p;
 }
 
 static void map_files_of(struct layout *l, const struct scene *s)
@@ -97,6 +101,9 @@ static void child_body(void *layout, void *arg)
 	l->hole = anon(3 * PAGE);
 	fill(l->hole, 3 * PAGE, 3);
 	munmap(l->hole + PAGE, PAGE);
+	l->swapped = anon(64 * KIB);
+	fill(l->swapped, 64 * KIB, 17);
+	madvise(l->swapped, 64 * KIB, MADV_PAGEOUT);
 	l->zero = anon(MIB);
 	for (size_t i = 0; i < MIB; i += PAGE)
 		sink = (unsigned char)(sink + l->zero[i]);
@@ -305,6 +312,31 @@ static void mem_alone_does_as_well(void **state)
 	s->mem.mem = mem;
 }
 
+/* Only where there is swap. */
+static void swapped_pages_are_left_there(void **state)
+{
+	struct scene *s = *state;
+	uint64_t e[64 * KIB / PAGE];
+	bool all = proc_pagemap_entries(&s->pagemap, (uintptr_t)s->at.swapped, 64 * KIB / PAGE, e);
+	for (size_t i = 0; i < 64 * KIB / PAGE; i++)
+		all = all && e[i] & PROC_PAGEMAP_SWAP;
+	if (!all)
+		skip();
+	struct proc_status before, after;
+	unsigned char buf[64 * KIB];
+	ok(proc_status_read(&s->process, &before));
+	s->mem.swapped_bytes = 0;
+	assert_false(read_at(s, s->at.swapped, buf, 64 * KIB));
+	uint64_t first = s->mem.swapped_bytes;
+	assert_true(first >= PAGE && first <= 64 * KIB);
+	assert_false(read_at(s, s->at.swapped + 100, buf, 8));
+	assert_int_equal(s->mem.swapped_bytes, first + 8);
+	ok(proc_status_read(&s->process, &after));
+	assert_true(before.vm_swap >= 64 * KIB);
+	assert_int_equal(after.vm_swap, before.vm_swap);
+	assert_int_equal(after.vm_rss, before.vm_rss);
+}
+
 static void files_are_opened_once(void **state)
 {
 	struct scene *s = *state;
@@ -327,9 +359,9 @@ static void without_map_files_the_path_is_taken_if_it_is_the_file(void **state)
 	unsigned char buf[8];
 	assert_int_equal(pread(fd, buf, 8, 1000), 8);
 	assert_int_equal(buf[0], byte_at(1000));
-	v.inode++; /* another file took its place */
+	v.inode ^= 0x55555555; /* another file took its place */
 	assert_int_equal(proc_mem_file(&s->mem, &v), -1);
-	v.inode++;
+	v.inode ^= 0x33333333;
 	v.name = "/dev/zero"; /* never opened */
 	assert_int_equal(proc_mem_file(&s->mem, &v), -1);
 }
@@ -458,6 +490,7 @@ int main(void)
 		cmocka_unit_test(shared_memory_is_read_from_its_file),
 		cmocka_unit_test(holes_fail),
 		cmocka_unit_test(mem_alone_does_as_well),
+		cmocka_unit_test(swapped_pages_are_left_there),
 		cmocka_unit_test(files_are_opened_once),
 		cmocka_unit_test(without_map_files_the_path_is_taken_if_it_is_the_file),
 		cmocka_unit_test(exec_is_noticed),

@@ -364,3 +364,15 @@ struct err *sym_elf_symbols(int fd, struct sym_elf *elf, struct sym_symbol_vec *
 		qsort(ret->v, ret->n, sizeof(*ret->v), by_addr);
 	return NULL;
 }
+
+int sym_elf_is_go(const struct sym_elf *elf)
+{
+	static const char *const names[] = { ".go.buildinfo", ".gopclntab", ".data.rel.ro.gopclntab" };
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		if (sym_elf_section(elf, names[i]))
+			return 1;
+	}
+	if (elf->go_build_id)
+		return 1;
+	return elf->sections.n ? 0 : -1;
+}

@@ -55,6 +55,9 @@ struct sym_elf {
 MUST_CHECK struct err *sym_elf_open(int fd, const char *name, struct sym_elf *ret);
 void sym_elf_close(struct sym_elf *elf);
 
+/* Is it a Go program or library, by its sections and notes: 1 yes, 0 no, -1 unknown (no section headers, no notes). */
+int sym_elf_is_go(const struct sym_elf *elf);
+
 const struct sym_section *sym_elf_section(const struct sym_elf *elf, const char *name);
 
 /*

@@ -84,10 +84,10 @@ static void add_runtime(struct account *a)
 		.count = 7,
 		.phase = "off",
 		.last_unix_ns = a->time_unix_ns - 1500000000,
-		.interval_seconds = NAN,
+		.interval_seconds = (double)NAN,
 		.pause_p50_ms = 0.25,
 		.pause_p99_ms = 1,
-		.pause_total_ms = NAN,
+		.pause_total_ms = (double)NAN,
 		.cpu_fraction = 0.015,
 		.heap_goal = 12 * MIB,
 		.heap_marked = 5 * MIB,
@@ -325,7 +325,9 @@ static void nothing_is_known(struct account *a)
 	memset(&a->runtime, 0xff, offsetof(struct account_runtime, gc_percent));
 	a->runtime.gc_percent = INT64_MIN;
 	a->runtime.memory_limit = a->runtime.gomaxprocs = a->runtime.goroutines = ACCOUNT_UNKNOWN;
-	a->gc = (struct account_gc){ .interval_seconds = NAN, .pause_p50_ms = NAN, .cpu_fraction = NAN };
+	a->gc = (struct account_gc){ .interval_seconds = (double)NAN,
+				     .pause_p50_ms = (double)NAN,
+				     .cpu_fraction = (double)NAN };
 	a->gc.count = a->gc.forced = a->gc.heap_goal = ACCOUNT_UNKNOWN;
 	memset(&a->space, 0xff, offsetof(struct account_space, vma_limit_ratio));
 	*vec_push(&a->owners) = (struct account_owner){ CLASS_SHM, NULL, 0 };

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ui/report/text.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/num.h"
 #include "ui/report/parts.h"
 
@@ -57,8 +54,10 @@ static void say_resident(struct say *s, const struct account *a)
 		say_and(&f, "%s proportional", say_size(a->pss, x));
 	if (a->swap && a->swap != ACCOUNT_UNKNOWN)
 		say_and(&f, "%s in swap", say_size(a->swap, x));
-	uint64_t off = (uint64_t)llabs(a->unexplained);
-	say_and(&f, "%s unexplained", say_size(off, x));
+	if (a->unexplained < 0)
+		say_and(&f, "the classes %s over that", say_size(0 - (uint64_t)a->unexplained, x));
+	else
+		say_and(&f, "%s unexplained", say_size((uint64_t)a->unexplained, x));
 	if (a->error_bound && a->error_bound != ACCOUNT_UNKNOWN)
 		say_and(&f, "exact to %s as the process ran on", say_size(a->error_bound, x));
 	say_fact(s, "memory", "%s", f.buf);
@@ -117,6 +116,7 @@ void report_text(const struct account *a, const struct report_options *opt, stru
 	say_resident(&s, a);
 	say_cgroup_limit(&s, &a->cgroup);
 	say_moment(&s, a);
+	text_integrity(&s, a);
 	text_classes(&s, a);
 	text_owners(&s, a, opt->top);
 	text_runtime(&s, a);
@@ -124,7 +124,6 @@ void report_text(const struct account *a, const struct report_options *opt, stru
 	say_space(&s, &a->space);
 	if (opt->vmas)
 		text_vmas(&s, a);
-	text_integrity(&s, a);
 	if (a->notes.n)
 		say_title(&s, "Notes");
 	for (size_t i = 0; i < a->notes.n; i++) {

@@ -2,9 +2,11 @@
 #include "ui/report/text.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/cleanup.h"
 #include "base/num.h"
 #include "ui/report/table.h"
 
@@ -214,20 +216,31 @@ void text_cgroup(struct say *s, const struct account *a)
 	say_processes(s, cg);
 }
 
+ERR_PRINTF(3, 4)
+static void say_alarm(struct say *s, enum style_role role, const char *fmt, ...)
+{
+	enum { TEXT_COLUMN = 13 };
+	va_list ap;
+	va_start(ap, fmt);
+	AUTO_FREE char *text = NULL;
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	strbuf_printf(s->out, "  %sintegrity%s  ", style_on(s->style, role), style_off(s->style, role));
+	say_hang(s, TEXT_COLUMN, "%s", text ? text : "");
+}
+
 void text_integrity(struct say *s, const struct account *a)
 {
 	const struct account_integrity *in = &a->integrity;
 	char x[SAY_NUM_LEN];
 	if (in->exe_matches_disk == 0)
-		say_line(s, STYLE_WARN, 0,
-			 "integrity: the executable on disk is not the one that runs: "
-			 "replaced or deleted");
+		say_alarm(s, STYLE_WARN, "the executable on disk is not the one that runs: replaced or deleted");
 	if (in->text_modified && in->text_modified != ACCOUNT_UNKNOWN)
-		say_line(s, STYLE_WARN, 0, "integrity: %s of code differ from the file, %s breakpoints in it",
-			 say_size(in->text_modified, x), in->probes ? "with" : "without");
+		say_alarm(s, STYLE_WARN, "%s of code differ from the file, %s breakpoints in it",
+			  say_size(in->text_modified, x), in->probes ? "with" : "without");
 	for (size_t i = 0; i < in->foreign_exec.n; i++)
-		say_line(s, STYLE_BAD, 0, "integrity: executable memory that belongs to no loaded file: %s",
-			 in->foreign_exec.v[i]);
+		say_alarm(s, STYLE_BAD, "executable memory that belongs to no loaded file: %s", in->foreign_exec.v[i]);
 	for (size_t i = 0; i < in->preloaded.n; i++)
-		say_line(s, STYLE_WARN, 0, "integrity: preloaded library: %s", in->preloaded.v[i]);
+		say_alarm(s, STYLE_WARN, "preloaded library: %s", in->preloaded.v[i]);
 }
