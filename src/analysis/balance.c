@@ -46,8 +46,10 @@ static void heap_steps(struct account *a)
 static void cgroup_steps(struct account *a, int64_t own)
 {
 	const struct account_cgroup *cg = &a->cgroup;
-	if (cg->anon != ACCOUNT_UNKNOWN)
-		step(a, "private memory of other processes in the cgroup", (int64_t)cg->anon - own);
+	int64_t others = cg->anon == ACCOUNT_UNKNOWN ? 0 : (int64_t)cg->anon - own;
+	/* a process that was moved leaves what it had charged behind (v1), and counters lag a little */
+	step(a, others < 0 ? "of these, charged to another cgroup" : "private memory of other processes in the cgroup",
+	     others);
 	step(a, "tmpfs and shared memory", (int64_t)known(cg->shmem));
 	uint64_t cache = num_sub(known(cg->file), known(cg->shmem));
 	uint64_t inactive = num_min(known(cg->inactive_file), cache);

@@ -56,6 +56,8 @@ static void put_string(struct strbuf *out, const char *s)
 		size_t n = utf8_len((const unsigned char *)s + i, len - i);
 		if (n == 1)
 			put_char(out, (unsigned char)s[i]);
+		else if (n == 2 && s[i] == '\xc2' && (unsigned char)s[i + 1] < 0xa0) /* C1 controls */
+			strbuf_printf(out, "\\u%04x", (unsigned char)s[i + 1]);
 		else if (n)
 			strbuf_add(out, s + i, n);
 		else

@@ -101,9 +101,11 @@ static struct err *hold(struct pass *p, struct held *h)
 	struct err *err = NULL;
 	for (int i = 0; i < STOP_TRIES; i++) {
 		err_free(err);
-		h->stop = (struct proc_stop){ 0 };
 		err = proc_stop_all(&p->t.process, p->opt->stop_budget_ns / 2, &h->stop);
 		if (!err || err_code(err) != ERR_LIMIT)
+			break;
+		proc_stop_release(&h->stop);
+		if (h->stop.tids.n) /* latecomers are still ours: they must not be seized again */
 			break;
 	}
 	h->deadline = h->stop.since + p->opt->stop_budget_ns - RELEASE_NS;
@@ -234,7 +236,7 @@ static void settle_rss(struct account *a, uint64_t rss, int64_t moved)
 	uint64_t sum = sum_resident(a), lo = num_min(before, rss), hi = num_max(before, rss);
 	a->rss = sum < lo ? lo : sum > hi ? hi : sum;
 	a->unexplained = (int64_t)a->rss - (int64_t)sum;
-	a->error_bound += hi - lo;
+	a->error_bound += hi - lo + (sum > a->rss ? sum - a->rss : a->rss - sum);
 	if (a->unexplained > 0)
 		a->classes[CLASS_UNEXPLAINED].resident = (uint64_t)a->unexplained;
 	if (hi - lo)
@@ -265,12 +267,28 @@ static enum mem_class virtual_class(const struct pass *p, size_t i)
 	return v->flags & VMA_WRITE || !v->inode ? p->roles[i].dirty : p->roles[i].clean;
 }
 
+/* What anonymous memory is, once its pages were looked at; NULL when nothing better is known than that. */
+static const char *label_of(enum mem_class c)
+{
+	if (c <= CLASS_GO_STACK_FREE)
+		return "Go heap arena";
+	if (c <= CLASS_GO_META_OTHER)
+		return "Go runtime";
+	if (c >= CLASS_C_HEAP && c <= CLASS_C_HEAP_FREE)
+		return "C heap";
+	return c == CLASS_C_STACK || c == CLASS_C_STACK_CACHED ? "thread stack" : NULL;
+}
+
 static void read_virtual(struct pass *p)
 {
 	for (size_t i = 0; i < p->a->vmas.n; i++) {
 		const struct vma *v = &p->t.maps.v[i];
-		if (v->start < UINT64_C(1) << 63)
-			p->a->classes[virtual_class(p, i)].virtual_size += vma_size(v);
+		if (v->start >= UINT64_C(1) << 63)
+			continue;
+		enum mem_class c = virtual_class(p, i);
+		p->a->classes[c].virtual_size += vma_size(v);
+		if (p->roles[i].kind == ROLE_ANON && label_of(c))
+			p->a->vmas.v[i].label = label_of(c);
 	}
 }
 

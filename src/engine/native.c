@@ -157,7 +157,7 @@ void native_heaps(struct target *t, const struct role *roles, const struct gort_
 		if (!anon_rw(v, &roles[i]) || (heap && gort_heap_arena(heap, v->start)))
 			continue;
 		if (is_arena(t, v))
-			claim_add(claims, v->start, v->end, CLASS_C_HEAP,
+			claim_add(claims, v->start, v->start + ARENA_BYTES, CLASS_C_HEAP,
 				  tally_owner(tally, CLASS_C_HEAP, "arenas of threads"));
 		else if (vma_size(v) >= MMAP_CHUNK_MIN)
 			claim_chunks(t, v, tally, claims, &looks);

@@ -216,26 +216,38 @@ static bool known_minor(int minor)
 	return false;
 }
 
+/*
+ * A neighbour is one minor version away: its table may fit, and the self-checks will tell. Further into the future too
+ * much may have changed that no check looks at.
+ */
+static bool too_new(const struct gort_module *m)
+{
+	return m->minor > newest_minor() + 1 || (m->version && m->minor < 0);
+}
+
 static const char *refuse(struct gort *g)
 {
-	const char *v = g->module.version ? g->module.version : "of unknown version";
+	const char *v = g->module.version ? g->module.version : "a Go of unknown version";
+	if (too_new(&g->module))
+		return arena_printf(&g->arena,
+				    "%s is not among the Go versions known here (go1.%d to go1.%d); a newer ullage is "
+				    "needed for its runtime",
+				    v, MINOR_MIN, newest_minor());
 	const char *failed = g->nchecks ? g->checks[g->nchecks - 1].check : "";
 	const char *found = g->nchecks ? g->checks[g->nchecks - 1].found : "";
-	if (g->module.minor > newest_minor())
-		return arena_printf(&g->arena,
-				    "Go %s is newer than the newest layout known here (go1.%d), and no known "
-				    "layout fits it; a newer ullage is needed",
-				    v, newest_minor());
 	if (g->module.minor > 0 && g->module.minor < MINOR_MIN)
-		return arena_printf(&g->arena, "Go %s is older than go1.%d, the oldest version supported", v,
-				    MINOR_MIN);
+		return arena_printf(&g->arena, "%s is older than go1.%d, the oldest version supported", v, MINOR_MIN);
 	return arena_printf(&g->arena,
-			    "no known layout of the Go runtime fits this process (Go %s): check \"%s\" found %s", v,
+			    "no known layout of the Go runtime fits this process (%s): check \"%s\" found %s", v,
 			    failed, found);
 }
 
 static void choose(struct gort *g, gort_symbol_fn symbol, void *ctx)
 {
+	if (too_new(&g->module)) {
+		g->refusal = refuse(g);
+		return;
+	}
 	AUTO_FREE struct candidate *c = xcalloc(gort_layouts_count, sizeof(*c));
 	size_t n = rank(&g->module, c);
 	struct gort_check_result *first = NULL;

@@ -54,9 +54,9 @@ struct gort_unswept {
 VEC_TYPE(gort_unswept_vec, struct gort_unswept);
 
 struct gort_heap {
-	const struct gort *g;		 /* borrowed */
-	struct gort_span_vec spans;	 /* in use: state 1 and 2 */
-	struct gort_arena_vec arenas;	 /* by base */
+	const struct gort *g;	      /* borrowed */
+	struct gort_span_vec spans;   /* in use: state 1 and 2 */
+	struct gort_arena_vec arenas; /* by base */
 	struct gort_unswept_vec unswept;
 	struct claim_vec structs;	 /* where the mspan structures lie */
 	uint64_t allspans, allspans_cap; /* the slice that lists them */

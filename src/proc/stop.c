@@ -226,11 +226,10 @@ static struct err *stop_threads(const struct proc_process *p, int64_t deadline, 
 struct err *proc_stop_all(const struct proc_process *p, int64_t budget_ns, struct proc_stop *ret)
 {
 	*ret = (struct proc_stop){ 0 };
-	int64_t deadline = now_ns() + budget_ns;
 	if (p->kernel_thread)
 		return proc_process_gone(p); /* which says what it is */
-	TRY(wait_awake(p, deadline));
-	struct err *err = stop_threads(p, deadline, ret);
+	TRY(wait_awake(p, now_ns() + budget_ns));
+	struct err *err = stop_threads(p, now_ns() + budget_ns, ret);
 	if (err)
 		proc_stop_release(ret);
 	return err;

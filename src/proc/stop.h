@@ -8,7 +8,7 @@
  * No signal is seen by the target or by its parent, none is lost, and a target that was stopped by SIGSTOP stays so. If
  * we die, the kernel detaches and the target runs on. A thread may see EINTR from epoll_wait(2) and the other calls of
  * which signal(7) says that a stop interrupts them.
- * A thread in uninterruptible sleep cannot be stopped. Before anything is touched we wait, within the budget, for such
+ * A thread in uninterruptible sleep cannot be stopped. Before anything is touched we wait, for as long as the budget, for such
  * threads to come out of it; LIMIT if they do not. One that falls asleep later also means LIMIT: all others are let go at
  * once, and it as soon as it comes back (waited for up to PROC_STOP_GRACE_NS, then by proc_stop_release() or our end).
  * DENIED when ptrace is refused (CAP_SYS_PTRACE, yama's ptrace_scope, or another tracer, which is named).

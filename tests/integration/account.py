@@ -88,6 +88,13 @@ def owners(account, name):
     return {r["owner"]: r["resident_bytes"] for r in account["owners"] if r["class"] == name}
 
 
+def check_moving(account):
+    """Of a target that moved: what does not add up is told, with its sign, and the bound covers it."""
+    held = sum(r["resident_bytes"] for r in account["classes"] if r["class"] != "unexplained")
+    equal("classes and unexplained", held + account["unexplained_bytes"], account["rss_bytes"])
+    check(abs(account["unexplained_bytes"]) <= account["error_bound_bytes"], "the error bound is too small")
+
+
 def check_complete(account):
     """The classes add up to Rss, and each list of owners to its class."""
     check_schema(account)

@@ -44,7 +44,7 @@ def allocating_without_a_stop(version):
             before = counter.read()
             account = ullage_json("map", target.pid)
             after = counter.read()
-            account_adds_up(account)
+            check_moving(account)
             equal("stopped_ms", account["stopped_ms"], 0)
             runtime = account["runtime"]
             distances.append(outside(runtime["heap_inuse_bytes"], min(before, after), max(before, after)))
@@ -59,25 +59,26 @@ def allocating_without_a_stop(version):
 
 @test(each=VERSIONS_HERE)
 def allocating_with_a_stop(version):
-    with churning(version, 420 << 20) as target:
-        stops, spans, errors = [], [], []
-        for _ in range(20):
-            account = ullage_json("map", target.pid, "--stop")
-            account_adds_up(account)
-            runtime = account["runtime"]
-            stops.append(account["stopped_ms"])
-            spans.append(runtime["spans"])
-            errors.append(relative_error(runtime["heap_inuse_bytes"], runtime["heap_inuse_counter_bytes"]))
-            check(account["stopped_ms"] > 0, f"was not stopped: {account['notes']}")
-            equal("tracer", status(target.pid, "TracerPid"), 0)
-        figure("span sum with a stop, largest error", version, "plain", max(errors))
-        figure("stopped ms, median", version, "plain", median(stops))
-        figure("stopped ms, longest", version, "plain", max(stops))
-        figure("spans", version, "plain", median(spans))
-        check(median(spans) >= SPANS, f"only {median(spans)} spans")
-        check(max(errors) <= 1e-4, f"{max(errors):.6f} off")
-        check(median(stops) <= 20, f"stopped for {median(stops)} ms")
+    with churning(version, 150 << 20) as target:
+        rows = [ullage_json("map", target.pid, "--stop") for _ in range(40)]
+        equal("tracer", status(target.pid, "TracerPid"), 0)
         check(running(target), "the target does not go on")
+    for account in rows:
+        check_moving(account)
+    held = [account for account in rows if account["stopped_ms"] > 0]
+    stops = [account["stopped_ms"] for account in held]
+    spans = [account["runtime"]["spans"] for account in held]
+    errors = [relative_error(account["runtime"]["heap_inuse_bytes"], account["runtime"]["heap_inuse_counter_bytes"])
+              for account in held]
+    figure("span sum with a stop, largest error", version, "plain", max(errors))
+    figure("stop at SPANS spans, ms", version, "median", median(stops))
+    figure("stop at SPANS spans, ms", version, "longest", max(stops))
+    figure("stop at SPANS spans, ms", version, "SPANS", median(spans))
+    figure("stop at SPANS spans, ms", version, "refused", len(rows) - len(held))
+    check(len(held) >= len(rows) * 9 // 10, f"only {len(held)} of {len(rows)} were stopped: {rows[-1]['notes']}")
+    check(median(spans) >= SPANS, f"only {median(spans)} spans")
+    check(max(errors) <= 1e-4, f"{max(errors):.6f} off")
+    check(max(stops) <= 22, f"stopped for {max(stops)} ms")
 
 
 def running(target):
@@ -93,7 +94,7 @@ def a_budget_is_kept():
     with churning("1.26", 420 << 20) as target:
         for _ in range(10):
             account = ullage_json("map", target.pid, "--stop=1")
-            account_adds_up(account)
+            check_moving(account)
             check(account["stopped_ms"] < 20, f"stopped for {account['stopped_ms']} ms")
         check(running(target), "the target does not go on")
 
@@ -134,7 +135,7 @@ def changing(target, change, *options):
     if result.status == 0:
         account = json.loads(result.out)
         check_schema_of_any(account)
-        account_adds_up(account)
+        check_moving(account)
     else:
         one_sentence(result.err)
 

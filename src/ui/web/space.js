@@ -94,10 +94,15 @@ const space = (() => {
 		return e;
 	}
 
-	function gapOf(bytes) {
+	/* The upper half of the addresses is the kernel's; what it shows there is no neighbour of the rest. */
+	function gapText(bytes, next) {
+		return next.s >= 2 ** 51 ? "the kernel's addresses" : `${size(bytes)} unmapped`;
+	}
+
+	function gapOf(bytes, next) {
 		const e = el("div", bytes < 1 << 20 ? "gap small" : "gap");
 		e.setAttribute("role", "row");
-		const cell = el("span", "break", `${size(bytes)} unmapped`);
+		const cell = el("span", "break", gapText(bytes, next));
 		cell.setAttribute("role", "cell");
 		cell.style.setProperty("--w", Math.min(62, 1.8 * Math.log2(bytes / PAGE)).toFixed(1) + "%");
 		return add(e, el("span", "addr"), cell);
@@ -140,7 +145,7 @@ const space = (() => {
 			}
 			const gap = i ? row.s - hits[i - 1].e : 0;
 			if (whole && state.order === "address" && gap > 0)
-				chunk.append(gapOf(gap * PAGE));
+				chunk.append(gapOf(gap * PAGE, row));
 			chunk.append(rowOf(row));
 			/* Rows that are not on the screen are not laid out: their height is told. */
 			height += ROW + (chunk.children.length - had - 1) * GAP;

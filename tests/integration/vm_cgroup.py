@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What test_cgroup.py runs in a virtual machine: cgroup v2, swap, and kernel 6.1, which has no PAGEMAP_SCAN."""
+import cgroup_cases
+from account import *
+
+
+@test(each=list(cgroup_cases.CAUSES))
+def balance_names_the_cause(kind):
+    cgroup_cases.cause(kind)
+
+
+@test
+def limit_of_an_ancestor():
+    cgroup_cases.limit_of_an_ancestor()
+
+
+@test
+def an_out_of_memory_kill_is_counted():
+    cgroup_cases.an_out_of_memory_kill_is_counted()
+
+
+@test(each=["1.19", "1.27"])
+def idle_account_is_exact(version):
+    with go_target(version, "cgopie", "-heap", 24 << 20, "-mmap", 4 << 20, "-cgo-malloc", 4 << 20) as target:
+        wait_until_idle(target)
+        rss, before = rollup(target.pid), left_alone(target.pid)
+        account = ullage_json("map", target.pid)
+        equal("the target afterwards", left_alone(target.pid), before)
+        check_complete(account)
+        check_counters(account)
+        equal("rss", account["rss_bytes"], rss)
+        check_memstats(account, target.stats())
+
+
+@test
+def what_is_in_swap_stays_there():
+    with Cgroup() as group, go_target("1.24", "cgopie", "-heap", 48 << 20, "-mmap", 32 << 20, cgroup=group) as target:
+        wait_until_idle(target)
+        try:
+            group.write("memory.reclaim", 48 << 20)
+        except OSError:
+            pass  # it could not reclaim all of it
+        swapped = status(target.pid, "VmSwap")
+        check(swapped > 8 << 20, f"only {swapped} bytes were swapped out")
+        before = left_alone(target.pid)
+        account = ullage_json("map", target.pid)
+        equal("the target afterwards", left_alone(target.pid), before)
+        equal("swap_bytes", account["swap_bytes"], swapped)
+        equal("swap by class", sum(r["swap_bytes"] for r in account["classes"]), swapped)
+        account_adds_up(account)
+        equal("rss", account["rss_bytes"], rollup(target.pid))
+        equal("swap of the cgroup", account["cgroup"]["swap_bytes"], int(group.read("memory.swap.current")))
