@@ -172,7 +172,7 @@ void tally_finish(struct tally *t)
 		*vec_push(&t->a->owners) = (struct account_owner){ o->class, o->name, o->resident };
 		left[o->class] = num_sub(left[o->class], o->resident);
 	}
-	qsort(t->a->owners.v, t->a->owners.n, sizeof(*t->a->owners.v), by_class_and_size);
+	vec_sort(&t->a->owners, by_class_and_size);
 	for (int c = 0; c < CLASS_MAX_; c++) {
 		bool heap = c == CLASS_GO_HEAP_LIVE;
 		if (left[c] && (sum[c] || heap))

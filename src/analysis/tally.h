@@ -36,8 +36,8 @@ uint32_t tally_owner(struct tally *t, enum mem_class class, const char *name);
 /* Start on mapping `vma` of account.maps (rows of account.vmas are made here, one each). */
 void tally_vma(struct tally *t, size_t vma);
 
-/* A split_fn over a struct tally *. Swapped pages count as swap, not as resident. */
-void tally_piece(void *t, const struct piece *piece);
+/* A split_fn; ctx is the struct tally *. Swapped pages count as swap, not as resident. */
+void tally_piece(void *ctx, const struct piece *p);
 
 /* Bytes that an owner holds by other evidence than pages (the sampled profile). */
 void tally_credit(struct tally *t, uint32_t owner, uint64_t bytes);

@@ -13,12 +13,12 @@
 #include "base/cleanup.h"
 #include "base/err.h"
 
-void *xmalloc(size_t size);
-void *xcalloc(size_t n, size_t size);
-void *xrealloc(void *p, size_t size);
-char *xstrdup(const char *s);
-char *xstrndup(const char *s, size_t n);
-char *xasprintf(const char *fmt, ...) ERR_PRINTF(1, 2);
+NEVER_NULL void *xmalloc(size_t size);
+NEVER_NULL void *xcalloc(size_t n, size_t size);
+NEVER_NULL void *xrealloc(void *p, size_t size);
+NEVER_NULL char *xstrdup(const char *s);
+NEVER_NULL char *xstrndup(const char *s, size_t n);
+NEVER_NULL char *xasprintf(const char *fmt, ...) ERR_PRINTF(1, 2);
 
 /*
  * n zeroed elements of `size` bytes in *ret (a pointer to any pointer type), to be freed with free().

@@ -21,9 +21,9 @@ struct arena {
 void arena_init(struct arena *arena);
 void arena_deinit(struct arena *arena);
 
-void *arena_alloc(struct arena *arena, size_t size); /* aborts when there is no memory, like xmalloc() */
-char *arena_strdup(struct arena *arena, const char *s);
-char *arena_strndup(struct arena *arena, const char *s, size_t n);
-char *arena_printf(struct arena *arena, const char *fmt, ...) ERR_PRINTF(2, 3);
+NEVER_NULL void *arena_alloc(struct arena *arena, size_t size); /* aborts when there is no memory, like xmalloc() */
+NEVER_NULL char *arena_strdup(struct arena *arena, const char *s);
+NEVER_NULL char *arena_strndup(struct arena *arena, const char *s, size_t n);
+NEVER_NULL char *arena_printf(struct arena *arena, const char *fmt, ...) ERR_PRINTF(2, 3);
 
 #define arena_new(arena, type) ((type *)arena_alloc((arena), sizeof(type)))

@@ -32,15 +32,16 @@ struct err;
 
 #define ERR_PRINTF(f, a) __attribute__((format(printf, f, a)))
 #define MUST_CHECK __attribute__((warn_unused_result))
+#define NEVER_NULL __attribute__((returns_nonnull))
 
 /* A new error, given to the caller. */
-MUST_CHECK struct err *err_new(enum err_code code, const char *fmt, ...) ERR_PRINTF(2, 3);
+MUST_CHECK NEVER_NULL struct err *err_new(enum err_code code, const char *fmt, ...) ERR_PRINTF(2, 3);
 
 /*
  * An error for errno value `os` while doing what fmt says: "FMT: strerror". ESRCH becomes ERR_GONE, EACCES and
  * EPERM become ERR_DENIED, ENOMEM becomes ERR_NOMEM, all else ERR_OS.
  */
-MUST_CHECK struct err *err_os(int os, const char *fmt, ...) ERR_PRINTF(2, 3);
+MUST_CHECK NEVER_NULL struct err *err_os(int os, const char *fmt, ...) ERR_PRINTF(2, 3);
 
 /* Takes err, puts "FMT: " in front of its sentence, gives it back with the same code. NULL stays NULL. */
 MUST_CHECK struct err *err_wrap(struct err *err, const char *fmt, ...) ERR_PRINTF(2, 3);
@@ -49,8 +50,8 @@ MUST_CHECK struct err *err_wrap(struct err *err, const char *fmt, ...) ERR_PRINT
 MUST_CHECK struct err *err_recode(struct err *err, enum err_code code);
 
 /* Static objects. */
-MUST_CHECK struct err *err_nomem(void);
-MUST_CHECK struct err *err_gone(void);
+MUST_CHECK NEVER_NULL struct err *err_nomem(void);
+MUST_CHECK NEVER_NULL struct err *err_gone(void);
 
 enum err_code err_code(const struct err *err);
 const char *err_text(const struct err *err); /* valid until the error is freed */

@@ -10,6 +10,7 @@
  *	vec_deinit(&vmas);
  *
  * Named types for headers: VEC_TYPE(u64_vec, uint64_t); declares struct u64_vec.
+ * vec_sort() is qsort(), which must not be called on an array that is not there.
  * vec_push() aborts when there is no memory; callers bound n where it comes from outside.
  */
 
@@ -34,6 +35,11 @@
 		vec_reserve((vec), (vec)->cap ? (vec)->cap * 2 : 16); \
 	memset(&(vec)->v[(vec)->n], 0, sizeof(*(vec)->v)); \
 	&(vec)->v[(vec)->n++]; })
+
+#define vec_sort(vec, compare) do { \
+	if ((vec)->n > 1) \
+		qsort((vec)->v, (vec)->n, sizeof(*(vec)->v), compare); \
+	} while (0)
 
 #define vec_deinit(vec) do { free((vec)->v); (vec)->v = NULL; (vec)->n = (vec)->cap = 0; } while (0)
 /* clang-format on */

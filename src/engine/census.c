@@ -104,7 +104,7 @@ struct err *engine_census(const char *procfs, struct census *ret)
 		engine_census_free(ret);
 		return err;
 	}
-	qsort(ret->rows.v, ret->rows.n, sizeof(*ret->rows.v), by_rss);
+	vec_sort(&ret->rows, by_rss);
 	return NULL;
 }
 

@@ -161,8 +161,9 @@ void fill_gc(const struct gort_stats *s, struct account *a)
 		last = num_max(last, s->pause_end[i]);
 	}
 	qsort(sorted, n, sizeof(sorted[0]), by_value);
-	gc->pause_p50_ms = (double)sorted[(n - 1) / 2] / 1e6;
-	gc->pause_p99_ms = (double)sorted[(n - 1) * 99 / 100] / 1e6;
+	size_t p50 = (n - 1) / 2, p99 = (n - 1) * 99 / 100;
+	gc->pause_p50_ms = (double)sorted[p50] / 1e6;
+	gc->pause_p99_ms = (double)sorted[p99] / 1e6;
 	if (n > 1)
 		gc->interval_seconds = (double)(last - first) / 1e9 / (double)(n - 1);
 }

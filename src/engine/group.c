@@ -66,7 +66,7 @@ void group_fill(struct target *t, struct account *a)
 	proc_cgroup_pids(&cg);
 	for (size_t i = 0; i < cg.pids.n; i++)
 		add_process(t, cg.pids.v[i], a);
-	qsort(out->processes.v, out->processes.n, sizeof(*out->processes.v), by_rss);
+	vec_sort(&out->processes, by_rss);
 	if (cg.version && !cg.dir)
 		account_note(a, "the cgroup %s is not visible from here: mount the host's cgroup filesystem to see it",
 			     cg.path);

@@ -110,7 +110,7 @@ void role_assign(const struct target *t, struct role *ret)
 	collect_elf(t, &files);
 	for (size_t i = 0; i < t->maps.n; i++) {
 		const struct vma *v = &t->maps.v[i];
-		const struct role *prev = i && t->maps.v[i - 1].end == v->start ? &ret[i - 1] : NULL;
+		bool joined = i && t->maps.v[i - 1].end == v->start;
 		if (in_image(t, v))
 			ret[i] = image_role(v);
 		else if (by_name(v, &ret[i]))
@@ -120,9 +120,9 @@ void role_assign(const struct target *t, struct role *ret)
 		else if (v->flags & VMA_SHARED)
 			ret[i] = (struct role){ ROLE_SHM, CLASS_SHM, CLASS_SHM, "shared anonymous memory",
 						"shared memory" };
-		else if (prev && prev->kind == ROLE_ELF && v->flags & VMA_WRITE && t->maps.v[i - 1].flags & VMA_WRITE)
-			ret[i] = (struct role){ ROLE_ELF_BSS, CLASS_FILE_DATA, CLASS_FILE_DATA, prev->owner,
-						prev->label };
+		else if (joined && ret[i - 1].kind == ROLE_ELF && v->flags & VMA_WRITE && t->maps.v[i - 1].flags & VMA_WRITE)
+			ret[i] = (struct role){ ROLE_ELF_BSS, CLASS_FILE_DATA, CLASS_FILE_DATA, ret[i - 1].owner,
+						ret[i - 1].label };
 		else
 			ret[i] = (struct role){ ROLE_ANON, CLASS_MMAP_ANON, CLASS_MMAP_ANON, NULL, "anonymous memory" };
 	}

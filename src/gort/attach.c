@@ -119,7 +119,7 @@ static bool check_counters(struct gort *g)
 		  near(s.heap_in_use, s.in_heap) && s.in_stacks && s.in_stacks < STACKS_MAX;
 	return result(g, name, ok,
 		      arena_printf(&g->arena, "heap in use %llu, %llu and %llu bytes",
-				   (unsigned long long)s.heap_in_use, (unsigned long long)(pages * GORT_PAGE),
+				   (unsigned long long)s.heap_in_use, (unsigned long long)pages * GORT_PAGE,
 				   (unsigned long long)s.in_heap));
 }
 
@@ -254,7 +254,8 @@ static void choose(struct gort *g, gort_symbol_fn symbol, void *ctx)
 	size_t nfirst = 0;
 	for (size_t i = 0; i < n; i++) {
 		g->layout = c[i].layout;
-		gort_globals_find(g->src, &g->module, g->pclntab, g->layout, symbol, ctx, &g->globals);
+		gort_globals_find(g->src, &g->module, g->pclntab, g->layout, (struct gort_symbols){ symbol, ctx },
+				  &g->globals);
 		if (check(g)) {
 			g->unproven = g->layout->minor != g->module.minor;
 			return;

@@ -453,7 +453,7 @@ static void choose(struct gort_globals *g, enum gort_global var)
 }
 
 void gort_globals_find(struct memsrc *src, const struct gort_module *m, struct sym_pclntab *t,
-		       const struct gort_layout *l, gort_symbol_fn symbol, void *ctx, struct gort_globals *ret)
+		       const struct gort_layout *l, struct gort_symbols symbols, struct gort_globals *ret)
 {
 	AUTO_FREE struct finder *f = xcalloc(1, sizeof(*f));
 	f->src = src;
@@ -462,8 +462,8 @@ void gort_globals_find(struct memsrc *src, const struct gort_module *m, struct s
 	f->l = l;
 	*ret = (struct gort_globals){ .addr = { 0 } };
 	find_funcs(f);
-	for (unsigned v = 0; symbol && v < GORT_VAR_MAX_; v++)
-		add_way(ret, v, "symbol", symbol(ctx, gort_global_names[v]));
+	for (unsigned v = 0; symbols.find && v < GORT_VAR_MAX_; v++)
+		add_way(ret, v, "symbol", symbols.find(symbols.ctx, gort_global_names[v]));
 	for (size_t i = 0; i < RECIPES; i++)
 		add_way(ret, recipes[i].var, recipes[i].way, apply(f, &recipes[i]));
 	add_way(ret, GORT_VAR_MHEAP, "structure", search_mheap(f));

@@ -49,14 +49,18 @@ struct gort_globals {
 	unsigned agree[GORT_VAR_MAX_];			       /* how many ways gave addr */
 };
 
-/* A symbol table to ask first, or NULL: returns 0 when unknown. Addresses are of the live image. */
+/* A symbol table to ask first (find NULL: there is none): 0 when unknown. Addresses are of the live image. */
 typedef uint64_t (*gort_symbol_fn)(void *ctx, const char *name);
+struct gort_symbols {
+	gort_symbol_fn find;
+	void *ctx;
+};
 
 /*
  * Never fails: what is not found is 0. `l` is the layout to be tried (offset of the lock in sched, structures of the
  * heap). The functions of the mutex and block profile are in few programs, so those have fewer ways elsewhere.
  */
 void gort_globals_find(struct memsrc *src, const struct gort_module *m, struct sym_pclntab *t,
-		       const struct gort_layout *l, gort_symbol_fn symbol, void *ctx, struct gort_globals *ret);
+		       const struct gort_layout *l, struct gort_symbols symbols, struct gort_globals *ret);
 
 extern const char *const gort_global_names[GORT_VAR_MAX_]; /* "runtime.mheap_", ... */

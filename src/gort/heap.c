@@ -64,7 +64,7 @@ static struct err *read_arenas(const struct gort *g, struct gort_heap *h)
 		a->base = (index[i] << 26) + ARENA_OFFSET;
 		a->meta = memsrc_ptr(g->src, l2 + index[i] * 8);
 	}
-	qsort(h->arenas.v, h->arenas.n, sizeof(*h->arenas.v), by_base);
+	vec_sort(&h->arenas, by_base);
 	return NULL;
 }
 

@@ -91,7 +91,7 @@ static void claim_gc_bits(const struct gort *g, struct claim_vec *claims)
 {
 	uint64_t var = gort_var(g, GORT_VAR_GCBITSARENAS);
 	for (unsigned list = 1; var && list <= 4; list++) {
-		uint64_t at = memsrc_ptr(g->src, var + 8 * list);
+		uint64_t at = memsrc_ptr(g->src, var + UINT64_C(8) * list);
 		for (unsigned n = 0; at && n < LIST_MAX; n++) {
 			claim_add(claims, at, at + GC_BITS_ARENA, CLASS_GO_META_GC, 0);
 			at = memsrc_ptr(g->src, at + 8);

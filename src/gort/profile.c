@@ -14,7 +14,7 @@ enum {
 	RECORD_MAX = 512,
 };
 
-static const uint64_t DEFAULT_RATE = 512 * 1024;
+static const uint64_t DEFAULT_RATE = UINT64_C(512) * 1024;
 
 struct counts {
 	uint64_t allocs, frees, alloc_bytes, free_bytes;

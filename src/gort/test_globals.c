@@ -212,7 +212,7 @@ static const struct gort_layout *newest(void)
 
 static void find(struct runtime *r, gort_symbol_fn symbol, void *ctx, struct gort_globals *g)
 {
-	gort_globals_find(&r->f.src, &r->m, r->t, newest(), symbol, ctx, g);
+	gort_globals_find(&r->f.src, &r->m, r->t, newest(), (struct gort_symbols){ symbol, ctx }, g);
 }
 
 static void every_variable_is_found_in_code(void **state)
@@ -380,12 +380,12 @@ static void the_heap_is_known_by_its_structure(void **state)
 		fixture_put(&r.f, IMAGE_BSS + 0x18020, IMAGE_RODATA, 8);
 		fixture_put(&r.f, IMAGE_BSS + 0x18028, 100, 8);
 		fixture_put(&r.f, IMAGE_BSS + 0x18030, 100, 8);
-		gort_globals_find(&r.f.src, &r.m, r.t, l, NULL, NULL, &g);
+		gort_globals_find(&r.f.src, &r.m, r.t, l, (struct gort_symbols){ 0 }, &g);
 		assert_non_null(structure(&g));
 		assert_int_equal(structure(&g)->addr, heap);
 		/* spans that the index of arenas does not know are none */
 		fixture_put(&r.f, gort_at(l, heap, GORT_mheap_arenas), 0, 8);
-		gort_globals_find(&r.f.src, &r.m, r.t, l, NULL, NULL, &g);
+		gort_globals_find(&r.f.src, &r.m, r.t, l, (struct gort_symbols){ 0 }, &g);
 		assert_int_equal(structure(&g)->addr, 0);
 		runtime_free(&r);
 	}

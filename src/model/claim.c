@@ -53,7 +53,9 @@ static void heap_pop(struct heap *h)
 uint64_t claim_settle(struct claim_vec *claims)
 {
 	size_t n = claims->n;
-	AUTO_FREE const struct claim **order = xmalloc((n + 1) * sizeof(const struct claim *));
+	if (!n)
+		return 0;
+	AUTO_FREE const struct claim **order = xmalloc(n * sizeof(const struct claim *));
 	uint64_t twice = 0;
 	for (size_t i = 0; i < n; i++) {
 		order[i] = &claims->v[i];

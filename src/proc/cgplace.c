@@ -133,8 +133,11 @@ static bool parse_mount(struct span line, struct span *root, struct span *mount,
 			struct span *options)
 {
 	struct span skip;
-	if (!cut(&line, ' ', &skip) || !cut(&line, ' ', &skip) || !cut(&line, ' ', &skip) || !cut(&line, ' ', root) ||
-	    !cut(&line, ' ', mount))
+	for (int i = 0; i < 3; i++) {
+		if (!cut(&line, ' ', &skip))
+			return false;
+	}
+	if (!cut(&line, ' ', root) || !cut(&line, ' ', mount))
 		return false;
 	do {
 		if (!cut(&line, ' ', &skip))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/mem.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -318,6 +319,7 @@ static bool read_piece(struct proc_mem *m, const struct piece *pc, struct batch 
 	case WAY_PROCESS:
 		return batch_add(m, b, pc, buf);
 	case WAY_FILE:
+		assert(pc->vma); /* there is no file without one */
 		*absent = true;
 		return read_file(pc->fd, pc->vma, pc->start, buf, len);
 	case WAY_ZERO:

@@ -45,4 +45,4 @@ void proc_mem_deinit(struct proc_mem *m);
 void proc_mem_refresh(struct proc_mem *m, const struct vma_vec *vmas);
 
 /* A read-only descriptor on the file behind a mapping (borrowed, valid until deinit), or -1. */
-int proc_mem_file(struct proc_mem *m, const struct vma *vma);
+int proc_mem_file(struct proc_mem *m, const struct vma *v);

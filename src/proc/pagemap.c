@@ -128,11 +128,14 @@ void proc_pagemap_close(struct proc_pagemap *pm)
 
 static void add_run(struct page_vec *ret, size_t base, struct page_run run)
 {
-	struct page_run *last = ret->n > base ? &ret->v[ret->n - 1] : NULL;
-	if (last && last->end == run.start && last->kind == run.kind && last->huge == run.huge)
-		last->end = run.end;
-	else
-		*vec_push(ret) = run;
+	if (ret->n > base) {
+		struct page_run *last = &ret->v[ret->n - 1];
+		if (last->end == run.start && last->kind == run.kind && last->huge == run.huge) {
+			last->end = run.end;
+			return;
+		}
+	}
+	*vec_push(ret) = run;
 }
 
 static enum page_kind kind_of(uint64_t categories)
@@ -265,7 +268,7 @@ static void add_entries(struct proc_pagemap *pm, uint64_t addr, const uint64_t *
 static struct err *entries_step(struct proc_pagemap *pm, uint64_t start, uint64_t end, size_t base,
 				struct page_vec *ret)
 {
-	uint64_t e[ENTRIES];
+	uint64_t e[ENTRIES] = { 0 };
 	for (uint64_t next = 0; start < end; start = next) {
 		next = num_min((start | (HUGE - 1)) + 1, end);
 		size_t n = (size_t)((next - start) / PAGE);

@@ -277,7 +277,7 @@ int proc_exe_on_disk(const struct proc_process *p)
 	char *path = NULL;
 	struct err *err = p->exe < 0 ? err_gone() : proc_process_link(p, "exe", &arena, &path);
 	int ret = -1;
-	if (!err) {
+	if (!err && path) {
 		/*
 		 * The kernel writes the path as seen from our root when that leads to the file (a target in a mere
 		 * chroot), else from the root of the target's mount namespace. So two places to look, and when neither

@@ -67,7 +67,9 @@ static struct err *seize(const struct proc_process *p, pid_t tid, struct proc_st
 {
 	if (ptrace(PTRACE_SEIZE, tid, NULL, NULL) != 0) {
 		int os = errno;
-		char state = os == EPERM ? thread_state(p, tid) : 0;
+		char state = '\0';
+		if (os == EPERM)
+			state = thread_state(p, tid);
 		if (os == EPERM && state && state != 'Z' && state != 'X')
 			return refused(p);
 		return os == EPERM || os == ESRCH ? NULL : err_os(os, "pid %d: seizing thread %d", p->pid, tid);

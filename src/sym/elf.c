@@ -279,7 +279,7 @@ struct err *sym_elf_open(int fd, const char *name, struct sym_elf *ret)
 	*ret = (struct sym_elf){ 0 };
 	arena_init(&ret->arena);
 	struct reader r = { .fd = fd, .name = name };
-	Elf64_Ehdr h;
+	Elf64_Ehdr h = { 0 };
 	TRY(check_header(&r, &h));
 	elf_version(EV_CURRENT);
 	/* ELF_C_READ, not _MMAP: headers are read one by one, contents by us; the file's size is not our Rss. */

@@ -66,7 +66,7 @@ static void use(struct fixture *f, struct gort_module *m, const struct gort_layo
 	struct gort_globals g;
 	struct err *err = sym_pclntab_new(&p, &t);
 	if (!err)
-		gort_globals_find(&f->src, m, t, l, NULL, NULL, &g);
+		gort_globals_find(&f->src, m, t, l, (struct gort_symbols){ 0 }, &g);
 	err_free(err);
 	sym_pclntab_free(t);
 }

@@ -79,7 +79,7 @@ void space_rows(const struct account *a, struct space_row_vec *ret)
 	join_alike(a, num_min(a->vmas.n, a->maps.n), ret);
 	if (ret->n > SPACE_ROWS)
 		join_chunks(a, true, ret);
-	if (ret->n > 2 * SPACE_ROWS)
+	if (ret->n > (size_t)2 * SPACE_ROWS)
 		join_chunks(a, false, ret);
 }
 
