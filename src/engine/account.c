@@ -318,6 +318,8 @@ static struct err *account_pages(struct pass *p)
 		*v = p->t.maps.v[i];
 		v->name = arena_strdup(&a->arena, v->name);
 	}
+	if (p->opt->owners)
+		target_find_refs(&p->t);
 	collect_claims(p);
 	TRY(proc_status_read(&p->t.process, &before));
 	TRY(p->t.has_pagemap ? walk_pages(p) : sum_mappings(p));

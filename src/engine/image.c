@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/image.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/num.h"
 
-enum { PACKAGE_MAX = 512 };
+enum {
+	PACKAGE_MAX = 512,
+	SUFFIX = 32,
+	VOTES = 64,    /* references to one address that are looked at */
+	VARIABLES = 4, /* first rows of the table in section_name() */
+};
 
 /* The package of a Go name: "net/http" of "net/http.(*conn).serve". At most len bytes. */
 static void package_of(const char *name, char *buf, size_t len)
@@ -58,8 +64,8 @@ static void split_code(struct target *t, struct tally *tally, const struct page_
 	put(tally, run, from, end, class, package);
 }
 
-/* What the linker laid out, for data that no symbol names. */
-static const char *section_name(const struct target *t, uint64_t addr, uint64_t *end)
+/* What the linker laid out, for data that no symbol names; *start is set for sections that variables live in. */
+static const char *section_name(const struct target *t, uint64_t addr, uint64_t *start, uint64_t *end)
 {
 	const struct gort_module *m = &t->gort.module;
 	const struct {
@@ -80,6 +86,7 @@ static const char *section_name(const struct target *t, uint64_t addr, uint64_t 
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if (addr >= table[i].r.start && addr < table[i].r.end) {
 			name = table[i].name;
+			*start = i < VARIABLES ? table[i].r.start : 0;
 			*end = num_min(*end, table[i].r.end);
 		} else if (table[i].r.start > addr) {
 			*end = num_min(*end, table[i].r.start);
@@ -102,25 +109,78 @@ static size_t symbol_after(const struct target *t, uint64_t addr)
 	return lo;
 }
 
+/* The package that most of the references [from, to) come from. */
+static void referring_package(const struct target *t, size_t from, size_t to, char *buf, size_t len)
+{
+	char name[PACKAGE_MAX];
+	int lead = 0; /* majority vote in one pass */
+	for (size_t i = from; i < to && i < from + VOTES; i++) {
+		package_of(sym_pclntab_name(t->gort.pclntab, t->refs.v[i].func), name, sizeof(name));
+		if (!lead)
+			memcpy(buf, name, len < sizeof(name) ? len : sizeof(name));
+		lead += strcmp(buf, name) == 0 ? 1 : -1;
+	}
+	size_t used = strlen(buf);
+	snprintf(buf + used, len - used, " (by reference)");
+}
+
+/* First reference to an address above addr. */
+static size_t refs_above(const struct target *t, uint64_t addr)
+{
+	size_t lo = 0, hi = t->refs.n;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (t->refs.v[mid].addr <= addr)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+/* A variable reaches from an address that code refers to, to the next such address; *to is cut to that. */
+static bool owner_by_reference(const struct target *t, uint64_t section, uint64_t addr, uint64_t *to, char *buf)
+{
+	size_t above = refs_above(t, addr);
+	if (above < t->refs.n)
+		*to = num_min(*to, t->refs.v[above].addr);
+	if (!above || t->refs.v[above - 1].addr < section)
+		return false;
+	size_t first = above - 1;
+	while (first && t->refs.v[first - 1].addr == t->refs.v[above - 1].addr)
+		first--;
+	referring_package(t, first, above, buf, PACKAGE_MAX + SUFFIX);
+	return true;
+}
+
+static bool owner_by_symbol(const struct target *t, uint64_t addr, uint64_t *to, char *buf)
+{
+	size_t s = symbol_after(t, addr - t->bias);
+	if (s == t->symbols.n)
+		return false;
+	const struct sym_symbol *sym = &t->symbols.v[s];
+	if (sym->addr + t->bias > addr) {
+		*to = num_min(*to, sym->addr + t->bias);
+		return false;
+	}
+	*to = num_min(*to, sym->addr + sym->size + t->bias);
+	package_of(sym->name, buf, PACKAGE_MAX);
+	return sym->object;
+}
+
 static void split_data(struct target *t, struct tally *tally, const struct page_run *run, uint64_t start, uint64_t end,
 		       enum mem_class class)
 {
-	size_t s = symbol_after(t, start - t->bias);
 	while (start < end) {
-		uint64_t to = end;
-		const char *owner = section_name(t, start, &to);
-		if (!owner)
-			owner = class == CLASS_FILE_TEXT ? "read-only data" : "relocated read-only data, C data";
-		char package[PACKAGE_MAX];
-		while (s < t->symbols.n && t->symbols.v[s].addr + t->symbols.v[s].size + t->bias <= start)
-			s++;
-		if (s < t->symbols.n && t->symbols.v[s].object && t->symbols.v[s].addr + t->bias <= start) {
-			to = num_min(to, t->symbols.v[s].addr + t->symbols.v[s].size + t->bias);
-			package_of(t->symbols.v[s].name, package, sizeof(package));
+		char package[PACKAGE_MAX + SUFFIX] = "";
+		uint64_t to = end, section = 0;
+		const char *owner = section_name(t, start, &section, &to);
+		if (owner_by_symbol(t, start, &to, package))
 			owner = package;
-		} else if (s < t->symbols.n && t->symbols.v[s].addr + t->bias > start) {
-			to = num_min(to, t->symbols.v[s].addr + t->bias);
-		}
+		else if (section && owner_by_reference(t, section, start, &to, package))
+			owner = package;
+		else if (!owner)
+			owner = class == CLASS_FILE_TEXT ? "read-only data" : "relocated read-only data, C data";
 		put(tally, run, start, to, class, owner);
 		start = to;
 	}

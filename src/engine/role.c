@@ -120,7 +120,8 @@ void role_assign(const struct target *t, struct role *ret)
 		else if (v->flags & VMA_SHARED)
 			ret[i] = (struct role){ ROLE_SHM, CLASS_SHM, CLASS_SHM, "shared anonymous memory",
 						"shared memory" };
-		else if (joined && ret[i - 1].kind == ROLE_ELF && v->flags & VMA_WRITE && t->maps.v[i - 1].flags & VMA_WRITE)
+		else if (joined && ret[i - 1].kind == ROLE_ELF && v->flags & VMA_WRITE &&
+			 t->maps.v[i - 1].flags & VMA_WRITE)
 			ret[i] = (struct role){ ROLE_ELF_BSS, CLASS_FILE_DATA, CLASS_FILE_DATA, ret[i - 1].owner,
 						ret[i - 1].label };
 		else

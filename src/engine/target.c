@@ -50,6 +50,7 @@ void target_close(struct target *t)
 	if (t->is_go)
 		gort_detach(&t->gort);
 	vec_deinit(&t->symbols);
+	vec_deinit(&t->refs);
 	vec_deinit(&t->image);
 	if (t->has_elf)
 		sym_elf_close(&t->elf);
@@ -231,4 +232,10 @@ struct err *target_attach(struct target *t, struct account *a)
 		account_note(a, "%s", err_text(err));
 	err_free(err);
 	return NULL;
+}
+
+void target_find_refs(struct target *t)
+{
+	if (t->is_go && !t->symbols.n)
+		gort_refs_read(&t->gort, &t->refs);
 }

@@ -8,6 +8,7 @@
  */
 
 #include "gort/gort.h"
+#include "gort/refs.h"
 #include "model/account.h"
 #include "proc/maps.h"
 #include "proc/mem.h"
@@ -31,6 +32,7 @@ struct target {
 	struct vma library;   /* the Go image is this library, when inode is set */
 	struct vma_vec image; /* mappings of the Go image: the executable's, and the bss that follows */
 	struct sym_symbol_vec symbols;
+	struct gort_ref_vec refs; /* for stripped images, when target_find_refs() was called */
 	struct gort gort;
 	bool is_go;
 	struct err *mem_err; /* why has_mem or has_pagemap is false */
@@ -53,6 +55,9 @@ bool target_uses_cgo(const struct target *t);
 
 /* Look for a Go runtime. Notes go to `a` (may be NULL). */
 MUST_CHECK struct err *target_attach(struct target *t, struct account *a);
+
+/* Read which code refers to which data, if the image is Go and has no symbols. */
+void target_find_refs(struct target *t);
 
 /* Read the mappings again, into the target's arena. */
 MUST_CHECK struct err *target_remap(struct target *t);
