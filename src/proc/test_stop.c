@@ -403,7 +403,8 @@ static void uninterruptible_sleep_is_waited_for_or_told(void **state)
 	assert_int_equal(tracer_of(pid), 0);
 	ok(proc_stop_all(&p, 5000 * MS, &stop));
 	proc_stop_release(&stop);
-	assert_int_equal(v->shared->made, 3);
+	while (v->shared->made < 3) /* all three go on, or the test's time runs out */
+		usleep(1000);
 	assert_int_equal(tracer_of(pid), 0);
 	proc_process_close(&p);
 	child_end(pid);
