@@ -209,9 +209,14 @@ static struct err *wait_awake(const struct proc_process *p, int64_t deadline)
 
 static struct err *stop_threads(const struct proc_process *p, int64_t deadline, struct proc_stop *s)
 {
-	for (size_t added = 1; added > 0;) {
-		/* A pass that finds nothing new while all that we know stand still is the last one. */
+	/*
+	 * Done when passes find nothing new while all that we know stand still. Two of them, because a thread that exits
+	 * during the listing makes the kernel skip another one.
+	 */
+	for (unsigned quiet = 0; quiet < 2;) {
+		size_t added = 0;
 		TRY(seize_new(p, s, &added));
+		quiet = added ? 0 : quiet + 1;
 		if (!wait_for(s, deadline)) {
 			size_t i = 0;
 			while (i + 1 < s->tids.n && s->signals.v[i] != NOT_STOPPED)

@@ -34,12 +34,12 @@ SCHEMA = {
         "heap_goal_bytes": UNKNOWN, "heap_marked_bytes": BYTES},
     "cgroup": {
         "version": "int", "path": "str", "limit_bytes": UNKNOWN, "limit_path": "str?", "high_bytes": UNKNOWN,
-        "usage_bytes": BYTES, "working_set_bytes": BYTES, "swap_bytes": UNKNOWN, "headroom_bytes": UNKNOWN,
+        "usage_bytes": UNKNOWN, "working_set_bytes": UNKNOWN, "swap_bytes": UNKNOWN, "headroom_bytes": UNKNOWN,
         "events": "dict", "stat": {
-            "anon": BYTES, "file": BYTES, "inactive_file": BYTES, "shmem": BYTES, "kernel": UNKNOWN, "slab": UNKNOWN,
+            "anon": UNKNOWN, "file": UNKNOWN, "inactive_file": UNKNOWN, "shmem": UNKNOWN, "kernel": UNKNOWN, "slab": UNKNOWN,
             "sock": UNKNOWN, "pagetables": UNKNOWN, "percpu": UNKNOWN},
         "processes": [{"pid": "int", "comm": "str", "go": "bool?", "rss_bytes": BYTES}],
-        "balance": [{"step": "str", "bytes": BYTES}], "unexplained_bytes": BYTES},
+        "balance": [{"step": "str", "bytes": BYTES}], "unexplained_bytes": UNKNOWN},
     "address_space": {
         "span_bytes": BYTES, "regions": "int", "gaps": "int", "mean_gap_bytes": BYTES, "page_table_bytes": BYTES,
         "vma_limit_ratio": "number"},
