@@ -97,6 +97,8 @@ struct err *engine_census(const char *procfs, struct census *ret)
 	arena_init(&ret->arena);
 	struct tid_vec pids = { 0 };
 	struct err *err = proc_pids(procfs, &pids);
+	if (!err && !pids.n)
+		err = err_new(ERR_NOT_FOUND, "%s shows no process: is proc mounted there?", procfs);
 	for (size_t i = 0; !err && i < pids.n; i++)
 		look(ret, procfs, pids.v[i]);
 	vec_deinit(&pids);

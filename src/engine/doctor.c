@@ -166,6 +166,29 @@ static void check_namespaces(struct doctor *d, const struct target *t)
 	}
 }
 
+static struct err *check_target(struct doctor *d, const char *procfs, int pid)
+{
+	struct target t;
+	struct err *err = target_open(procfs, pid, &t);
+	if (err && err_code(err) == ERR_DENIED) {
+		row(d, "mappings", DOCTOR_MISSING, arena_strdup(&d->arena, err_text(err)),
+		    "run as root, or: setcap cap_sys_ptrace,cap_dac_read_search=ep /path/to/ullage");
+		err_free(err);
+		return NULL;
+	}
+	if (err)
+		return err;
+	err = target_attach(&t, NULL);
+	if (!err) {
+		check_memory(d, &t);
+		check_namespaces(d, &t);
+		check_layout(d, &t);
+		check_cgroup(d, &t);
+	}
+	target_close(&t);
+	return err;
+}
+
 struct err *engine_doctor(const char *procfs, int pid, struct doctor *ret)
 {
 	*ret = (struct doctor){ 0 };
@@ -174,20 +197,10 @@ struct err *engine_doctor(const char *procfs, int pid, struct doctor *ret)
 	check_capabilities(ret);
 	if (pid <= 0)
 		return NULL;
-	struct target t;
-	struct err *err = target_open(procfs, pid, &t);
-	if (!err)
-		err = target_attach(&t, NULL);
-	if (err) {
+	struct err *err = check_target(ret, procfs, pid);
+	if (err)
 		engine_doctor_free(ret);
-		return err;
-	}
-	check_memory(ret, &t);
-	check_namespaces(ret, &t);
-	check_layout(ret, &t);
-	check_cgroup(ret, &t);
-	target_close(&t);
-	return NULL;
+	return err;
 }
 
 void engine_doctor_free(struct doctor *d)

@@ -18,7 +18,8 @@ enum {
 	MMAP_CHUNK_MIN = 128 * 1024, /* DEFAULT_MMAP_THRESHOLD */
 	CHUNK_FLAGS = 7,
 	CHUNK_MMAPPED = 2,
-	LOOKS_MAX = 65536, /* pages looked at for a large block */
+	LOOKS_MAX = 16384, /* pages looked at for a large block, ... */
+	MISSES_MAX = 2048, /* ... and those without one in a row, before the mapping's rest is passed over */
 };
 
 static bool anon_rw(const struct vma *v, const struct role *r)
@@ -122,15 +123,17 @@ static uint64_t chunk_at(struct target *t, const struct vma *v, uint64_t at)
 
 /*
  * Large blocks stand one after the other, but the kernel merges them with other anonymous memory (Go's metadata, for
- * one) into one mapping: so they are looked for on every page of it.
+ * one) into one mapping: so they are looked for page by page.
  */
 static void claim_chunks(struct target *t, const struct vma *v, struct tally *tally, struct claim_vec *claims,
 			 unsigned *looks)
 {
 	uint64_t size = 0;
-	for (uint64_t at = v->start; at < v->end && *looks; at += size ? size : PAGE) {
+	unsigned misses = 0;
+	for (uint64_t at = v->start; at < v->end && *looks && misses < MISSES_MAX; at += size ? size : PAGE) {
 		--*looks;
 		size = chunk_at(t, v, at);
+		misses = size ? 0 : misses + 1;
 		if (size)
 			claim_add(claims, at, at + size, CLASS_C_HEAP,
 				  tally_owner(tally, CLASS_C_HEAP, "large blocks (mmap)"));

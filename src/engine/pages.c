@@ -5,6 +5,7 @@
 
 #include "base/num.h"
 #include "engine/image.h"
+#include "gort/split.h"
 
 /* The vsyscall page lies in the kernel's half of the address space. */
 static const uint64_t USER_END = UINT64_C(1) << 63;

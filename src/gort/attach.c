@@ -271,27 +271,6 @@ static void choose(struct gort *g, gort_symbol_fn symbol, void *ctx)
 	g->refusal = refuse(g);
 }
 
-static struct sym_pclntab_layout pclntab_layout(const struct gort *g)
-{
-	const struct gort_module *m = &g->module;
-	return (struct sym_pclntab_layout){
-		.src = g->src,
-		.magic = m->magic,
-		.text = m->text.start,
-		.funcnametab = m->funcnametab,
-		.cutab = m->cutab,
-		.filetab = m->filetab,
-		.pctab = m->pctab,
-		.pclntable = m->pclntable,
-		.funcnametab_len = m->funcnametab_len,
-		.cutab_len = m->cutab_len,
-		.filetab_len = m->filetab_len,
-		.pctab_len = m->pctab_len,
-		.pclntable_len = m->pclntable_len,
-		.nfunc = m->nfunc,
-	};
-}
-
 /* moduledata.gofunc is where a guessed layout says; it is only used for inlined frames. */
 static uint64_t gofunc_of(const struct gort *g)
 {
@@ -309,7 +288,7 @@ struct err *gort_attach(struct memsrc *src, const struct vma *vmas, size_t n, go
 	*ret = (struct gort){ .src = src };
 	TRY(gort_module_find(src, vmas, n, &ret->module));
 	arena_init(&ret->arena);
-	struct sym_pclntab_layout pl = pclntab_layout(ret);
+	struct sym_pclntab_layout pl = gort_module_pclntab(&ret->module, src);
 	pl.gofunc = gofunc_of(ret);
 	struct err *err AUTO(err) = sym_pclntab_new(&pl, &ret->pclntab);
 	if (err) {

@@ -12,27 +12,12 @@ enum {
 	SPANS_MAX = 64 << 20, /* 512 GiB of 8 kB spans */
 	ARENAS_MAX = 1 << 22, /* the index has this many entries on amd64 */
 	BATCH = 4096,	      /* spans copied at a time */
-	BITS_MAX = 1024 / 8,  /* mark bits of a one-page span of 8-byte objects; the most a small span has */
-	TRAILER = 128,	      /* green tea: 63 scan bits, owner, 63 mark bits, class */
-	TRAILER_MARKS = 64,
-	INLINE_MIN = 16, /* sizes of objects in such spans */
+	INLINE_MIN = 16,      /* sizes of objects in spans with marks inside (green tea) */
 	INLINE_MAX = 512,
 	CLOSE_ENOUGH_SHIFT = 10, /* a walk within 0.1 % of the counter needs no second one */
 };
 
 static const uint64_t ARENA_OFFSET = UINT64_C(0xffff800000000000);
-
-static uint64_t elemsize(const struct gort_span *s)
-{
-	if (s->flags & GORT_SPAN_LARGE)
-		return (uint64_t)s->npages * GORT_PAGE;
-	return gort_class_sizes[s->spanclass >> 1];
-}
-
-static uint64_t span_bytes(const struct gort_span *s)
-{
-	return (uint64_t)s->npages * GORT_PAGE;
-}
 
 /* ---- arenas ---- */
 
@@ -158,12 +143,12 @@ static void count_span(struct gort_heap *h, const struct gort_span *s)
 	if (s->state == GORT_SPAN_DEAD)
 		return;
 	if (s->state == GORT_SPAN_MANUAL) {
-		*(s->flags & GORT_SPAN_STACK ? &h->stack_bytes : &h->work_buf_bytes) += span_bytes(s);
+		*(s->flags & GORT_SPAN_STACK ? &h->stack_bytes : &h->work_buf_bytes) += gort_span_bytes(s);
 		return;
 	}
-	h->heap_bytes += span_bytes(s);
+	h->heap_bytes += gort_span_bytes(s);
 	h->objects += s->alloc_count;
-	h->object_bytes += s->alloc_count * elemsize(s);
+	h->object_bytes += s->alloc_count * gort_span_elemsize(s);
 }
 
 static void take_batch(struct gort_heap *h, const uint64_t *addrs, size_t n, void *recs, bool *ok)
@@ -205,7 +190,7 @@ static bool inline_marks(struct gort_heap *h, const struct gort_span *s)
 {
 	const struct gort_layout *l = h->g->layout;
 	struct gort_offset table = l->f[GORT_heapArena_pageUseSpanInlineMarkBits];
-	uint64_t elem = elemsize(s);
+	uint64_t elem = gort_span_elemsize(s);
 	if (table.off < 0 || table.size < GORT_ARENA_PAGES / 8 || s->npages != 1 || s->flags & GORT_SPAN_LARGE ||
 	    elem < INLINE_MIN || elem > INLINE_MAX)
 		return false;
@@ -220,13 +205,6 @@ static bool inline_marks(struct gort_heap *h, const struct gort_span *s)
 	}
 	uint64_t page = (s->start - a->base) / GORT_PAGE;
 	return a->inline_marks[page / 8] >> (page % 8) & 1;
-}
-
-static uint64_t marks_addr(const struct gort_span *s)
-{
-	if (s->flags & GORT_SPAN_INLINE_MARKS)
-		return s->start + GORT_PAGE - TRAILER + TRAILER_MARKS;
-	return s->mark_bits;
 }
 
 static unsigned count_bits(const unsigned char *bits, unsigned n)
@@ -244,7 +222,7 @@ struct marks_batch {
 	uint64_t bits_at[BATCH], mspan[BATCH];
 	uint32_t span[BATCH];
 	bool bits_ok[BATCH], rec_ok[BATCH];
-	unsigned char bits[BATCH * BITS_MAX];
+	unsigned char bits[BATCH * GORT_MARKS_MAX];
 	size_t n;
 };
 
@@ -258,7 +236,7 @@ static void count_one(struct gort_heap *h, const struct marks_batch *b, size_t i
 	else if (!(now.flags & GORT_SPAN_UNSWEPT))
 		s->live = (uint16_t)num_min(now.alloc_count, s->alloc_count);
 	else if (b->bits_ok[i])
-		s->live = (uint16_t)num_min(count_bits(b->bits + i * BITS_MAX, s->nelems), s->alloc_count);
+		s->live = (uint16_t)num_min(count_bits(b->bits + i * GORT_MARKS_MAX, s->nelems), s->alloc_count);
 	else
 		return;
 	s->flags |= GORT_SPAN_MARKS_KNOWN;
@@ -268,10 +246,10 @@ static void count_batch(struct gort_heap *h, struct marks_batch *b)
 {
 	size_t size = gort_sizeof(h->g->layout, GORT_mspan_SIZEOF);
 	AUTO_FREE unsigned char *recs = xmalloc(BATCH * size);
-	memsrc_gather(h->g->src, b->bits_at, b->n, BITS_MAX, b->bits, b->bits_ok);
+	memsrc_gather(h->g->src, b->bits_at, b->n, GORT_MARKS_MAX, b->bits, b->bits_ok);
 	for (size_t i = 0; i < b->n; i++) {
-		if (!b->bits_ok[i]) /* the last bits of a block: shorter than BITS_MAX */
-			b->bits_ok[i] = memsrc_read(h->g->src, b->bits_at[i], b->bits + i * BITS_MAX,
+		if (!b->bits_ok[i]) /* the last bits of a block: shorter than GORT_MARKS_MAX */
+			b->bits_ok[i] = memsrc_read(h->g->src, b->bits_at[i], b->bits + i * GORT_MARKS_MAX,
 						    (h->spans.v[b->span[i]].nelems + 7u) / 8);
 	}
 	memsrc_gather(h->g->src, b->mspan, b->n, size, recs, b->rec_ok);
@@ -286,11 +264,11 @@ void gort_heap_marks(struct gort_heap *h)
 	b->n = 0;
 	for (size_t i = 0; i < h->unswept.n; i++) {
 		struct gort_span *s = &h->spans.v[h->unswept.v[i].span];
-		if (s->state != GORT_SPAN_HEAP || s->nelems > BITS_MAX * 8)
+		if (s->state != GORT_SPAN_HEAP || s->nelems > GORT_MARKS_MAX * 8)
 			continue;
 		if (inline_marks(h, s))
 			s->flags |= GORT_SPAN_INLINE_MARKS;
-		b->bits_at[b->n] = marks_addr(s);
+		b->bits_at[b->n] = gort_span_marks(s);
 		b->mspan[b->n] = h->unswept.v[i].mspan;
 		b->span[b->n++] = h->unswept.v[i].span;
 		if (b->n == BATCH)
@@ -374,128 +352,4 @@ struct err *gort_heap_read(const struct gort *g, unsigned max_walks, struct gort
 	}
 	*ret = best;
 	return NULL;
-}
-
-/* ---- dividing pages ---- */
-
-struct splitter {
-	const struct gort_heap *h;
-	const struct claim_vec *stacks;
-	const struct page_run *run;
-	split_fn emit;
-	void *ctx;
-};
-
-static void put(const struct splitter *sp, uint64_t start, uint64_t end, uint64_t bytes, enum mem_class class,
-		uint32_t owner)
-{
-	if (!bytes)
-		return;
-	struct piece p = { start, end, bytes, class, owner, sp->run };
-	sp->emit(sp->ctx, &p);
-}
-
-/* A whole span is resident: counts are enough. */
-static void split_whole(const struct splitter *sp, const struct gort_span *s, uint64_t start, uint64_t end)
-{
-	uint64_t elem = elemsize(s);
-	uint64_t alloc = num_min(s->alloc_count * elem, end - start);
-	uint64_t live = s->flags & GORT_SPAN_MARKS_KNOWN ? num_min(s->live * elem, alloc) : alloc;
-	put(sp, start, end, live, CLASS_GO_HEAP_LIVE, 0);
-	put(sp, start, end, alloc - live, CLASS_GO_HEAP_DEAD, 0);
-	put(sp, start, end, end - start - alloc, CLASS_GO_HEAP_FREE, 0);
-}
-
-static bool bit(const unsigned char *bits, unsigned i)
-{
-	return bits[i / 8] >> (i % 8) & 1;
-}
-
-/* Read `n` bits at addr into `bits` (BITS_MAX bytes); false leaves them clear. */
-static bool read_bits(const struct gort_heap *h, uint64_t addr, unsigned n, unsigned char *bits)
-{
-	memset(bits, 0, BITS_MAX);
-	return addr && n <= BITS_MAX * 8 && memsrc_read(h->g->src, addr, bits, (n + 7) / 8);
-}
-
-/* Part of a span is resident: slot by slot. Object i is allocated when i < freeindex or its bit is set. */
-static void split_part(const struct splitter *sp, const struct gort_span *s, uint64_t start, uint64_t end)
-{
-	unsigned char alloc[BITS_MAX], mark[BITS_MAX];
-	read_bits(sp->h, s->alloc_bits, s->nelems, alloc);
-	bool marks = s->flags & GORT_SPAN_MARKS_KNOWN && read_bits(sp->h, marks_addr(s), s->nelems, mark);
-	uint64_t elem = elemsize(s), bytes[2] = { 0, 0 };
-	unsigned first = (unsigned)num_min((start - s->start) / elem, s->nelems);
-	for (unsigned i = first; i < s->nelems; i++) {
-		uint64_t a = s->start + i * elem, b = a + elem;
-		if (a >= end)
-			break;
-		if (i >= s->freeindex && !bit(alloc, i))
-			continue;
-		bytes[marks && !bit(mark, i)] += num_min(b, end) - num_max(a, start);
-	}
-	put(sp, start, end, bytes[0], CLASS_GO_HEAP_LIVE, 0);
-	put(sp, start, end, bytes[1], CLASS_GO_HEAP_DEAD, 0);
-	put(sp, start, end, num_sub(end - start, bytes[0] + bytes[1]), CLASS_GO_HEAP_FREE, 0);
-}
-
-/* Stack memory: what a goroutine's stack covers is in use. */
-static void split_stacks(const struct splitter *sp, uint64_t start, uint64_t end)
-{
-	for (size_t i = claim_after(sp->stacks, start); i < sp->stacks->n && start < end; i++) {
-		const struct claim *c = &sp->stacks->v[i];
-		if (c->start >= end)
-			break;
-		uint64_t a = num_max(c->start, start), b = num_min(c->end, end);
-		put(sp, start, a, a - start, CLASS_GO_STACK_FREE, 0);
-		put(sp, a, b, b - a, c->class, c->owner);
-		start = b;
-	}
-	put(sp, start, end, end - start, CLASS_GO_STACK_FREE, 0);
-}
-
-static void split_span(const struct splitter *sp, const struct gort_span *s, uint64_t start, uint64_t end)
-{
-	if (s->state == GORT_SPAN_DEAD)
-		put(sp, start, end, end - start, CLASS_GO_HEAP_IDLE, 0);
-	else if (s->state == GORT_SPAN_MANUAL && s->flags & GORT_SPAN_STACK)
-		split_stacks(sp, start, end);
-	else if (s->state == GORT_SPAN_MANUAL)
-		put(sp, start, end, end - start, CLASS_GO_META_GC, 0);
-	else if (s->flags & GORT_SPAN_LARGE || (start == s->start && end == s->start + span_bytes(s)))
-		split_whole(sp, s, start, end);
-	else
-		split_part(sp, s, start, end);
-}
-
-/* Where the run of pages with the same owner that starts at `start` ends. */
-static uint64_t same_owner(const struct gort_arena *a, uint64_t start, uint64_t end)
-{
-	uint64_t page = (start - a->base) / GORT_PAGE, last = (end - 1 - a->base) / GORT_PAGE;
-	uint32_t owner = a->owner[page];
-	while (page < last && a->owner[page + 1] == owner)
-		page++;
-	return num_min(end, a->base + (page + 1) * GORT_PAGE);
-}
-
-void gort_heap_split(const struct gort_heap *h, const struct claim_vec *stacks, const struct page_run *run,
-		     split_fn emit, void *ctx)
-{
-	struct splitter sp = { h, stacks, run, emit, ctx };
-	const struct gort_arena *a = gort_heap_arena(h, run->start);
-	uint64_t start = run->start, end = run->end;
-	if (a && !a->owner) { /* no span in it */
-		put(&sp, start, end, end - start, CLASS_GO_HEAP_IDLE, 0);
-		return;
-	}
-	while (a && start < end) {
-		uint64_t to = same_owner(a, start, end);
-		uint32_t owner = a->owner[(start - a->base) / GORT_PAGE];
-		if (owner)
-			split_span(&sp, &h->spans.v[owner - 1], start, to);
-		else
-			put(&sp, start, to, to - start, CLASS_GO_HEAP_IDLE, 0);
-		start = to;
-	}
-	put(&sp, start, end, end - start, CLASS_UNEXPLAINED, 0);
 }

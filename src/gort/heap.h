@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * gort/heap - the spans of a Go heap, and how the resident pages of its arenas divide among classes.
+ * gort/heap - the spans of a Go heap.
  *
  * Source: runtime/mheap.go, mbitmap.go, mgcsweep.go, mgcmark_greenteagc.go.
  * A heap that is being allocated from changes while it is read. gort_heap_read() reads heapInUse before and after each
@@ -11,7 +11,6 @@
  */
 
 #include "gort/gort.h"
-#include "model/split.h"
 
 enum gort_span_state { GORT_SPAN_DEAD, GORT_SPAN_HEAP, GORT_SPAN_MANUAL };
 
@@ -33,6 +32,31 @@ struct gort_span {
 };
 
 VEC_TYPE(gort_span_vec, struct gort_span);
+
+enum {
+	GORT_MARKS_MAX = 1024 / 8, /* bytes of mark bits of a span of 8-byte objects: the most a small span has */
+	GORT_TRAILER = 128,	   /* green tea: 63 bytes of scan bits, owner, 63 bytes of mark bits, class */
+	GORT_TRAILER_MARKS = 64,
+};
+
+static inline uint64_t gort_span_bytes(const struct gort_span *s)
+{
+	return (uint64_t)s->npages * GORT_PAGE;
+}
+
+/* Bytes of one of its objects. */
+static inline uint64_t gort_span_elemsize(const struct gort_span *s)
+{
+	return s->flags & GORT_SPAN_LARGE ? gort_span_bytes(s) : gort_class_sizes[s->spanclass >> 1];
+}
+
+/* Address of its mark bits. */
+static inline uint64_t gort_span_marks(const struct gort_span *s)
+{
+	if (s->flags & GORT_SPAN_INLINE_MARKS)
+		return s->start + GORT_PAGE - GORT_TRAILER + GORT_TRAILER_MARKS;
+	return s->mark_bits;
+}
 
 enum { GORT_ARENA_BYTES = 64 << 20, GORT_ARENA_PAGES = GORT_ARENA_BYTES / GORT_PAGE };
 
@@ -83,10 +107,3 @@ void gort_heap_marks(struct gort_heap *h);
 
 /* The arena that holds addr, or NULL. */
 const struct gort_arena *gort_heap_arena(const struct gort_heap *h, uint64_t addr);
-
-/*
- * Divide one run of pages, which must lie in one arena, by what the spans there hold. `stacks` are the settled claims of
- * goroutine stacks. Pieces add up to the run's length.
- */
-void gort_heap_split(const struct gort_heap *h, const struct claim_vec *stacks, const struct page_run *run,
-		     split_fn emit, void *ctx);

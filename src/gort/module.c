@@ -603,3 +603,23 @@ void gort_module_deinit(struct gort_module *m)
 	vec_deinit(&m->settings);
 	arena_deinit(&m->arena);
 }
+
+struct sym_pclntab_layout gort_module_pclntab(const struct gort_module *m, struct memsrc *src)
+{
+	return (struct sym_pclntab_layout){
+		.src = src,
+		.magic = m->magic,
+		.text = m->text.start,
+		.funcnametab = m->funcnametab,
+		.cutab = m->cutab,
+		.filetab = m->filetab,
+		.pctab = m->pctab,
+		.pclntable = m->pclntable,
+		.funcnametab_len = m->funcnametab_len,
+		.cutab_len = m->cutab_len,
+		.filetab_len = m->filetab_len,
+		.pctab_len = m->pctab_len,
+		.pclntable_len = m->pclntable_len,
+		.nfunc = m->nfunc,
+	};
+}

@@ -15,6 +15,7 @@
 #include "base/vec.h"
 #include "model/memsrc.h"
 #include "model/vma.h"
+#include "sym/pclntab.h"
 
 struct gort_range {
 	uint64_t start, end;
@@ -65,3 +66,6 @@ MUST_CHECK struct err *gort_buildinfo_parse(const void *blob, size_t len, struct
  * minor -1.
  */
 void gort_version_parse(const char *text, struct gort_module *m);
+
+/* What sym_pclntab_new() wants to know, but for gofunc. */
+struct sym_pclntab_layout gort_module_pclntab(const struct gort_module *m, struct memsrc *src);

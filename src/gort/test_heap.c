@@ -8,6 +8,7 @@
 
 #include "fixture/fixture.h"
 #include "gort/heap.h"
+#include "gort/split.h"
 #include "gort/stats.h"
 
 static const struct claim_vec no_stacks;

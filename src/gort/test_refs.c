@@ -26,23 +26,7 @@ static void attach(struct fixture *f, struct gort *g, const struct image_func *f
 	image_build(f, &spec);
 	*g = (struct gort){ .src = &f->src };
 	assert_null(gort_module_find(&f->src, image_vmas, IMAGE_VMAS, &g->module));
-	const struct gort_module *m = &g->module;
-	struct sym_pclntab_layout l = {
-		.src = &f->src,
-		.magic = m->magic,
-		.text = m->text.start,
-		.funcnametab = m->funcnametab,
-		.cutab = m->cutab,
-		.filetab = m->filetab,
-		.pctab = m->pctab,
-		.pclntable = m->pclntable,
-		.nfunc = m->nfunc,
-		.funcnametab_len = m->funcnametab_len,
-		.cutab_len = m->cutab_len,
-		.filetab_len = m->filetab_len,
-		.pctab_len = m->pctab_len,
-		.pclntable_len = m->pclntable_len,
-	};
+	struct sym_pclntab_layout l = gort_module_pclntab(&g->module, &f->src);
 	assert_null(sym_pclntab_new(&l, &g->pclntab));
 }
 

@@ -117,8 +117,8 @@ static void open_exe(struct proc_process *p)
 	/* O_NONBLOCK for test trees only: what a kernel shows here is a regular file. */
 	p->exe = openat(p->dir, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	p->exe_errno = p->exe < 0 ? errno : 0;
-	struct stat st;
-	if (p->exe >= 0 && fstat(p->exe, &st) == 0) {
+	struct stat st; /* a file that may be run but not read can still be told from others */
+	if ((p->exe >= 0 ? fstat(p->exe, &st) : fstatat(p->dir, "exe", &st, 0)) == 0) {
 		p->exe_dev = st.st_dev;
 		p->exe_inode = st.st_ino;
 	}
@@ -182,7 +182,7 @@ struct err *proc_process_check(const struct proc_process *p)
 	if (p->start_stack > 1 && now.start_stack > 1 && p->start_stack != now.start_stack)
 		return execed(p);
 	struct stat st;
-	if (p->exe >= 0 && fstatat(p->dir, "exe", &st, 0) == 0 &&
+	if (p->exe_inode && fstatat(p->dir, "exe", &st, 0) == 0 &&
 	    (st.st_dev != p->exe_dev || st.st_ino != p->exe_inode))
 		return execed(p);
 	return NULL;

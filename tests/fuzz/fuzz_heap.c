@@ -12,6 +12,7 @@
 #include "gort/heap.h"
 #include "gort/meta.h"
 #include "gort/profile.h"
+#include "gort/split.h"
 #include "gort/stats.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -45,23 +45,8 @@ static void build(struct fixture *f, struct cursor *c, uint8_t flags)
 
 static void use(struct fixture *f, struct gort_module *m, const struct gort_layout *l)
 {
-	struct sym_pclntab_layout p = {
-		.src = &f->src,
-		.magic = m->magic,
-		.text = m->text.start,
-		.funcnametab = m->funcnametab,
-		.cutab = m->cutab,
-		.filetab = m->filetab,
-		.pctab = m->pctab,
-		.pclntable = m->pclntable,
-		.funcnametab_len = m->funcnametab_len,
-		.cutab_len = m->cutab_len,
-		.filetab_len = m->filetab_len,
-		.pctab_len = m->pctab_len,
-		.pclntable_len = m->pclntable_len,
-		.nfunc = m->nfunc,
-		.gofunc = IMAGE_RODATA,
-	};
+	struct sym_pclntab_layout p = gort_module_pclntab(m, &f->src);
+	p.gofunc = IMAGE_RODATA;
 	struct sym_pclntab *t = NULL;
 	struct gort_globals g;
 	struct err *err = sym_pclntab_new(&p, &t);
