@@ -5,6 +5,7 @@ import datetime
 import os
 import subprocess
 import tempfile
+import time
 
 from common import *
 
@@ -24,8 +25,8 @@ SCHEMA = {
         "class": "str", "resident_bytes": BYTES, "virtual_bytes": BYTES, "swap_bytes": BYTES, "huge_bytes": BYTES,
         "lazyfree_bytes": BYTES}],
     "runtime": {
-        "heap_alloc_bytes": BYTES, "heap_inuse_bytes": BYTES, "heap_idle_bytes": BYTES, "heap_released_bytes": BYTES,
-        "heap_objects": "int", "stack_inuse_bytes": BYTES, "total_alloc_bytes": BYTES, "mallocs": "int",
+        "heap_alloc_bytes": BYTES, "heap_inuse_bytes": BYTES, "heap_idle_bytes": BYTES,
+        "heap_released_bytes": BYTES, "heap_objects": "int", "stack_inuse_bytes": BYTES, "total_alloc_bytes": BYTES, "mallocs": "int",
         "frees": "int", "gc_percent": "int", "memory_limit_bytes": UNKNOWN, "gomaxprocs": "int",
         "cpu_quota": "number?", "goroutines": "int", "goroutines_by_status": "dict", "threads": "int"},
     "gc": {
@@ -36,8 +37,8 @@ SCHEMA = {
         "version": "int", "path": "str", "limit_bytes": UNKNOWN, "limit_path": "str?", "high_bytes": UNKNOWN,
         "usage_bytes": UNKNOWN, "working_set_bytes": UNKNOWN, "swap_bytes": UNKNOWN, "headroom_bytes": UNKNOWN,
         "events": "dict", "stat": {
-            "anon": UNKNOWN, "file": UNKNOWN, "inactive_file": UNKNOWN, "shmem": UNKNOWN, "kernel": UNKNOWN, "slab": UNKNOWN,
-            "sock": UNKNOWN, "pagetables": UNKNOWN, "percpu": UNKNOWN},
+            "anon": UNKNOWN, "file": UNKNOWN, "inactive_file": UNKNOWN, "shmem": UNKNOWN, "kernel": UNKNOWN,
+            "slab": UNKNOWN, "sock": UNKNOWN, "pagetables": UNKNOWN, "percpu": UNKNOWN},
         "processes": [{"pid": "int", "comm": "str", "go": "bool?", "rss_bytes": BYTES}],
         "balance": [{"step": "str", "bytes": BYTES}], "unexplained_bytes": UNKNOWN},
     "address_space": {

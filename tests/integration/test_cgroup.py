@@ -44,7 +44,8 @@ def machines():
 def results(kernel):
     """What the tests in vm_cgroup.py said in one machine, by name."""
     text = machines()[kernel].communicate(timeout=400)[0]
-    check(re.search(r"^\d+ passed, \d+ failed, \d+ skipped$", text, re.M), f"the machine did not finish: {text[-2000:]}")
+    finished = re.search(r"^\d+ passed, \d+ failed, \d+ skipped$", text, re.M)
+    check(finished, f"the machine did not finish: {text[-2000:]}")
     return {name: (outcome, rest) for outcome, name, rest in re.findall(r"^(ok|FAIL|skip) (\S+) (.*)$", text, re.M)}
 
 
