@@ -22,6 +22,7 @@ enum {
 	LIVE_WALKS = 4,
 	STOP_TRIES = 3,
 	RELEASE_NS = 2000000, /* kept back for letting go */
+	EXACT = 10000,	      /* a sum within 1/EXACT of the counter is as good as it gets */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -57,6 +58,13 @@ static void progress(const struct pass *p, const char *step)
 }
 
 /* ---- the runtime ---- */
+
+static void copy_clear(struct copy *c)
+{
+	gort_heap_deinit(&c->heap);
+	gort_goroutines_deinit(&c->gs);
+	vec_deinit(&c->threads);
+}
 
 static struct err *copy_all(struct pass *p, unsigned walks)
 {
@@ -96,41 +104,65 @@ static bool held_read(struct memsrc *src, uint64_t addr, void *buf, size_t len)
 static const struct memsrc_ops held_ops = { .read = held_read };
 
 /* Threads may all be waiting for a processor: give them a few more chances before doing without. */
-static struct err *hold(struct pass *p, struct held *h)
+static struct err *hold(struct pass *p, int64_t budget, struct held *h)
 {
 	struct err *err = NULL;
 	for (int i = 0; i < STOP_TRIES; i++) {
 		err_free(err);
-		err = proc_stop_all(&p->t.process, p->opt->stop_budget_ns / 2, &h->stop);
+		err = proc_stop_all(&p->t.process, budget / 2, &h->stop);
 		if (!err || err_code(err) != ERR_LIMIT)
 			break;
 		proc_stop_release(&h->stop);
 		if (h->stop.tids.n) /* latecomers are still ours: they must not be seized again */
 			break;
 	}
-	h->deadline = h->stop.since + p->opt->stop_budget_ns - RELEASE_NS;
+	h->deadline = h->stop.since + budget - RELEASE_NS;
 	return err;
 }
 
+/* One stop and one copy. Fails only when the target could not be stopped, or not be read at all. */
+static struct err *copy_held(struct pass *p, int64_t budget, struct held *h)
+{
+	*h = (struct held){ .src = { &held_ops }, .under = &p->t.mem.src };
+	struct err *err = hold(p, budget, h);
+	if (!err) {
+		p->t.gort.src = &h->src;
+		err = copy_all(p, 1);
+		p->t.gort.src = h->under;
+	}
+	proc_stop_release(&h->stop);
+	p->a->stopped_ns += h->stop.stopped_ns;
+	return err;
+}
+
+/*
+ * A stop may fall between a span's change of state and the counter's: the sum is then off by that span. While the budget
+ * lasts, a second stop a moment later is worth its while.
+ */
 static struct err *copy_stopped(struct pass *p)
 {
-	struct held h = { .src = { &held_ops }, .under = &p->t.mem.src };
-	struct err *err = hold(p, &h);
+	struct held h;
+	struct err *err = NULL;
+	int64_t left = p->opt->stop_budget_ns;
+	for (int i = 0; i < STOP_TRIES; i++) {
+		copy_clear(&p->copy);
+		err = copy_held(p, left, &h);
+		int64_t used = h.stop.stopped_ns;
+		left -= used;
+		if (err || h.late || p->copy.heap.error_bound <= p->copy.heap.heap_bytes / EXACT ||
+		    left < used + used / 2 + RELEASE_NS)
+			break;
+	}
 	if (err) {
-		proc_stop_release(&h.stop);
 		account_note(p->a, "the target was not stopped: %s", err_text(err));
 		err_free(err);
+		copy_clear(&p->copy);
 		return copy_all(p, LIVE_WALKS);
 	}
-	p->t.gort.src = &h.src;
-	err = copy_all(p, 1);
-	p->t.gort.src = h.under;
-	proc_stop_release(&h.stop);
-	p->a->stopped_ns = h.stop.stopped_ns;
 	if (h.late)
 		account_note(p->a, "the stop's budget was over before all was copied: the rest was read from the "
 				   "running target");
-	return err;
+	return NULL;
 }
 
 static struct err *copy_runtime(struct pass *p)
@@ -376,9 +408,7 @@ static void pass_end(struct pass *p)
 	tally_deinit(&p->tally);
 	vec_deinit(&p->stacks);
 	vec_deinit(&p->claims);
-	gort_heap_deinit(&p->copy.heap);
-	gort_goroutines_deinit(&p->copy.gs);
-	vec_deinit(&p->copy.threads);
+	copy_clear(&p->copy);
 	free(p->roles);
 	target_close(&p->t);
 }

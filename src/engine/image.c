@@ -175,9 +175,8 @@ static void split_data(struct target *t, struct tally *tally, const struct page_
 		char package[PACKAGE_MAX + SUFFIX] = "";
 		uint64_t to = end, section = 0;
 		const char *owner = section_name(t, start, &section, &to);
-		if (owner_by_symbol(t, start, &to, package))
-			owner = package;
-		else if (section && owner_by_reference(t, section, start, &to, package))
+		if (owner_by_symbol(t, start, &to, package) ||
+		    (section && owner_by_reference(t, section, start, &to, package)))
 			owner = package;
 		else if (!owner)
 			owner = class == CLASS_FILE_TEXT ? "read-only data" : "relocated read-only data, C data";

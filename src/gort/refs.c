@@ -84,5 +84,5 @@ void gort_refs_read(const struct gort *g, struct gort_ref_vec *ret)
 				look(&s, buf + i, at + i);
 		}
 	}
-	qsort(ret->v, ret->n, sizeof(*ret->v), by_address);
+	vec_sort(ret, by_address);
 }

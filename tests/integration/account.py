@@ -3,8 +3,7 @@
 import collections
 import datetime
 import os
-import subprocess
-import tempfile
+import sys
 import time
 
 from common import *
@@ -26,8 +25,8 @@ SCHEMA = {
         "lazyfree_bytes": BYTES}],
     "runtime": {
         "heap_alloc_bytes": BYTES, "heap_inuse_bytes": BYTES, "heap_idle_bytes": BYTES,
-        "heap_released_bytes": BYTES, "heap_objects": "int", "stack_inuse_bytes": BYTES, "total_alloc_bytes": BYTES, "mallocs": "int",
-        "frees": "int", "gc_percent": "int", "memory_limit_bytes": UNKNOWN, "gomaxprocs": "int",
+        "heap_released_bytes": BYTES, "heap_objects": "int", "stack_inuse_bytes": BYTES,
+        "total_alloc_bytes": BYTES, "mallocs": "int", "frees": "int", "gc_percent": "int", "memory_limit_bytes": UNKNOWN, "gomaxprocs": "int",
         "cpu_quota": "number?", "goroutines": "int", "goroutines_by_status": "dict", "threads": "int"},
     "gc": {
         "count": "int", "forced": "int", "last": "str?", "phase": "str", "interval_seconds": "number?",
@@ -156,13 +155,18 @@ def wait_until_idle(target):
     raise AssertionError("the target does not become idle")
 
 
+MEASURE = """
+import os, sys
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+print(usage.ru_maxrss, file=sys.stderr)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
 def peak_memory(*arguments):
     """Run the tool; (its standard output, the most memory it had resident)."""
-    with tempfile.TemporaryFile() as out:
-        process = subprocess.Popen([ULLAGE, *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=out)
-        at_end(process.kill)
-        _, state, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(state)
-        equal("status", process.returncode, 0)
-        out.seek(0)
-        return out.read().decode(), usage.ru_maxrss * 1024
+    # before its exec a process counts as large as the one that started it: so that is a small one
+    result = run([sys.executable, "-S", "-E", "-c", MEASURE, ULLAGE, *arguments])
+    equal("status", result.status, 0)
+    return result.out, int(result.err.split()[-1]) * 1024

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The balance of the cgroup: v1 where the tests run, v2 in virtual machines with two kernels."""
+import atexit
 import functools
 import os
 import re
@@ -36,8 +37,11 @@ def machines():
     build("c", "plain", "cgcause")
     cgroup_cases.file_to_read()
     argv = [os.path.join(ROOT, "tests", "vm", "run"), "-m", "1024", "-s", "256", "-t", "400", "-k"]
-    return {k: subprocess.Popen([*argv, k, "--", *IN_VM, "--slow", "8"], stdin=subprocess.DEVNULL,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for k in KERNELS}
+    started = {k: subprocess.Popen([*argv, k, "--", *IN_VM, "--slow", "8"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for k in KERNELS}
+    for machine in started.values():
+        atexit.register(machine.terminate)
+    return started
 
 
 @functools.lru_cache(None)
