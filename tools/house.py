@@ -23,10 +23,10 @@ def finish(what):
 
 def tracked():
     """Files of the project, relative to ROOT: what git knows or would add; without git, all."""
-    git = subprocess.run(["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], check=False,
+    git = subprocess.run(["git", "-C", ROOT, "ls-files", "-zco", "--exclude-standard"], check=False,
                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     if git.returncode == 0:
-        names = git.stdout.splitlines()
+        names = git.stdout.split("\0")
     else:
         names = [os.path.relpath(os.path.join(d, f), ROOT) for d, _, files in os.walk(ROOT) for f in files]
     return sorted(n for n in names if not n.startswith("build") and os.path.isfile(os.path.join(ROOT, n)))
