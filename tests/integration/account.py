@@ -18,7 +18,7 @@ SCHEMA = {
         "version": "str", "module": "str?", "vcs_revision": "str?", "build_id": "str?", "stripped": "bool",
         "pie": "bool", "cgo": "bool", "experiments": ["str"], "godebug": "dict"},
     "integrity": {
-        "exe_matches_disk": "bool", "text_modified_bytes": BYTES, "probes": "int",
+        "exe_matches_disk": "bool?", "text_modified_bytes": BYTES, "probes": "int",
         "foreign_exec_mappings": ["any"], "preloaded": ["str"]},
     "classes": [{
         "class": "str", "resident_bytes": BYTES, "virtual_bytes": BYTES, "swap_bytes": BYTES, "huge_bytes": BYTES,
