@@ -6,6 +6,7 @@
 
 #include "analysis/tally.h"
 #include "base/num.h"
+#include "engine/copy.h"
 #include "engine/fill.h"
 #include "engine/go_owners.h"
 #include "engine/group.h"
@@ -15,15 +16,6 @@
 #include "engine/shares.h"
 #include "gort/meta.h"
 #include "model/memcache.h"
-#include "proc/priority.h"
-#include "proc/stop.h"
-
-enum {
-	LIVE_WALKS = 4,
-	STOP_TRIES = 3,
-	RELEASE_NS = 2000000, /* kept back for letting go */
-	EXACT = 10000,	      /* a sum within 1/EXACT of the counter is as good as it gets */
-};
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -31,15 +23,6 @@ static int64_t clock_ns(clockid_t clock)
 	clock_gettime(clock, &ts);
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
-
-/* What is copied out of the runtime, at one moment or as near to it as a moving target lets us. */
-struct copy {
-	bool have;
-	struct gort_stats stats;
-	struct gort_heap heap;
-	struct gort_goroutines gs;
-	struct gort_thread_vec threads;
-};
 
 struct pass {
 	struct target t;
@@ -59,121 +42,12 @@ static void progress(const struct pass *p, const char *step)
 
 /* ---- the runtime ---- */
 
-static void copy_clear(struct copy *c)
-{
-	gort_heap_deinit(&c->heap);
-	gort_goroutines_deinit(&c->gs);
-	vec_deinit(&c->threads);
-}
-
-static struct err *copy_all(struct pass *p, unsigned walks)
-{
-	const struct gort *g = &p->t.gort;
-	struct err *err = gort_heap_read(g, walks, &p->copy.heap);
-	if (!err)
-		err = gort_goroutines_read(g, &p->copy.gs);
-	if (!err)
-		err = gort_threads_read(g, &p->copy.threads);
-	if (!err && !gort_stats_read(g, &p->copy.stats))
-		err = err_new(ERR_FAULT, "the runtime's counters cannot be read");
-	return err;
-}
-
-/*
- * The target's memory while it is held: the first read past the deadline lets it go, and reading goes on. So a stop is
- * never longer than the budget and one read, whatever the size of the heap.
- */
-struct held {
-	struct memsrc src; /* first */
-	struct memsrc *under;
-	struct proc_stop stop;
-	int64_t deadline;
-	bool late;
-};
-
-static bool held_read(struct memsrc *src, uint64_t addr, void *buf, size_t len)
-{
-	struct held *h = (struct held *)src;
-	if (!h->late && clock_ns(CLOCK_MONOTONIC) > h->deadline) {
-		h->late = true;
-		proc_stop_release(&h->stop);
-	}
-	return memsrc_read(h->under, addr, buf, len);
-}
-
-static const struct memsrc_ops held_ops = { .read = held_read };
-
-/* Threads may all be waiting for a processor: give them a few more chances before doing without. */
-static struct err *hold(struct pass *p, int64_t budget, struct held *h)
-{
-	struct err *err = NULL;
-	for (int i = 0; i < STOP_TRIES; i++) {
-		err_free(err);
-		err = proc_stop_all(&p->t.process, budget / 2, &h->stop);
-		if (!err || err_code(err) != ERR_LIMIT)
-			break;
-		proc_stop_release(&h->stop);
-		if (h->stop.tids.n) /* latecomers are still ours: they must not be seized again */
-			break;
-	}
-	h->deadline = h->stop.since + budget - RELEASE_NS;
-	return err;
-}
-
-/* One stop and one copy. Fails only when the target could not be stopped, or not be read at all. */
-static struct err *copy_held(struct pass *p, int64_t budget, struct held *h)
-{
-	*h = (struct held){ .src = { &held_ops }, .under = &p->t.mem.src };
-	struct err *err = hold(p, budget, h);
-	if (!err) {
-		p->t.gort.src = &h->src;
-		err = copy_all(p, 1);
-		p->t.gort.src = h->under;
-	}
-	proc_stop_release(&h->stop);
-	p->a->stopped_ns += h->stop.stopped_ns;
-	return err;
-}
-
-/*
- * A stop may fall between a span's change of state and the counter's: the sum is then off by that span. While the budget
- * lasts, a second stop a moment later is worth its while.
- */
-static struct err *copy_stopped(struct pass *p)
-{
-	struct held h;
-	struct err *err = NULL;
-	int64_t left = p->opt->stop_budget_ns;
-	for (int i = 0; i < STOP_TRIES; i++) {
-		copy_clear(&p->copy);
-		err = copy_held(p, left, &h);
-		int64_t used = h.stop.stopped_ns;
-		left -= used;
-		if (err || h.late || p->copy.heap.error_bound <= p->copy.heap.heap_bytes / EXACT ||
-		    left < used + used / 2 + RELEASE_NS)
-			break;
-	}
-	if (err) {
-		account_note(p->a, "the target was not stopped: %s", err_text(err));
-		err_free(err);
-		copy_clear(&p->copy);
-		return copy_all(p, LIVE_WALKS);
-	}
-	if (h.late)
-		account_note(p->a, "the stop's budget was over before all was copied: the rest was read from the "
-				   "running target");
-	return NULL;
-}
-
 static struct err *copy_runtime(struct pass *p)
 {
 	if (!p->t.is_go || !p->t.gort.layout)
 		return NULL;
 	progress(p, "reading the Go runtime");
-	struct proc_priority priority;
-	proc_priority_raise(&priority);
-	struct err *err = p->opt->stop ? copy_stopped(p) : copy_all(p, LIVE_WALKS);
-	proc_priority_restore(&priority);
+	struct err *err = copy_take(&p->t, p->opt->stop ? p->opt->stop_budget_ns : 0, p->a, &p->copy);
 	if (err && p->t.mem.gone)
 		return err_recode(err, ERR_GONE);
 	if (err) {
@@ -181,10 +55,7 @@ static struct err *copy_runtime(struct pass *p)
 		err_free(err);
 		return NULL;
 	}
-	gort_heap_marks(&p->copy.heap);
-	p->copy.have = true;
 	p->a->error_bound = p->copy.heap.error_bound;
-	gort_goroutines_judge(&p->t.gort, &p->copy.gs);
 	return NULL;
 }
 

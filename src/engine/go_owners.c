@@ -72,6 +72,8 @@ struct sites {
 	struct tally *tally;
 };
 
+static const double BUCKET_MAX = 0x1p56; /* bytes; no address space is larger, so more is a torn or overwritten bucket */
+
 static void take_bucket(void *ctx, const struct gort_bucket *b)
 {
 	struct sites *s = ctx;
@@ -80,7 +82,7 @@ static void take_bucket(void *ctx, const struct gort_bucket *b)
 		site = user_function(s->t->gort.pclntab, b->stk[i]);
 	if (!site)
 		site = b->nstk ? function_at(s->t->gort.pclntab, b->stk[0] - 1) : NULL;
-	if (site && b->inuse_bytes > 0)
+	if (site && b->inuse_bytes > 0 && b->inuse_bytes < BUCKET_MAX)
 		tally_credit(s->tally, tally_owner(s->tally, CLASS_GO_HEAP_LIVE, site), (uint64_t)b->inuse_bytes);
 }
 

@@ -6,7 +6,7 @@ import struct
 
 from common import *
 
-ROUNDS = 60
+ROUNDS = 25
 
 
 def mappings(pid):
