@@ -72,7 +72,8 @@ struct sites {
 	struct tally *tally;
 };
 
-static const double BUCKET_MAX = 0x1p56; /* bytes; no address space is larger, so more is a torn or overwritten bucket */
+static const double BUCKET_MAX =
+	0x1p56; /* bytes; no address space is larger, so more is a torn or overwritten bucket */
 
 static void take_bucket(void *ctx, const struct gort_bucket *b)
 {

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What test_cgroup.py runs in a virtual machine: cgroup v2, swap, and kernel 6.1, which has no PAGEMAP_SCAN."""
+import os
+
 import cgroup_cases
 from account import *
 
@@ -50,3 +52,11 @@ def what_is_in_swap_stays_there():
         account_adds_up(account)
         equal("rss", account["rss_bytes"], rollup(target.pid))
         equal("swap of the cgroup", account["cgroup"]["swap_bytes"], int(group.read("memory.swap.current")))
+
+
+@test
+def reading_memory_leaves_swap_alone():
+    unit_test = os.path.join(ROOT, "build", "src", "test_proc_mem")
+    result = run(["env", "CMOCKA_MESSAGE_OUTPUT=TAP", unit_test], timeout=300)
+    check("swapped_pages_are_left_there" in result.out + result.err, "the test of swapped pages did not run")
+    check("# SKIP" not in result.out + result.err and result.status == 0, result.out + result.err)
