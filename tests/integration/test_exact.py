@@ -11,7 +11,7 @@ HARDEST = [(v, "cgopie") for v in VERSIONS if v not in ALL_OF]
 CHOSEN = HARDEST + [(v, k) for v in ALL_OF for k in VARIANTS if has_variant(v, k)] + EXPERIMENTS
 
 
-@test(each=CHOSEN)
+@test(each=CHOSEN, tries=2)
 def idle_account(version, variant):
     idle(version, variant)
 

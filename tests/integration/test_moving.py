@@ -59,7 +59,7 @@ def account_and_counter(pid, counter):
     return json.loads(text), values
 
 
-@test(each=VERSIONS_HERE)
+@test(each=VERSIONS_HERE, tries=2)
 def allocating_without_a_stop(version):
     """A collection that ends meanwhile leads out of the interval of the two ends, so all values count as well."""
     with churning(version, 192 << 20) as target:
@@ -85,7 +85,7 @@ def allocating_without_a_stop(version):
     check(median(of_all) <= 0.001, f"the median is {median(of_all):.4f} off all values")
 
 
-@test(each=VERSIONS_HERE)
+@test(each=VERSIONS_HERE, tries=2)
 def allocating_with_a_stop(version):
     with churning(version, 180 << 20) as target:
         rows = [ullage_json("map", target.pid, "--stop") for _ in range(40)]
@@ -144,7 +144,7 @@ def signals_get_through_a_stop():
             reader.join()
 
 
-@test
+@test(tries=2)
 def an_interrupted_stop_lets_the_target_go():
     """The tool is killed, with no chance to clean up."""
     with churning("1.26", 200 << 20) as target:
@@ -179,14 +179,14 @@ def check_schema_of_any(account):
         check_schema(account)
 
 
-@test(each=["kill", "exit"])
+@test(each=["kill", "exit"], tries=2)
 def ending_while_stopped(how):
     for _ in range(20):
         with churning("1.26", 16 << 20) as target:
             changing(target, target.process.kill if how == "kill" else lambda t=target: t.send("exit"), "--stop")
 
 
-@test(each=["self", "sleep"])
+@test(each=["self", "sleep"], tries=2)
 def becoming_another_program_while_stopped(what):
     for _ in range(20):
         with go_target("1.26", "stripped", program="selfexec") as target:

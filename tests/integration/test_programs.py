@@ -58,7 +58,7 @@ def check_against_pprof(name, instance):
     within("goroutines", account["runtime"]["goroutines"], goroutines - 8, goroutines + 4)
 
 
-@test(each=PROGRAMS)
+@test(each=PROGRAMS, tries=2)
 def real_program(name):
     with program(name) as instance:
         before = left_alone(instance.pid)

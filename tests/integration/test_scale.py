@@ -41,7 +41,7 @@ def settle(target):
         time.sleep(0.1)
 
 
-@test(each=["1.19", "1.27"])
+@test(each=["1.19", "1.27"], tries=2)
 def twenty_thousand_mappings(version):
     with go_target(version, "stripped", "-maps", 20000) as target:
         wait_until_idle(target)
@@ -49,7 +49,7 @@ def twenty_thousand_mappings(version):
         within("mmap.anon", classes(account)["mmap.anon"], 20000 * 4096, 20000 * 4096 + (1 << 20))
 
 
-@test(each=["1.19", "1.27"])
+@test(each=["1.19", "1.27"], tries=2)
 def a_hundred_thousand_goroutines(version):
     with go_target(version, "stripped", "-goroutines", 100000, program="big") as target:
         settle(target)
@@ -61,7 +61,7 @@ def a_hundred_thousand_goroutines(version):
         check(stacks["main.startOne"] + stacks["main.startTwo"] > 100000 * 2048 * 0.95, "stacks are missing")
 
 
-@test(each=["1.24"], timeout=300)
+@test(each=["1.24"], timeout=300, tries=2)
 def a_heap_of_8_gib(version):
     with open("/proc/meminfo", encoding="ascii") as f:
         available = int(re.search(r"^MemAvailable:\s+(\d+)", f.read(), re.M).group(1)) * 1024

@@ -6,22 +6,22 @@ import cgroup_cases
 from account import *
 
 
-@test(each=list(cgroup_cases.CAUSES))
+@test(each=list(cgroup_cases.CAUSES), tries=2)
 def balance_names_the_cause(kind):
     cgroup_cases.cause(kind)
 
 
-@test
+@test(tries=2)
 def limit_of_an_ancestor():
     cgroup_cases.limit_of_an_ancestor()
 
 
-@test
+@test(tries=2)
 def an_out_of_memory_kill_is_counted():
     cgroup_cases.an_out_of_memory_kill_is_counted()
 
 
-@test(each=["1.19", "1.27"])
+@test(each=["1.19", "1.27"], tries=2)
 def idle_account_is_exact(version):
     with go_target(version, "cgopie", "-heap", 24 << 20, "-mmap", 4 << 20, "-cgo-malloc", 4 << 20) as target:
         wait_until_idle(target)
@@ -34,7 +34,7 @@ def idle_account_is_exact(version):
         check_memstats(account, target.stats())
 
 
-@test
+@test(tries=2)
 def what_is_in_swap_stays_there():
     with Cgroup() as group, go_target("1.24", "cgopie", "-heap", 48 << 20, "-mmap", 32 << 20, cgroup=group) as target:
         wait_until_idle(target)
