@@ -18,8 +18,8 @@ def start(version, variant, *args):
 @test(each=[("1.19", "cgopie"), ("1.22", "stripped"), ("1.24", "nosect"), ("1.26", "pie"), ("1.27", "cgopie"),
             ("1.25", "nobuildinfo")])
 def allocation_sites(version, variant):
-    """Sampled finely, so that the shares of the known mixture can be told."""
-    with start(version, variant, "-profrate", 4096) as target:
+    """Every allocation is sampled, so that chance has no part in the shares of the known mixture."""
+    with start(version, variant, "-profrate", 1) as target:
         wait_until_idle(target)
         account = ullage_json("map", target.pid)
         check_complete(account)
