@@ -135,11 +135,20 @@ void tally_piece(void *ctx, const struct piece *p)
 
 /* ---- the list of owners ---- */
 
+static const char not_sampled[] = "(not sampled)", no_owner[] = "(no owner known)";
+
+static bool is_rest(const struct account_owner *o)
+{
+	return o->owner == not_sampled || o->owner == no_owner;
+}
+
 static int by_class_and_size(const void *a, const void *b)
 {
 	const struct account_owner *x = a, *y = b;
 	if (x->class != y->class)
 		return x->class < y->class ? -1 : 1;
+	if (is_rest(x) != is_rest(y))
+		return is_rest(x) ? 1 : -1;
 	if (x->resident != y->resident)
 		return x->resident > y->resident ? -1 : 1;
 	return strcmp(x->owner, y->owner);
@@ -172,12 +181,10 @@ void tally_finish(struct tally *t)
 		*vec_push(&t->a->owners) = (struct account_owner){ o->class, o->name, o->resident };
 		left[o->class] = num_sub(left[o->class], o->resident);
 	}
-	vec_sort(&t->a->owners, by_class_and_size);
 	for (int c = 0; c < CLASS_MAX_; c++) {
-		bool heap = c == CLASS_GO_HEAP_LIVE;
-		if (left[c] && (sum[c] || heap))
-			*vec_push(&t->a->owners) =
-				(struct account_owner){ (enum mem_class)c, heap ? "(not sampled)" : "(no owner known)",
-							left[c] };
+		const char *rest = c == CLASS_GO_HEAP_LIVE ? not_sampled : no_owner;
+		if (left[c] && (sum[c] || rest == not_sampled))
+			*vec_push(&t->a->owners) = (struct account_owner){ (enum mem_class)c, rest, left[c] };
 	}
+	vec_sort(&t->a->owners, by_class_and_size);
 }
