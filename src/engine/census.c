@@ -129,8 +129,9 @@ static bool path_names(const char *path, const struct target_name *name)
 		p += strspn(p, "/");
 		size_t len = strcspn(p, "/");
 		const char *hit = len ? memmem(p, len, want, strlen(want)) : NULL;
-		if (hit && name->container)
-			return true; /* "docker-ID.scope", "cri-containerd-ID.scope", "ID" */
+		/* "docker-ID.scope", "cri-containerd:ID", "ID": its start, after what the runtime puts in front */
+		if (hit && name->container && (hit == p || hit[-1] == '-' || hit[-1] == ':'))
+			return true;
 		if (hit == p &&
 		    (len == strlen(want) ||
 		     (!strchr(want, '.') && strncmp(p + strlen(want), ".service", 8) == 0 && len == strlen(want) + 8)))
