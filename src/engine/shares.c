@@ -20,18 +20,20 @@ static void share_pss(struct account *a, const struct account_vma *v, uint64_t p
 	a->classes[largest].pss += left; /* what rounding left over */
 }
 
+/* Up to what the mapping holds of a class; returns what is left to share. */
+static uint64_t give_lazyfree(struct account *a, const struct account_vma *v, enum mem_class c, uint64_t lazyfree)
+{
+	uint64_t part = num_min(lazyfree, v->classes[c]);
+	a->classes[c].lazyfree += part;
+	return lazyfree - part;
+}
+
 static void share_lazyfree(struct account *a, const struct account_vma *v, uint64_t lazyfree)
 {
-	static const enum mem_class first[] = { CLASS_GO_HEAP_IDLE, CLASS_GO_HEAP_FREE, CLASS_C_HEAP, CLASS_MMAP_ANON };
-	for (size_t i = 0; i < sizeof(first) / sizeof(first[0]); i++) {
-		uint64_t part = num_min(lazyfree, v->classes[first[i]]);
-		a->classes[first[i]].lazyfree += part;
-		lazyfree -= part;
-	}
-	for (enum mem_class c = 0; c < CLASS_MAX_ && lazyfree; c++) {
-		uint64_t part = num_min(lazyfree, num_sub(v->classes[c], a->classes[c].lazyfree));
-		a->classes[c].lazyfree += part;
-		lazyfree -= part;
+	lazyfree = give_lazyfree(a, v, CLASS_GO_HEAP_IDLE, lazyfree);
+	for (enum mem_class c = 0; c < CLASS_MAX_; c++) {
+		if (c != CLASS_GO_HEAP_IDLE)
+			lazyfree = give_lazyfree(a, v, c, lazyfree);
 	}
 }
 
