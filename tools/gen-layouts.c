@@ -66,6 +66,16 @@ static size_t type_index(struct types *t, const char *name)
 	return t->n++;
 }
 
+/* Is it one of "a|b"? */
+static bool one_of(const char *names, const char *name)
+{
+	size_t len = strlen(name);
+	for (const char *p = names; p; p = strchr(p, '|') ? strchr(p, '|') + 1 : NULL)
+		if (strcspn(p, "|") == len && memcmp(p, name, len) == 0)
+			return true;
+	return false;
+}
+
 /* Remember the DIE of each wanted structure; Go describes each once, below the unit of its package. */
 static void find_types(Dwarf *dw, struct types *t)
 {
@@ -79,7 +89,7 @@ static void find_types(Dwarf *dw, struct types *t)
 			if (dwarf_tag(&die) != DW_TAG_structure_type || !name)
 				continue;
 			for (size_t i = 0; i < t->n; i++) {
-				if (t->found[i] || strcmp(t->name[i], name) != 0)
+				if (t->found[i] || !one_of(t->name[i], name))
 					continue;
 				t->die[i] = die;
 				t->found[i] = true;

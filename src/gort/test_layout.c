@@ -54,6 +54,37 @@ static bool may_lack(int minor, enum gort_field f)
 	case GORT_g_parentGoid:
 	case GORT__func_startLine:
 		return minor < 20;
+	case GORT_mspan_largeType:
+		return minor < 22;
+	case GORT_timer_nextwhen:
+	case GORT_timer_status:
+		return minor >= 23;
+	case GORT_g_syscallbp:
+	case GORT_hchan_timer:
+	case GORT_timer_ts:
+	case GORT_timer_astate:
+	case GORT_timer_state:
+	case GORT_timer_isChan:
+	case GORT_timer_isSending:
+	case GORT_timers_SIZEOF:
+	case GORT_timers_heap:
+	case GORT_timerWhen_SIZEOF:
+	case GORT_timerWhen_timer:
+	case GORT_timerWhen_when:
+	case GORT_timeTimer_SIZEOF:
+	case GORT_timeTimer_timer:
+	case GORT_timeTimer_init:
+		return minor < 23;
+	case GORT_timer_isFake:
+	case GORT_g_syncGroup:
+		return minor < 24;
+	case GORT_moduledata_typelinks:
+	case GORT_moduledata_itablinks:
+		return minor >= 27;
+	case GORT_moduledata_typedesclen:
+	case GORT_moduledata_itaboffset:
+	case GORT_moduledata_itabsize:
+		return minor < 27;
 	default:
 		return false;
 	}

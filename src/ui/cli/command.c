@@ -3,9 +3,11 @@
 
 #include <string.h>
 
+/* clang-format off: a line each */
 const struct command *const command_table[] = {
 	&command_ps, &command_map, &command_doctor, &command_help, NULL,
 };
+/* clang-format on */
 
 const char *const option_when[] = { "auto", "always", "never", NULL };
 

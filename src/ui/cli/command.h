@@ -27,7 +27,12 @@ struct command {
 	struct err *(*run)(const struct command *self, int argc, char **argv, int *status);
 };
 
-extern const struct command command_map, command_ps, command_doctor, command_help;
+/* clang-format off: a line each */
+extern const struct command command_ps;
+extern const struct command command_map;
+extern const struct command command_doctor;
+extern const struct command command_help;
+/* clang-format on */
 extern const struct command *const command_table[]; /* ends with NULL, in the order of the help */
 
 /* The help of one command, or of the program for NULL, appended. */
@@ -37,7 +42,7 @@ void command_help_text(const struct command *c, struct strbuf *out);
 MUST_CHECK struct err *command_find(const char *name, const struct command **ret);
 
 /* The help of one command, or of the program for NULL, on standard output. */
-MUST_CHECK struct err *command_show(const struct command *c);
+MUST_CHECK struct err *command_print_help(const struct command *c);
 
 /* Rows that several commands have, for their option tables. */
 #define OPTION_ROWS_HELP(type)                                                                                         \

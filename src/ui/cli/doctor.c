@@ -125,7 +125,7 @@ static struct err *run(const struct command *self, int argc, char **argv, int *s
 	struct arg_vec operands = { 0 };
 	struct err *err = options_parse(options, argc, argv, &opt, &operands);
 	if (!err && opt.help)
-		err = command_show(self);
+		err = command_print_help(self);
 	else if (!err)
 		err = examine(&opt, &operands);
 	vec_deinit(&operands);

@@ -72,7 +72,7 @@ void command_help_text(const struct command *c, struct strbuf *out)
 		put_all(out);
 }
 
-struct err *command_show(const struct command *c)
+struct err *command_print_help(const struct command *c)
 {
 	AUTO(strbuf) struct strbuf text;
 	strbuf_init(&text);
@@ -89,7 +89,7 @@ static struct err *show(const struct arg_vec *operands)
 		return err_new(ERR_ARG, "help takes one command, but %zu are given", operands->n);
 	if (operands->n)
 		TRY(command_find(operands->v[0], &c));
-	return command_show(c);
+	return command_print_help(c);
 }
 
 static struct err *run(const struct command *self, int argc, char **argv, int *status)
@@ -98,7 +98,7 @@ static struct err *run(const struct command *self, int argc, char **argv, int *s
 	struct arg_vec operands = { 0 };
 	struct err *err = options_parse(options, argc, argv, &opt, &operands);
 	if (!err && opt.help)
-		err = command_show(self);
+		err = command_print_help(self);
 	else if (!err)
 		err = show(&operands);
 	vec_deinit(&operands);

@@ -135,7 +135,7 @@ static struct err *run(const struct command *self, int argc, char **argv, int *s
 	struct arg_vec operands = { 0 };
 	struct err *err = options_parse(options, argc, argv, &opt, &operands);
 	if (!err && opt.help)
-		err = command_show(self);
+		err = command_print_help(self);
 	else if (!err && operands.n)
 		err = err_new(ERR_ARG, "ps takes no operand, but '%s' is given", operands.v[0]);
 	else if (!err)

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * codec/folded - stacks as lines, "root;...;leaf VALUE", which flame graph tools read.
+ */
+
+#include "base/strbuf.h"
+#include "model/profile.h"
+
+/* One line for each different stack with a value of this type; control characters and ";" in names are replaced. */
+void folded_write(const struct profile *p, size_t type, struct strbuf *out);

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "engine/evidence.h"
+
+#include <time.h>
+
+#include "engine/target.h"
+#include "gort/stats.h"
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+	clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+/* What can be read, in this order: what moves fastest comes last. */
+static const struct part {
+	enum snapshot_part part;
+	const char *step;
+	struct err *(*take)(struct target *t, struct snapshot *s);
+	bool needs_go;
+} parts[] = {
+	{ SNAPSHOT_FDS, "reading descriptors", evidence_fds, false },
+	{ SNAPSHOT_HEAP, "reading the heap profile", evidence_heap, true },
+	{ SNAPSHOT_CENSUS, "counting the heap", evidence_census, true },
+	{ SNAPSHOT_TIMERS, "reading timers", evidence_timers, true },
+	{ SNAPSHOT_GOROUTINES, "reading goroutines", evidence_goroutines, true },
+};
+
+enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
+
+static struct err *needs_go(const struct target *t)
+{
+	if (t->is_go && t->gort.layout)
+		return NULL;
+	if (t->mem_err)
+		return err_new(err_code(t->mem_err), "the process cannot be read: %s", err_text(t->mem_err));
+	if (!t->is_go)
+		return err_new(ERR_UNSUPPORTED, "not a Go process: no Go image was found in it; `map` and `fds` work");
+	return err_new(ERR_UNSUPPORTED, "%s; `map` and `fds` work",
+		       t->gort.refusal ? t->gort.refusal : "the layout of this Go runtime is unknown");
+}
+
+static const char *phase_name(uint32_t phase)
+{
+	static const char *const names[] = { "off", "mark", "mark termination" };
+	return phase < sizeof(names) / sizeof(names[0]) ? names[phase] : NULL;
+}
+
+static void read_clock(struct target *t, struct snapshot *s)
+{
+	s->clock.wall = clock_ns(CLOCK_REALTIME);
+	s->clock.monotonic = clock_ns(CLOCK_MONOTONIC);
+	s->clock.boot = clock_ns(CLOCK_BOOTTIME);
+	struct gort_stats stats;
+	if (!t->is_go || !t->gort.layout || !gort_stats_read(&t->gort, &stats))
+		return;
+	s->clock.gc_count = s->clock.gc_count_end = stats.num_gc;
+	s->clock.num_forced_gc = stats.num_forced_gc;
+	s->clock.last_gc_wall = (int64_t)stats.last_gc_unix_ns;
+	s->clock.gc_phase = phase_name(stats.gc_phase);
+}
+
+static const char *keep(struct snapshot *s, const char *text)
+{
+	return text ? arena_strdup(&s->arena, text) : NULL;
+}
+
+static void read_identity(struct target *t, struct snapshot *s)
+{
+	const struct gort_module *m = &t->gort.module;
+	s->id = (struct snapshot_identity){
+		.pid = t->process.pid,
+		.comm = keep(s, t->process.comm),
+		.exe = keep(s, t->exe_path),
+		.build_id = t->has_elf ? keep(s, t->elf.build_id ? t->elf.build_id : t->elf.go_build_id) : NULL,
+		.go_version = t->is_go ? keep(s, m->version) : NULL,
+		.module = t->is_go ? keep(s, m->main_path) : NULL,
+	};
+	s->source = arena_printf(&s->arena, "pid %d", t->process.pid);
+}
+
+static struct err *take_part(struct target *t, const struct part *p, unsigned required, struct snapshot *s)
+{
+	struct err *err = p->needs_go ? needs_go(t) : NULL;
+	if (!err)
+		err = p->take(t, s);
+	if (!err) {
+		s->parts |= p->part;
+		return NULL;
+	}
+	if (t->mem.gone)
+		return err_recode(err, ERR_GONE);
+	if (required & p->part || err_code(err) == ERR_GONE)
+		return err;
+	snapshot_note(s, "%s: %s", p->step, err_text(err));
+	err_free(err);
+	return NULL;
+}
+
+static struct err *take_parts(struct target *t, const struct evidence_options *opt, struct snapshot *s)
+{
+	TRY(target_attach(t, NULL));
+	read_identity(t, s);
+	read_clock(t, s);
+	for (size_t i = 0; i < PARTS; i++) {
+		if (!(opt->parts & parts[i].part))
+			continue;
+		if (opt->account.interrupted && *opt->account.interrupted) {
+			snapshot_note(s, "interrupted: what follows `%s` is missing", parts[i].step);
+			break;
+		}
+		if (opt->account.progress)
+			opt->account.progress(parts[i].step);
+		TRY(take_part(t, &parts[i], opt->required, s));
+	}
+	struct gort_stats stats;
+	if (t->is_go && t->gort.layout && gort_stats_read(&t->gort, &stats))
+		s->clock.gc_count_end = stats.num_gc;
+	return proc_process_check(&t->process);
+}
+
+struct err *engine_evidence(int pid, const struct evidence_options *opt, struct snapshot *ret)
+{
+	struct target t;
+	snapshot_init(ret);
+	TRY(target_open(opt->account.procfs, pid, &t));
+	struct err *err = take_parts(&t, opt, ret);
+	if (err && t.mem.gone)
+		err = err_recode(err, ERR_GONE);
+	target_close(&t);
+	if (!err && opt->parts & SNAPSHOT_ACCOUNT) {
+		err = engine_account(pid, &opt->account, &ret->account);
+		if (!err)
+			ret->parts |= SNAPSHOT_ACCOUNT;
+	}
+	return err;
+}

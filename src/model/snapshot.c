@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/snapshot.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void snapshot_init(struct snapshot *s)
+{
+	*s = (struct snapshot){ .clock = { .gc_count = ACCOUNT_UNKNOWN, .gc_count_end = ACCOUNT_UNKNOWN } };
+	arena_init(&s->arena);
+	account_init(&s->account);
+	heap_view_init(&s->heap);
+	goroutines_init(&s->goroutines);
+	timers_init(&s->timers);
+	fds_init(&s->fds);
+}
+
+void snapshot_deinit(struct snapshot *s)
+{
+	account_deinit(&s->account);
+	heap_view_deinit(&s->heap);
+	goroutines_deinit(&s->goroutines);
+	timers_deinit(&s->timers);
+	fds_deinit(&s->fds);
+	vec_deinit(&s->notes);
+	arena_deinit(&s->arena);
+}
+
+void snapshot_note(struct snapshot *s, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	for (size_t i = 0; i < s->notes.n; i++) {
+		if (strcmp(s->notes.v[i], text) == 0)
+			return;
+	}
+	*vec_push(&s->notes) = arena_strdup(&s->arena, text);
+}
