@@ -14,16 +14,12 @@ enum { LISTED = 20 };
 static struct err *not_a_pid(const char *s)
 {
 	struct stat st;
-	if (strncmp(s, "http://", 7) == 0 || strncmp(s, "https://", 8) == 0)
+	bool address = strncmp(s, "http://", 7) == 0 || strncmp(s, "https://", 8) == 0;
+	if (address || strchr(s, '/') || stat(s, &st) == 0)
 		return err_new(ERR_ARG,
-			       "'%s' is an address; the target is a running process: its "
-			       "process id, or --name, --cgroup, --unit, --container",
-			       s);
-	if (strchr(s, '/') || stat(s, &st) == 0)
-		return err_new(ERR_ARG,
-			       "'%s' is a file; only a running process can be looked at so "
-			       "far: its process id, or --name, --cgroup, --unit, --container",
-			       s);
+			       "'%s' is %s; what is meant here is a running process: its process id, or --name, "
+			       "--cgroup, --unit, --container",
+			       s, address ? "an address" : "a file");
 	return err_new(ERR_ARG, "'%s' is not a process id; a process is found by its name with --name %s", s, s);
 }
 
