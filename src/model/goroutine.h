@@ -25,9 +25,10 @@ enum goroutine_flags {
 };
 
 struct goroutine {
-	uint64_t id;	   /* 0: unknown (profiles, debug=1) */
-	uint64_t parent;   /* 0: unknown */
-	const char *state; /* "running", "runnable", "syscall", "waiting", "copystack", "preempted", "leaked", "idle" */
+	uint64_t id;	 /* 0: unknown (profiles, debug=1) */
+	uint64_t parent; /* 0: unknown */
+	/* "running", "runnable", "syscall", "waiting", "copystack", "preempted", "leaked", "idle", "unknown" (profiles) */
+	const char *state;
 	const char *wait_reason;    /* "chan receive", "IO wait", ...; NULL unless waiting */
 	int64_t wait_ns;	    /* lower bound */
 	uint64_t stack_bytes;	    /* allocated for its stack; ACCOUNT_UNKNOWN */
@@ -61,3 +62,6 @@ struct goroutines {
 
 void goroutines_init(struct goroutines *gs);
 void goroutines_deinit(struct goroutines *gs);
+
+/* Appends copies of all of `from`, as coming from input number `input`, and adds to the total. */
+void goroutines_append(struct goroutines *to, const struct goroutines *from, uint32_t input);

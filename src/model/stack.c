@@ -98,3 +98,19 @@ uint32_t stacks_copy(struct stacks *to, const struct stacks *from, uint32_t id, 
 	}
 	return stacks_add(to, frames, n);
 }
+
+size_t stack_package(const char *function)
+{
+	size_t end = strcspn(function, "[(");
+	const char *slash = memrchr(function, '/', end);
+	const char *base = slash ? slash + 1 : function;
+	const char *dot = strchr(base, '.');
+	return dot && dot != base ? (size_t)(dot - function) : 0;
+}
+
+bool stack_is_runtime(const char *function)
+{
+	static const char name[] = "runtime.";
+	const size_t n = sizeof(name) - 1;
+	return strncmp(function, name, n) == 0 && (function[n] < 'A' || function[n] > 'Z');
+}

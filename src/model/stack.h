@@ -54,6 +54,15 @@ uint32_t stacks_place(struct stacks *s, const char *function, const char *file, 
 /* The number, in `to`, of what is stack `id` in `from`; `addresses` false leaves addresses out, which merges alike ones. */
 uint32_t stacks_copy(struct stacks *to, const struct stacks *from, uint32_t id, bool addresses);
 
+/*
+ * Length of the package in the name of a Go function: "net/http" of "net/http.(*conn).serve"; 0 where there is none. Type
+ * arguments, which hold slashes and dots of their own, are not looked into.
+ */
+size_t stack_package(const char *function);
+
+/* One of the runtime's own functions, which a goroutine dump leaves out ("runtime.gopark", not "runtime.GC"). */
+bool stack_is_runtime(const char *function);
+
 static inline uint32_t stacks_depth(const struct stacks *s, uint32_t id)
 {
 	return s->v.v[id].n;

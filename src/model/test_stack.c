@@ -68,6 +68,35 @@ static void a_place_is_a_stack_of_one_frame(void **state)
 	stacks_deinit(&s);
 }
 
+static void a_package_is_what_stands_before_the_first_dot_of_the_last_element(void **state)
+{
+	static const struct {
+		const char *function, *package;
+	} cases[] = {
+		{ "main.main", "main" },
+		{ "net/http.(*conn).serve", "net/http" },
+		{ "github.com/x/y.f", "github.com/x/y" },
+		{ "main.f[go.shape.struct { a/b.c int }]", "main" },
+		{ "a/b.c[d/e.f]", "a/b" },
+		{ "gopkg.in/yaml%2ev2.f", "gopkg.in/yaml%2ev2" },
+		{ "x_cgo_thread_start", "" },
+		{ "", "" },
+		{ ".f", "" },
+	};
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(stack_package(cases[i].function), strlen(cases[i].package));
+}
+
+static void the_runtime_is_told_from_what_it_exports(void **state)
+{
+	assert_true(stack_is_runtime("runtime.gopark"));
+	assert_true(stack_is_runtime("runtime.(*timers).run"));
+	assert_false(stack_is_runtime("runtime.GC"));
+	assert_false(stack_is_runtime("runtime/pprof.Do"));
+	assert_false(stack_is_runtime("main.runtime.x"));
+	assert_false(stack_is_runtime(""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -75,6 +104,8 @@ int main(void)
 		cmocka_unit_test(a_copy_without_addresses_merges_what_looks_alike),
 		cmocka_unit_test(an_endless_stack_is_cut),
 		cmocka_unit_test(a_place_is_a_stack_of_one_frame),
+		cmocka_unit_test(a_package_is_what_stands_before_the_first_dot_of_the_last_element),
+		cmocka_unit_test(the_runtime_is_told_from_what_it_exports),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

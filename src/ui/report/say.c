@@ -152,3 +152,26 @@ char *say_size(uint64_t n, char buf[SAY_NUM_LEN])
 		return unknown(buf);
 	return num_size(n, buf);
 }
+
+char *say_duration(int64_t ns, char buf[SAY_NUM_LEN])
+{
+	static const struct {
+		double from, unit; /* seconds */
+		const char *name;
+	} units[] = {
+		{ 172800, 86400, "days" }, { 7200, 3600, "h" }, { 120, 60, "min" }, { 1, 1, "s" },
+		{ 0.001, 0.001, "ms" },
+	};
+	double seconds = (double)ns / 1e9;
+	if (ns < 0)
+		return unknown(buf);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (seconds < units[i].from)
+			continue;
+		double v = seconds / units[i].unit;
+		snprintf(buf, SAY_NUM_LEN, "%.*f %s", v < 10 ? 1 : 0, v, units[i].name);
+		return buf;
+	}
+	snprintf(buf, SAY_NUM_LEN, "0 s");
+	return buf;
+}

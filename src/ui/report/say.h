@@ -39,3 +39,6 @@ char *say_num(uint64_t n, char buf[SAY_NUM_LEN]);
 
 /* num_size(), or "unknown" for UINT64_MAX. */
 char *say_size(uint64_t n, char buf[SAY_NUM_LEN]);
+
+/* "850 ms", "1.3 s", "4.0 min", "2.1 h", "3.0 days": two digits are enough to judge by; "unknown" below 0. */
+char *say_duration(int64_t ns, char buf[SAY_NUM_LEN]);

@@ -71,6 +71,12 @@ static void numbers_for_people(void **state)
 	assert_string_equal(say_num(UINT64_MAX, buf), "unknown");
 	assert_string_equal(say_size(1536, buf), "1.50 KiB");
 	assert_string_equal(say_size(UINT64_MAX, buf), "unknown");
+	assert_string_equal(say_duration(-1, buf), "unknown");
+	assert_string_equal(say_duration(0, buf), "0 s");
+	assert_string_equal(say_duration(850000000, buf), "850 ms");
+	assert_string_equal(say_duration(1300000000, buf), "1.3 s");
+	assert_string_equal(say_duration(240000000000, buf), "4.0 min");
+	assert_string_equal(say_duration(259200000000000, buf), "3.0 days");
 }
 
 int main(void)

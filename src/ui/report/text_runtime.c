@@ -14,26 +14,6 @@
 
 static const double NS = 1e9; /* nanoseconds in a second */
 
-/* "1.3 s", "4 min", "2.1 h", "3.0 days": two digits are enough to judge by. */
-static const char *duration(double seconds, char buf[SAY_NUM_LEN])
-{
-	static const struct {
-		double from, unit;
-		const char *name;
-	} units[] = {
-		{ 172800, 86400, "days" }, { 7200, 3600, "h" }, { 120, 60, "min" }, { 1, 1, "s" }, { 0, 0.001, "ms" },
-	};
-	for (size_t i = 0; i < LEN(units); i++) {
-		if (seconds < units[i].from)
-			continue;
-		double v = seconds / units[i].unit;
-		snprintf(buf, SAY_NUM_LEN, "%.*f %s", v < 10 ? 1 : 0, v, units[i].name);
-		return buf;
-	}
-	snprintf(buf, SAY_NUM_LEN, "0 s");
-	return buf;
-}
-
 static void say_heap(struct say *s, const struct account *a)
 {
 	const struct account_runtime *r = &a->runtime;
@@ -83,11 +63,11 @@ static void say_gc(struct say *s, const struct account *a)
 	if (g->last_unix_ns > a->time_unix_ns)
 		say_and(&f, "the last just now");
 	else if (g->last_unix_ns > 0)
-		say_and(&f, "the last %s ago", duration((double)(a->time_unix_ns - g->last_unix_ns) / NS, x));
+		say_and(&f, "the last %s ago", say_duration(a->time_unix_ns - g->last_unix_ns, x));
 	else
 		say_and(&f, "none yet");
 	if (isfinite(g->interval_seconds))
-		say_and(&f, "one every %s", duration(g->interval_seconds, x));
+		say_and(&f, "one every %s", say_duration((int64_t)(g->interval_seconds * NS), x));
 	if (g->phase && strcmp(g->phase, "off") != 0)
 		say_and(&f, "now in %s", g->phase);
 	say_and(&f, "goal %s, %s marked", say_size(g->heap_goal, x), say_size(g->heap_marked, y));
