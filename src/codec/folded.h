@@ -8,5 +8,8 @@
 #include "base/strbuf.h"
 #include "model/profile.h"
 
-/* One line for each different stack with a value of this type; control characters and ";" in names are replaced. */
+/*
+ * One line for each different stack of functions with a value of this type, sorted by text. In names ";" becomes ":",
+ * and control characters become spaces; a function without a name is "?".
+ */
 void folded_write(const struct profile *p, size_t type, struct strbuf *out);
