@@ -18,6 +18,7 @@ enum {
 	FTAB_ROW = 8,	      /* entry, offset of the record; the row after the last has the entry only */
 	FUNC_HEAD = 40,	      /* _func of 1.18 and 1.19 */
 	FUNC_HEAD_120 = 44,   /* startLine came in 1.20 */
+	FUNC_ID_BACK = 4,     /* funcID, flag, a pad and nfuncdata end it */
 	INLINED = 20,	      /* one node of the inlining tree, 1.18 and 1.19 */
 	INLINED_120 = 16,     /* 1.20 on */
 	PCDATA_INLTREE = 2,   /* index into the tree, by pc */
@@ -52,6 +53,7 @@ struct func {
 	uint32_t record; /* offset in pclntable */
 	uint32_t nameoff, pcsp, pcfile, pcln, npcdata, cu;
 	unsigned nfuncdata;
+	uint8_t func_id, flag;
 };
 
 struct sym_pclntab {
@@ -384,6 +386,8 @@ static bool func_read(struct sym_pclntab *t, size_t index, struct func *ret)
 		.npcdata = load_u32(b + 28),
 		.cu = load_u32(b + 32),
 		.nfuncdata = b[len - 1],
+		.func_id = b[len - FUNC_ID_BACK],
+		.flag = b[len - FUNC_ID_BACK + 1],
 	};
 	return true;
 }
@@ -439,13 +443,26 @@ static int32_t value_at(struct sym_pclntab *t, const struct func *f, uint32_t ta
 	return v->value;
 }
 
-int32_t sym_pclntab_spdelta(struct sym_pclntab *t, uint64_t pc)
+bool sym_pclntab_step(struct sym_pclntab *t, uint64_t pc, struct sym_step *ret)
 {
 	size_t index = 0;
 	struct func f;
 	if (!sym_pclntab_find(t, pc, &index) || !func_read(t, index, &f))
-		return -1;
-	return value_at(t, &f, f.pcsp, pc);
+		return false;
+	*ret = (struct sym_step){ .entry = f.entry, .spdelta = value_at(t, &f, f.pcsp, pc), .flags = f.flag };
+	return true;
+}
+
+unsigned sym_pclntab_wrapper_id(struct sym_pclntab *t)
+{
+	unsigned max = 0;
+	for (size_t i = 0; i < sym_pclntab_count(t); i++) {
+		uint64_t off = ftab_record(t, i) + func_head_len(t) - FUNC_ID_BACK;
+		unsigned char id = 0;
+		if (table_read(t, t->l.pclntable, t->l.pclntable_len, off, &id, sizeof(id)) && id > max)
+			max = id;
+	}
+	return max;
 }
 
 static const char *file_name(struct sym_pclntab *t, const struct func *f, uint64_t pc)
@@ -481,16 +498,24 @@ static bool inline_tree(struct sym_pclntab *t, const struct func *f, uint64_t *t
 	return true;
 }
 
-/* One node: the inlined function's name, and where in the code of its parent it was called. */
-static bool inline_node(struct sym_pclntab *t, uint64_t tree, uint32_t index, uint32_t *nameoff, uint32_t *parent_pc)
+/* One node: the inlined function, and where in the code of its parent it was called. */
+struct inlined {
+	uint32_t nameoff, parent_pc;
+	uint8_t func_id;
+};
+
+static bool inline_node(struct sym_pclntab *t, uint64_t tree, uint32_t index, struct inlined *ret)
 {
 	unsigned char b[INLINED];
 	bool old = t->l.magic == 0xf0;
 	size_t len = old ? INLINED : INLINED_120;
 	if (!cached(t, tree + (uint64_t)index * len, b, len))
 		return false;
-	*nameoff = load_u32(b + (old ? 12 : 4));
-	*parent_pc = load_u32(b + (old ? 16 : 8));
+	*ret = (struct inlined){
+		.nameoff = load_u32(b + (old ? 12 : 4)),
+		.parent_pc = load_u32(b + (old ? 16 : 8)),
+		.func_id = b[old ? 2 : 0],
+	};
 	return true;
 }
 
@@ -498,21 +523,24 @@ size_t sym_pclntab_frames(struct sym_pclntab *t, uint64_t pc, struct sym_frame *
 {
 	size_t n = 0, index = 0;
 	uint64_t tree = 0;
-	uint32_t table = 0, nameoff = 0, parent_pc = 0;
+	uint32_t table = 0;
+	struct inlined in;
 	struct func f;
 	if (!max || !sym_pclntab_find(t, pc, &index) || !func_read(t, index, &f))
 		return 0;
 	bool has_tree = inline_tree(t, &f, &tree, &table);
 	while (has_tree && n + 1 < max) {
 		int32_t node = value_at(t, &f, table, pc);
-		if (node < 0 || !inline_node(t, tree, (uint32_t)node, &nameoff, &parent_pc))
+		if (node < 0 || !inline_node(t, tree, (uint32_t)node, &in))
 			break;
 		ret[n] = frame_at(t, &f, pc);
-		ret[n].function = func_name(t, nameoff);
+		ret[n].function = func_name(t, in.nameoff);
+		ret[n].func_id = in.func_id;
 		ret[n++].inlined = true;
-		pc = f.entry + parent_pc;
+		pc = f.entry + in.parent_pc;
 	}
 	ret[n] = frame_at(t, &f, pc);
+	ret[n].func_id = f.func_id;
 	ret[n++].function = func_name(t, f.nameoff);
 	return n;
 }

@@ -40,6 +40,19 @@ struct sym_frame {
 	const char *function, *file; /* live as long as the table; "?" when unknown */
 	uint32_t line;		     /* 0 when unknown */
 	bool inlined;		     /* into the next frame */
+	uint8_t func_id;	     /* of runtime functions that are told apart, and of wrappers */
+};
+
+enum sym_func_flags {
+	SYM_FUNC_TOP = 1u << 0,	    /* nothing called it: the outermost of a stack */
+	SYM_FUNC_SPWRITE = 1u << 1, /* moves the stack pointer in a way that no table tells */
+};
+
+/* What a step from a frame to its caller needs to know. */
+struct sym_step {
+	uint64_t entry;
+	int32_t spdelta; /* bytes between sp and the return address, -1 when the table has none */
+	unsigned flags;	 /* enum sym_func_flags */
 };
 
 /*
@@ -68,8 +81,14 @@ bool sym_pclntab_find_name(struct sym_pclntab *t, const char *name, size_t *ret)
  */
 size_t sym_pclntab_frames(struct sym_pclntab *t, uint64_t pc, struct sym_frame *ret, size_t max);
 
-/* Stack adjustment at pc (bytes between sp and the return address), -1 when the table has none. */
-int32_t sym_pclntab_spdelta(struct sym_pclntab *t, uint64_t pc);
+/* False when no function holds pc. */
+bool sym_pclntab_step(struct sym_pclntab *t, uint64_t pc, struct sym_step *ret);
+
+/*
+ * The id of wrappers, which the compiler made and which stack traces leave out: the largest in the table, since the
+ * runtime lists it last. Reads the record of every function once: milliseconds.
+ */
+unsigned sym_pclntab_wrapper_id(struct sym_pclntab *t);
 
 static inline void sym_pclntab_auto(struct sym_pclntab **t)
 {

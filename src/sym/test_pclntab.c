@@ -103,6 +103,7 @@ static uint32_t values(struct memory *m, const struct step *steps, size_t n)
 
 struct record {
 	uint32_t entry, name, pcsp, pcfile, pcln, inl_index, inl_tree;
+	unsigned char func_id, flag;
 };
 
 /* A function record with three pcdata and four funcdata; it goes behind the function table. */
@@ -120,6 +121,8 @@ static void put_func(struct memory *m, size_t index, const struct record *r)
 	put32(m, at + 24, r->pcln);
 	put32(m, at + 28, 3);
 	put32(m, at + 32, 1); /* compilation unit: files from cutab[1] */
+	m->bytes[at + head - 4 - BASE] = r->func_id;
+	m->bytes[at + head - 3 - BASE] = r->flag;
 	m->bytes[at + head - 1 - BASE] = 4;
 	put32(m, at + head + 8, r->inl_index);
 	for (uint32_t i = 0; i < 4; i++)
@@ -127,9 +130,12 @@ static void put_func(struct memory *m, size_t index, const struct record *r)
 	m->funcs += head + 28;
 }
 
+enum { INLINED_ID = 7, GOEXIT_ID = 9, LEAF_ID = 21 };
+
 static void put_inlined(struct memory *m, uint32_t at, uint32_t nameoff, uint32_t parent_pc)
 {
 	bool old = m->l.magic == 0xf0;
+	m->bytes[GOFUNC + at + (old ? 2 : 0) - BASE] = INLINED_ID;
 	put32(m, GOFUNC + at + (old ? 12 : 4), nameoff);
 	put32(m, GOFUNC + at + (old ? 16 : 8), parent_pc);
 }
@@ -167,11 +173,12 @@ static void build(struct memory *m, unsigned magic)
 	put32(m, CUTAB + 8, put_string(m, FILES, &m->files, "b.go"));
 	put_func(m, 0,
 		 &(struct record){ 0, name(m, "main.main"), STEPS(m, sp_steps), STEPS(m, main_files),
-				   STEPS(m, main_lines), STEPS(m, main_inlined), 0x40 });
-	put_func(m, 1, &(struct record){ 0x100, name(m, "runtime.goexit"), 0, 0, 0, 0, UINT32_MAX });
+				   STEPS(m, main_lines), STEPS(m, main_inlined), 0x40, 0, 0 });
+	put_func(m, 1,
+		 &(struct record){ 0x100, name(m, "runtime.goexit"), 0, 0, 0, 0, UINT32_MAX, GOEXIT_ID, SYM_FUNC_TOP });
 	put_func(m, 2,
 		 &(struct record){ 0x140, name(m, "main.leaf"), 0, STEPS(m, leaf_files), STEPS(m, leaf_lines), 0,
-				   UINT32_MAX });
+				   UINT32_MAX, LEAF_ID, SYM_FUNC_SPWRITE });
 	put32(m, PCLN + 24, 0x200);
 	put_inlined(m, 0x40, name(m, "main.inner"), 0x1f);
 }
@@ -293,6 +300,34 @@ static void without_gofunc_nothing_is_inlined(void **state)
 	assert_frame(&f[0], "main.main", "b.go", 50, false);
 }
 
+static int32_t spdelta(struct sym_pclntab *t, uint64_t pc)
+{
+	struct sym_step step = { .spdelta = -1 };
+	return sym_pclntab_step(t, pc, &step) ? step.spdelta : -1;
+}
+
+static void functions_have_ids_and_flags(void **state)
+{
+	(void)state;
+	static struct memory m;
+	FOR_MAGICS(m)
+	{
+		AUTO(sym_pclntab) struct sym_pclntab *t = open_table(&m);
+		struct sym_frame f[4];
+		struct sym_step step;
+		assert_int_equal(sym_pclntab_frames(t, MAIN + 0x30, f, 4), 2);
+		assert_int_equal(f[0].func_id, INLINED_ID);
+		assert_int_equal(f[1].func_id, 0);
+		assert_true(sym_pclntab_step(t, GOEXIT + 1, &step));
+		assert_int_equal(step.entry, GOEXIT);
+		assert_int_equal(step.flags, SYM_FUNC_TOP);
+		assert_true(sym_pclntab_step(t, LEAF, &step));
+		assert_int_equal(step.flags, SYM_FUNC_SPWRITE);
+		assert_false(sym_pclntab_step(t, END, &step));
+		assert_int_equal(sym_pclntab_wrapper_id(t), LEAF_ID);
+	}
+}
+
 static void stack_adjustment_is_that_of_the_instruction(void **state)
 {
 	(void)state;
@@ -300,13 +335,13 @@ static void stack_adjustment_is_that_of_the_instruction(void **state)
 	FOR_MAGICS(m)
 	{
 		AUTO(sym_pclntab) struct sym_pclntab *t = open_table(&m);
-		assert_int_equal(sym_pclntab_spdelta(t, MAIN), 0);
-		assert_int_equal(sym_pclntab_spdelta(t, MAIN + 3), 0);
-		assert_int_equal(sym_pclntab_spdelta(t, MAIN + 4), 0x20);
-		assert_int_equal(sym_pclntab_spdelta(t, MAIN + 4), 0x20);
-		assert_int_equal(sym_pclntab_spdelta(t, MAIN + 0xff), 0);
-		assert_int_equal(sym_pclntab_spdelta(t, GOEXIT), -1);
-		assert_int_equal(sym_pclntab_spdelta(t, END), -1);
+		assert_int_equal(spdelta(t, MAIN), 0);
+		assert_int_equal(spdelta(t, MAIN + 3), 0);
+		assert_int_equal(spdelta(t, MAIN + 4), 0x20);
+		assert_int_equal(spdelta(t, MAIN + 4), 0x20);
+		assert_int_equal(spdelta(t, MAIN + 0xff), 0);
+		assert_int_equal(spdelta(t, GOEXIT), -1);
+		assert_int_equal(spdelta(t, END), -1);
 	}
 }
 
@@ -371,7 +406,7 @@ static void offsets_out_of_their_tables_lead_nowhere(void **state)
 			assert_true(n >= 1);
 			assert_non_null(f[n - 1].function);
 			assert_non_null(f[n - 1].file);
-			(void)sym_pclntab_spdelta(t, MAIN + 0x30);
+			(void)spdelta(t, MAIN + 0x30);
 		}
 	}
 	build(&m, 0xf1);
@@ -380,7 +415,7 @@ static void offsets_out_of_their_tables_lead_nowhere(void **state)
 	struct sym_frame f[4];
 	assert_int_equal(sym_pclntab_frames(t, MAIN, f, 4), 0);
 	assert_string_equal(sym_pclntab_name(t, 0), "?");
-	assert_int_equal(sym_pclntab_spdelta(t, MAIN), -1);
+	assert_int_equal(spdelta(t, MAIN), -1);
 }
 
 static void damaged_values_are_unknown(void **state)
@@ -393,14 +428,14 @@ static void damaged_values_are_unknown(void **state)
 	put_varint(&m, 0); /* a step of no length */
 	put32(&m, PCLN + 0x100 + 16, at);
 	AUTO(sym_pclntab) struct sym_pclntab *t = open_table(&m);
-	assert_int_equal(sym_pclntab_spdelta(t, MAIN), -1);
+	assert_int_equal(spdelta(t, MAIN), -1);
 	build(&m, 0xf1);
 	at = (uint32_t)m.pctab;
 	for (int i = 0; i < 6; i++)
 		m.bytes[PCTAB - BASE + m.pctab++] = 0xff; /* a number of six bytes */
 	put32(&m, PCLN + 0x100 + 16, at);
 	AUTO(sym_pclntab) struct sym_pclntab *t2 = open_table(&m);
-	assert_int_equal(sym_pclntab_spdelta(t2, MAIN), -1);
+	assert_int_equal(spdelta(t2, MAIN), -1);
 }
 
 static void a_name_without_end_is_unknown(void **state)
@@ -448,6 +483,7 @@ int main(void)
 		cmocka_unit_test(functions_are_found_by_name),
 		cmocka_unit_test(frames_have_lines_and_inlined_calls),
 		cmocka_unit_test(without_gofunc_nothing_is_inlined),
+		cmocka_unit_test(functions_have_ids_and_flags),
 		cmocka_unit_test(stack_adjustment_is_that_of_the_instruction),
 		cmocka_unit_test(circles_of_inlined_calls_end),
 		cmocka_unit_test(a_table_that_cannot_be_is_refused),

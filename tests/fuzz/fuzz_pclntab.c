@@ -43,7 +43,9 @@ static void ask(struct sym_pclntab *t, uint64_t pc)
 	size_t n = sym_pclntab_frames(t, pc, f, FRAMES);
 	for (size_t i = 0; i < n; i++)
 		(void)(strlen(f[i].function) + strlen(f[i].file));
-	(void)sym_pclntab_spdelta(t, pc);
+	struct sym_step step;
+	(void)sym_pclntab_step(t, pc, &step);
+	(void)sym_pclntab_wrapper_id(t);
 }
 
 static void ask_all(struct sym_pclntab *t)
