@@ -1,9 +1,176 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/evidence.h"
 
+#include <string.h>
+#include <time.h>
+
 #include "engine/target.h"
+#include "gort/labels.h"
+#include "gort/parked.h"
+#include "gort/stats.h"
+
+enum { REASONS = 256 };
+
+struct taker {
+	const struct gort *g;
+	struct goroutines *out;
+	struct gort_unwinder *unwinder;
+	const struct fds *fds;
+	const char *reasons[REASONS]; /* NULL: not read yet, or none */
+	bool asked[REASONS];
+	struct hash_map labels;	  /* address -> label_at << 16 | label_n, of those seen */
+	struct hash_map creators; /* pc -> stack + 1 */
+	int64_t now;		  /* CLOCK_MONOTONIC */
+};
+
+static int64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+	clock_gettime(clock, &ts);
+	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static const char *reason_of(struct taker *t, unsigned reason)
+{
+	if (!t->asked[reason])
+		t->reasons[reason] = gort_wait_reason(t->g, reason, &t->out->stacks.strings);
+	t->asked[reason] = true;
+	return t->reasons[reason];
+}
+
+static void take_labels(struct taker *t, uint64_t labels, struct goroutine *ret)
+{
+	bool fresh = false;
+	if (!labels)
+		return;
+	uint64_t *known = hash_map_at(&t->labels, labels, &fresh);
+	if (fresh) {
+		size_t at = t->out->labels.n;
+		gort_labels_read(t->g, labels, &t->out->stacks.strings, &t->out->labels);
+		*known = (uint64_t)at << 16 | (t->out->labels.n - at);
+	}
+	ret->label_at = (uint32_t)(*known >> 16);
+	ret->label_n = (uint32_t)(*known & 0xffff);
+}
+
+static uint32_t created_by(struct taker *t, uint64_t gopc)
+{
+	bool fresh = false;
+	uint64_t *known = hash_map_at(&t->creators, gopc, &fresh);
+	if (fresh)
+		*known = gort_unwind_place(t->unwinder, gopc);
+	return (uint32_t)*known;
+}
+
+/* The peer of a socket, from what the descriptors were found to be: "tcp 10.0.0.1:5432". */
+static const char *peer_of(struct taker *t, int fd)
+{
+	for (size_t i = 0; i < t->fds->rows.n; i++) {
+		const struct fd_row *r = &t->fds->rows.v[i];
+		if (r->fd != fd || !r->what)
+			continue;
+		const char *state = strchr(r->what, ' ');
+		state = state ? strchr(state + 1, ' ') : NULL; /* behind protocol and address */
+		size_t len = state ? (size_t)(state - r->what) : strlen(r->what);
+		return intern_mem(&t->out->stacks.strings, r->what, len);
+	}
+	return NULL;
+}
+
+static unsigned flags_of(const struct gort_parked *p, const char *reason)
+{
+	static const struct {
+		unsigned from, to;
+	} flags[] = {
+		{ GORT_PARKED_SYSTEM, GOROUTINE_SYSTEM }, { GORT_PARKED_LOCKED, GOROUTINE_LOCKED },
+		{ GORT_PARKED_MOVING, GOROUTINE_MOVING }, { GORT_PARKED_CUT, GOROUTINE_CUT },
+		{ GORT_PARKED_SELECT, GOROUTINE_SELECT }, { GORT_PARKED_BUBBLE, GOROUTINE_BUBBLE },
+	};
+	unsigned ret = 0;
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		ret |= p->flags & flags[i].from ? flags[i].to : 0;
+	if (reason && strncmp(reason, "select", 6) == 0)
+		ret |= GOROUTINE_SELECT;
+	if (reason && strstr(reason, "(durable)"))
+		ret |= GOROUTINE_DURABLE;
+	if (p->status == GORT_G_LEAKED)
+		ret |= GOROUTINE_LEAKED;
+	if (p->fd >= 0)
+		ret |= p->deadline ? GOROUTINE_DEADLINE : GOROUTINE_NO_DEADLINE;
+	return ret;
+}
+
+static void take(struct taker *t, const struct gort_parked *p)
+{
+	bool waits = p->status == GORT_G_WAITING || p->status == GORT_G_LEAKED;
+	const char *reason = waits ? reason_of(t, p->reason) : NULL;
+	struct goroutine *ret = vec_push(&t->out->v);
+	*ret = (struct goroutine){
+		.id = p->id,
+		.parent = p->parent,
+		.state = gort_g_status_names[p->status],
+		.wait_reason = reason,
+		.wait_ns = -1,
+		.stack_bytes = p->stack_hi - p->stack_lo,
+		.stack = p->flags & GORT_PARKED_MOVING ? 0 : p->stack,
+		.count = 1,
+		.fd = p->fd,
+		.peer = p->fd >= 0 ? peer_of(t, p->fd) : NULL,
+		.wait_on = p->wait_on,
+		.flags = flags_of(p, reason),
+	};
+	if ((waits || p->status == GORT_G_SYSCALL) && p->wait_since > 0 && p->wait_since <= t->now)
+		ret->wait_ns = t->now - p->wait_since;
+	if (p->id != 1) /* the main goroutine was created by no statement */
+		ret->created_by = created_by(t, p->gopc);
+	take_labels(t, p->labels, ret);
+	t->out->total += !(p->flags & GORT_PARKED_SYSTEM);
+}
+
+static void note_moving(struct snapshot *s)
+{
+	uint64_t moving = 0, cut = 0;
+	for (size_t i = 0; i < s->goroutines.v.n; i++) {
+		moving += !!(s->goroutines.v.v[i].flags & GOROUTINE_MOVING);
+		cut += !!(s->goroutines.v.v[i].flags & GOROUTINE_CUT);
+	}
+	if (moving)
+		snapshot_note(s, "%llu goroutine%s ran while being looked at: no stack is shown for %s",
+			      (unsigned long long)moving, moving == 1 ? "" : "s", moving == 1 ? "it" : "them");
+	if (cut)
+		snapshot_note(s, "%llu stack%s could not be followed to the end", (unsigned long long)cut,
+			      cut == 1 ? "" : "s");
+}
+
+static int64_t since_gc(const struct gort *g)
+{
+	struct gort_stats stats;
+	if (!gort_stats_read(g, &stats) || !stats.last_gc_unix_ns)
+		return -1;
+	int64_t since = clock_ns(CLOCK_REALTIME) - (int64_t)stats.last_gc_unix_ns;
+	return since > 0 ? since : 0;
+}
 
 struct err *evidence_goroutines(struct target *t, struct snapshot *s)
 {
-	return err_new(ERR_UNSUPPORTED, "not built yet");
+	struct taker k = { .g = &t->gort, .out = &s->goroutines, .fds = &s->fds };
+	struct gort_parked_vec all = { 0 };
+	k.unwinder = gort_unwinder_new(k.g, &k.out->stacks);
+	if (!k.unwinder)
+		return err_new(ERR_UNSUPPORTED, "the table of functions cannot be read, so stacks cannot be followed");
+	struct err *err = gort_parked_read(k.g, k.unwinder, &all);
+	k.now = clock_ns(CLOCK_MONOTONIC);
+	if (!err) {
+		k.out->live = true;
+		k.out->since_gc_ns = since_gc(k.g);
+		vec_reserve(&k.out->v, all.n);
+		for (size_t i = 0; i < all.n; i++)
+			take(&k, &all.v[i]);
+		note_moving(s);
+	}
+	hash_map_deinit(&k.labels);
+	hash_map_deinit(&k.creators);
+	vec_deinit(&all);
+	gort_unwinder_free(k.unwinder);
+	return err;
 }

@@ -24,8 +24,7 @@ static bool dead(unsigned status)
 	return status == GORT_G_DEAD || status == GORT_G_DEADEXTRA;
 }
 
-/* Take one copied g; false when the record makes no sense. */
-static bool take_g(const struct gort_layout *l, const void *rec, struct gort_goroutine *ret)
+bool gort_goroutine_load(const struct gort_layout *l, const void *rec, struct gort_goroutine *ret)
 {
 	size_t len = gort_sizeof(l, GORT_g_SIZEOF);
 	uint64_t status = gort_load(l, rec, len, GORT_g_atomicstatus) & ~(uint64_t)SCAN_BIT;
@@ -49,7 +48,7 @@ static void take_batch(const struct gort *g, const uint64_t *addrs, size_t n, vo
 	memsrc_gather(g->src, addrs, n, size, recs, ok);
 	for (size_t i = 0; i < n; i++) {
 		struct gort_goroutine gr;
-		if (!ok[i] || !take_g(g->layout, (char *)recs + i * size, &gr))
+		if (!ok[i] || !gort_goroutine_load(g->layout, (char *)recs + i * size, &gr))
 			gs->torn++;
 		else if (dead(gr.status))
 			gs->dead++;
@@ -58,13 +57,21 @@ static void take_batch(const struct gort *g, const uint64_t *addrs, size_t n, vo
 	}
 }
 
+struct err *gort_goroutines_list(const struct gort *g, uint64_t *list, uint64_t *n)
+{
+	uint64_t var = gort_var(g, GORT_VAR_ALLGS);
+	*list = memsrc_ptr(g->src, var);
+	*n = memsrc_ptr(g->src, var + 8);
+	if (!var || !*list || *n > GS_MAX)
+		return err_new(ERR_FORMAT, "the list of goroutines is damaged (%llu entries)", (unsigned long long)*n);
+	return NULL;
+}
+
 struct err *gort_goroutines_read(const struct gort *g, struct gort_goroutines *ret)
 {
 	*ret = (struct gort_goroutines){ 0 };
-	uint64_t var = gort_var(g, GORT_VAR_ALLGS);
-	uint64_t list = memsrc_ptr(g->src, var), n = memsrc_ptr(g->src, var + 8);
-	if (!var || !list || n > GS_MAX)
-		return err_new(ERR_FORMAT, "the list of goroutines is damaged (%llu entries)", (unsigned long long)n);
+	uint64_t list = 0, n = 0;
+	TRY(gort_goroutines_list(g, &list, &n));
 	AUTO_FREE uint64_t *addrs = xmalloc(BATCH * sizeof(*addrs));
 	AUTO_FREE void *recs = xmalloc(BATCH * (size_t)gort_sizeof(g->layout, GORT_g_SIZEOF));
 	AUTO_FREE bool *ok = xmalloc(BATCH * sizeof(*ok));
@@ -101,6 +108,13 @@ static bool system_function(const char *name)
 	return true;
 }
 
+bool gort_goroutine_system(const struct gort *g, uint64_t startpc)
+{
+	size_t f = 0;
+	return g->pclntab && sym_pclntab_find(g->pclntab, startpc, &f) &&
+	       system_function(sym_pclntab_name(g->pclntab, f));
+}
+
 void gort_goroutines_judge(const struct gort *g, struct gort_goroutines *gs)
 {
 	uint64_t pc = 0;
@@ -110,10 +124,8 @@ void gort_goroutines_judge(const struct gort *g, struct gort_goroutines *gs)
 	for (size_t i = 0; i < gs->v.n; i++) {
 		struct gort_goroutine *gr = &gs->v.v[i];
 		if (gr->startpc != pc) { /* neighbours are often of one kind */
-			size_t f = 0;
 			pc = gr->startpc;
-			system = g->pclntab && sym_pclntab_find(g->pclntab, pc, &f) &&
-				 system_function(sym_pclntab_name(g->pclntab, f));
+			system = gort_goroutine_system(g, pc);
 		}
 		gr->system = system;
 		if (system)

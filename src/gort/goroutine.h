@@ -50,6 +50,15 @@ void gort_goroutines_deinit(struct gort_goroutines *gs);
 /* Needs function names, so it is apart from the read: it may follow when a stopped target runs again. */
 void gort_goroutines_judge(const struct gort *g, struct gort_goroutines *gs);
 
+/* Is one that starts there the system's, which runtime.NumGoroutine leaves out? */
+bool gort_goroutine_system(const struct gort *g, uint64_t startpc);
+
+/* Address and length of the runtime's list. FORMAT when it is damaged. */
+MUST_CHECK struct err *gort_goroutines_list(const struct gort *g, uint64_t *list, uint64_t *n);
+
+/* One g, from a copy of its record; false when that makes no sense. A dead one does. */
+bool gort_goroutine_load(const struct gort_layout *l, const void *rec, struct gort_goroutine *ret);
+
 /* Stacks of the runtime's own threads: g0 and gsignal of every M. */
 struct gort_thread {
 	uint64_t m, procid;
