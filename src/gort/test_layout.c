@@ -59,11 +59,17 @@ static bool may_lack(int minor, enum gort_field f)
 	case GORT_timer_nextwhen:
 	case GORT_timer_status:
 		return minor >= 23;
+	case GORT_hmap_count:
+	case GORT_hmap_B:
+	case GORT_hmap_buckets:
+	case GORT_hmap_oldbuckets:
+		return minor >= 24;
 	case GORT_g_syscallbp:
 	case GORT_hchan_timer:
 	case GORT_timer_ts:
 	case GORT_timer_astate:
 	case GORT_timer_state:
+	case GORT_timer_blocked:
 	case GORT_timer_isChan:
 	case GORT_timer_isSending:
 	case GORT_timers_SIZEOF:
@@ -77,6 +83,7 @@ static bool may_lack(int minor, enum gort_field f)
 		return minor < 23;
 	case GORT_timer_isFake:
 	case GORT_g_syncGroup:
+	case GORT_labelMap_list:
 		return minor < 24;
 	case GORT_moduledata_typelinks:
 	case GORT_moduledata_itablinks:

@@ -214,7 +214,7 @@ static struct err *read_live(int pid, const struct evidence_options *want, struc
 static struct err *also_a_file(struct err *err, const struct arg_vec *operands)
 {
 	struct stat st;
-	if (err_code(err) != ERR_NOT_FOUND || operands->n != 1 || stat(operands->v[0], &st) < 0)
+	if (!err || err_code(err) != ERR_NOT_FOUND || operands->n != 1 || stat(operands->v[0], &st) < 0)
 		return err;
 	struct err *more =
 		err_new(ERR_NOT_FOUND, "%s; the file of that name is given as ./%s", err_text(err), operands->v[0]);
