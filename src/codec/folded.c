@@ -15,8 +15,9 @@ static void put_name(struct strbuf *out, const char *name)
 	if (!*name)
 		strbuf_putc(out, '?');
 	for (const char *p = name; *p; p++) {
-		unsigned char c = (unsigned char)*p;
-		strbuf_putc(out, c == ';' ? ':' : c < ' ' || c == 0x7f ? ' ' : *p);
+		bool control = (*p >= 0 && *p < ' ') || *p == 0x7f;
+		char plain = *p == ';' ? ':' : *p;
+		strbuf_putc(out, control ? ' ' : plain);
 	}
 }
 

@@ -103,15 +103,25 @@ static void id_put(struct ids *ids, uint64_t id, size_t index)
 	ids->dense.v[id] = (uint32_t)index + 1;
 }
 
-static bool id_get(const struct ids *ids, uint64_t id, uint32_t *index)
+/* Of `n` things: the index, or n when none has this id. */
+static size_t id_get(const struct ids *ids, uint64_t id, size_t n)
 {
-	if (id < DENSE_MAX) {
-		*index = id < ids->dense.n ? ids->dense.v[id] - 1 : UINT32_MAX;
-		return *index != UINT32_MAX;
-	}
+	if (id < DENSE_MAX)
+		return id < ids->dense.n && ids->dense.v[id] ? ids->dense.v[id] - 1 : n;
 	const uint64_t *found = hash_map_get(&ids->sparse, id);
-	*index = found ? (uint32_t)*found : 0;
-	return found;
+	return found ? (size_t)*found : n;
+}
+
+static const struct function *function_of(const struct reader *r, uint64_t id)
+{
+	size_t i = id_get(&r->function_ids, id, r->functions.n);
+	return i < r->functions.n ? &r->functions.v[i] : NULL;
+}
+
+static const struct location *location_of(const struct reader *r, uint64_t id)
+{
+	size_t i = id_get(&r->location_ids, id, r->locations.n);
+	return i < r->locations.n ? &r->locations.v[i] : NULL;
 }
 
 /* ---- strings ---- */
@@ -313,10 +323,9 @@ static struct err *name_line(struct reader *r, const struct location *l, uint32_
 	};
 	if (!line->function)
 		return NULL;
-	uint32_t index = 0;
-	if (!id_get(&r->function_ids, line->function, &index))
+	const struct function *fn = function_of(r, line->function);
+	if (!fn)
 		return bad(r, l->offset, "function", line->function);
-	const struct function *fn = &r->functions.v[index];
 	TRY(string(r, fn->name, fn->offset, &ret->function));
 	return string(r, fn->file, fn->offset, &ret->file);
 }
@@ -352,10 +361,9 @@ static struct err *read_stack(struct reader *r, struct wire_field *f, size_t off
 {
 	uint64_t id = 0;
 	while (wire_number(f, &id)) {
-		uint32_t index = 0;
-		if (!id_get(&r->location_ids, id, &index))
+		const struct location *l = location_of(r, id);
+		if (!l)
 			return bad(r, offset, "location", id);
-		const struct location *l = &r->locations.v[index];
 		for (uint32_t i = 0; i < l->n && r->stack.n < STACK_FRAMES_MAX; i++)
 			*vec_push(&r->stack) = r->frames.v[l->at + i];
 	}

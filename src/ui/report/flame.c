@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ui/report/report.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/num.h"
-#include "ui/report/clean.h"
-#include "ui/report/page.h"
+#include "codec/folded.h"
+#include "ui/report/flamegraph.h"
 #include "ui/report/parts.h"
 
 /*
- * Frames from the root: the process, the levels of the class ("go", "go.heap", "go.heap.live"), the package, the
- * function. Owners are known by resident size only; other values stop at the class.
+ * An account as a profile. Frames from the root: the levels of the class ("go", "go.heap", "go.heap.live"), the package,
+ * the function. Owners are known by resident size only; other values stop at the class.
  */
 
-typedef void (*stack_fn)(void *sink, enum mem_class c, const char *owner, uint64_t value);
+enum { LEVELS_MAX = 4, FRAMES_MAX = LEVELS_MAX + 2 };
+
+static const char *const value_names[] = { "resident", "proportional", "swapped" };
 
 static uint64_t class_value(const struct account_class *c, enum report_value value)
 {
@@ -29,9 +30,34 @@ static uint64_t class_value(const struct account_class *c, enum report_value val
 	return 0;
 }
 
-/* Calls fn for every stack; what the owners of a class leave is a stack without an owner. */
-static void each_stack(const struct account *a, enum report_value value, stack_fn fn, void *sink)
+static uint32_t frame(struct profile *p, const char *name, size_t len)
 {
+	const char *kept = intern_mem(&p->stacks.strings, name, len);
+	return stacks_frame(&p->stacks, &(struct frame){ .function = kept });
+}
+
+static void add_stack(struct profile *p, enum mem_class c, const char *owner, uint64_t value)
+{
+	uint32_t rooted[FRAMES_MAX], frames[FRAMES_MAX], n = 0;
+	const char *class = mem_classes[c].name;
+	for (const char *dot = strchr(class, '.'); dot && n + 1 < LEVELS_MAX; dot = strchr(dot + 1, '.'))
+		rooted[n++] = frame(p, class, (size_t)(dot - class));
+	rooted[n++] = frame(p, class, strlen(class));
+	size_t package = owner ? parts_package(c, owner) : 0;
+	if (package)
+		rooted[n++] = frame(p, owner, package);
+	if (owner)
+		rooted[n++] = frame(p, owner, strlen(owner));
+	for (uint32_t i = 0; i < n; i++)
+		frames[i] = rooted[n - 1 - i];
+	profile_sample_add(p, stacks_add(&p->stacks, frames, n))[0] = (int64_t)value;
+}
+
+/* What the owners of a class leave is a stack without an owner. */
+static void make_profile(const struct account *a, enum report_value value, struct profile *p)
+{
+	profile_init(p);
+	profile_type_add(p, value_names[value], "bytes");
 	for (unsigned c = 0; c < CLASS_MAX_; c++) {
 		uint64_t left = class_value(&a->classes[c], value);
 		for (size_t i = 0; value == REPORT_RSS && i < a->owners.n; i++) {
@@ -41,73 +67,47 @@ static void each_stack(const struct account *a, enum report_value value, stack_f
 			uint64_t part = num_min(left, o->resident);
 			left -= part;
 			if (part)
-				fn(sink, c, o->owner, part);
+				add_stack(p, c, o->owner, part);
 		}
 		if (left)
-			fn(sink, c, NULL, left);
+			add_stack(p, c, NULL, left);
 	}
-}
-
-/* A frame of folded stacks: ";" parts frames and line breaks end stacks, so neither may be in a name. */
-static void put_frame(struct strbuf *out, const char *name, size_t len)
-{
-	AUTO(strbuf) struct strbuf clean;
-	AUTO_FREE char *copy = xstrndup(name, len);
-	strbuf_init(&clean);
-	clean_add(&clean, copy, true);
-	for (char *p = clean.buf; *p; p++) {
-		if (*p == ';')
-			*p = ':';
-	}
-	strbuf_puts(out, clean.buf);
-}
-
-static void fold(void *sink, enum mem_class c, const char *owner, uint64_t value)
-{
-	struct strbuf *out = sink;
-	const char *class = mem_classes[c].name;
-	for (const char *dot = strchr(class, '.'); dot; dot = strchr(dot + 1, '.'))
-		strbuf_printf(out, "%.*s;", (int)(dot - class), class);
-	strbuf_puts(out, class);
-	size_t package = owner ? parts_package(c, owner) : 0;
-	if (package) {
-		strbuf_putc(out, ';');
-		put_frame(out, owner, package);
-	}
-	if (owner) {
-		strbuf_putc(out, ';');
-		put_frame(out, owner, strlen(owner));
-	}
-	strbuf_printf(out, " %" PRIu64 "\n", value);
 }
 
 void report_folded(const struct account *a, const struct report_options *opt, struct strbuf *out)
 {
-	each_stack(a, opt->value, fold, out);
+	AUTO(profile) struct profile p;
+	make_profile(a, opt->value, &p);
+	folded_write(&p, 0, out);
 }
 
-static void put_stack(void *sink, enum mem_class c, const char *owner, uint64_t value)
+static const char *color(const char *function)
 {
-	page_owner(sink, c, owner, value);
+	size_t len = strlen(function);
+	for (unsigned c = 0; c < CLASS_MAX_; c++) {
+		const char *class = mem_classes[c].name;
+		if (strncmp(class, function, len) == 0 && (!class[len] || class[len] == '.'))
+			return class[len] ? "#8b949c" : mem_classes[c].color; /* a level above the class is grey */
+	}
+	return NULL;
+}
+
+static const char *about(const char *function)
+{
+	for (unsigned c = 0; c < CLASS_MAX_; c++) {
+		if (strcmp(mem_classes[c].name, function) == 0)
+			return mem_classes[c].about;
+	}
+	return NULL;
 }
 
 void report_flame(const struct account *a, const struct report_options *opt, struct strbuf *out)
 {
-	static const char *const names[] = { "resident", "proportional", "swapped" };
 	char time[PARTS_TIME_LEN];
-	AUTO(strbuf) struct strbuf data;
-	strbuf_init(&data);
-	struct json j;
-	json_init(&j, &data);
-	json_object(&j, NULL);
-	json_i64(&j, "pid", a->pid);
-	json_str(&j, "comm", a->comm);
-	json_str(&j, "time", parts_time(a->time_unix_ns, time));
-	json_str(&j, "value", names[opt->value]);
-	page_classes(&j);
-	json_array(&j, "stacks");
-	each_stack(a, opt->value, put_stack, &j);
-	json_array_end(&j);
-	json_object_end(&j);
-	page_put(&page_flame, &data, out);
+	AUTO_FREE char *title = xasprintf("%s (pid %d), %s memory", a->comm, a->pid, value_names[opt->value]);
+	AUTO_FREE char *subtitle = xasprintf("%.19s UTC", parts_time(a->time_unix_ns, time));
+	AUTO(profile) struct profile p;
+	make_profile(a, opt->value, &p);
+	struct flamegraph f = { title, subtitle, &p, 0, -1, color, about };
+	flamegraph_put(&f, out);
 }

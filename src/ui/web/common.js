@@ -142,7 +142,7 @@ const tip = {
 addEventListener("scroll", () => tip.hide(), { passive: true });
 
 const data = JSON.parse(document.getElementById("data").textContent);
-const classes = data.class_table.map((c) => ({ name: c.name, about: c.about, color: vivid(rgb(c.color)) }));
+const classes = (data.class_table ?? []).map((c) => ({ name: c.name, about: c.about, color: vivid(rgb(c.color)) }));
 
 /* A tree of { name, value, cls, parent, children }: `value` more for the nodes of `path` below `root`, made if new. */
 function grow(root, path, cls, value) {

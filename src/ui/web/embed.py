@@ -12,7 +12,7 @@ import sys
 
 PAGES = {
     "map": (["page.css", "map.css"], ["common.js", "treemap.js", "space.js", "map.js"]),
-    "flame": (["page.css", "flame.css"], ["common.js", "flame.js"]),
+    "flame": (["page.css", "flame.css"], ["common.js", "flame_data.js", "flame.js"]),
 }
 
 
