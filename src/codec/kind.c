@@ -23,6 +23,7 @@ static const struct {
 	{ "JAVA PROFILE 1.0.", CODEC_HPROF },
 	{ "\177ELF", CODEC_ELF },
 	{ "goroutine profile: total ", CODEC_GOROUTINES },
+	{ "goroutineleak profile: total ", CODEC_GOROUTINES },
 };
 
 /* "goroutine 12 [" or "goroutine 12 gp=" at the start of a line. */

@@ -22,6 +22,7 @@ enum goroutine_flags {
 	GOROUTINE_NO_DEADLINE = 1u << 8, /* in IO wait, and no deadline is set */
 	GOROUTINE_DEADLINE = 1u << 9,	 /* in IO wait, and a deadline is set */
 	GOROUTINE_PANIC = 1u << 10,	 /* the one that a crash dump is about */
+	GOROUTINE_END = 1u << 11,	 /* the last of a dump that seems to be cut behind it: more may be missing */
 };
 
 struct goroutine {
