@@ -378,7 +378,10 @@ static void put_stack_text(struct say *s, const struct goroutines_report *r, con
 static void put_details(struct say *s, const struct goroutines_report *r, const struct goroutine_group *g)
 {
 	char num[SAY_NUM_LEN];
-	say_title(s, "%s  %s", say_num(g->count, num), state_of(g));
+	if (r->by == GOROUTINE_BY_NONE && member(r, g, 0)->id)
+		say_title(s, "goroutine %llu  %s", (unsigned long long)member(r, g, 0)->id, state_of(g));
+	else
+		say_title(s, "%s  %s", say_num(g->count, num), state_of(g));
 	for (size_t i = 0; i < LEN(flags); i++) {
 		if (g->flags & flags[i].flag && flags[i].word)
 			say_line(s, STYLE_DIM, 4, "%s%s", g->count > 1 ? "some or all: " : "", flags[i].word);
