@@ -11,6 +11,10 @@
 
 enum { REASONS = 256 };
 
+static const int64_t MS = 1000000;
+static const int64_t FORCED_NS =
+	INT64_C(180) * 1000000000; /* a GC is forced after two minutes; and it takes its time */
+
 struct taker {
 	const struct gort *g;
 	struct goroutines *out;
@@ -18,9 +22,12 @@ struct taker {
 	const struct fds *fds;
 	const char *reasons[REASONS]; /* NULL: not read yet, or none */
 	bool asked[REASONS];
-	struct hash_map labels;	  /* address -> label_at << 16 | label_n, of those seen */
-	struct hash_map creators; /* pc -> stack + 1 */
-	int64_t now;		  /* CLOCK_MONOTONIC */
+	struct hash_map labels;	   /* address -> label_at << 16 | label_n, of those seen */
+	struct hash_map creators;  /* pc -> stack + 1 */
+	int64_t now;		   /* CLOCK_MONOTONIC */
+	int64_t ends[GORT_PAUSES]; /* when the last GCs ended, of the same clock, oldest first */
+	size_t n_ends;
+	bool forced; /* the runtime starts a GC after two minutes without one */
 };
 
 static int64_t clock_ns(clockid_t clock)
@@ -100,6 +107,25 @@ static unsigned flags_of(const struct gort_parked *p, const char *reason)
 	return ret;
 }
 
+/*
+ * How long a goroutine waits at least. A GC that finds it waiting writes down when the GC before ended its marking, so
+ * what counts is the GC after that time: it saw the goroutine waiting before it ended itself.
+ */
+static int64_t wait_at_least(const struct taker *t, int64_t since)
+{
+	if (since <= 0 || since > t->now)
+		return -1;
+	size_t i = 0;
+	while (i < t->n_ends && t->ends[i] < since - 10 * MS)
+		i++;
+	bool lost = i == 0 && t->n_ends == GORT_PAUSES && t->ends[0] > since + 1000 * MS;
+	size_t seen = lost ? 0 : i + 1; /* the GC before is ends[i], unless it is no longer remembered */
+	int64_t least = seen < t->n_ends ? t->now - t->ends[seen] : 0;
+	if (t->forced && t->now - since - FORCED_NS > least)
+		least = t->now - since - FORCED_NS;
+	return least > 0 ? least : 0;
+}
+
 static void take(struct taker *t, const struct gort_parked *p)
 {
 	bool waits = p->status == GORT_G_WAITING || p->status == GORT_G_LEAKED;
@@ -119,8 +145,8 @@ static void take(struct taker *t, const struct gort_parked *p)
 		.wait_on = p->wait_on,
 		.flags = flags_of(p, reason),
 	};
-	if ((waits || p->status == GORT_G_SYSCALL) && p->wait_since > 0 && p->wait_since <= t->now)
-		ret->wait_ns = t->now - p->wait_since;
+	if (waits || p->status == GORT_G_SYSCALL)
+		ret->wait_ns = wait_at_least(t, p->wait_since);
 	if (p->id != 1) /* the main goroutine was created by no statement */
 		ret->created_by = created_by(t, p->gopc);
 	take_labels(t, p->labels, ret);
@@ -142,13 +168,29 @@ static void note_moving(struct snapshot *s)
 			      cut == 1 ? "" : "s");
 }
 
-static int64_t since_gc(const struct gort *g)
+static int by_time(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+/* When GCs ended, on the clock of waits. */
+static void read_gcs(struct taker *t)
 {
 	struct gort_stats stats;
-	if (!gort_stats_read(g, &stats) || !stats.last_gc_unix_ns)
-		return -1;
-	int64_t since = clock_ns(CLOCK_REALTIME) - (int64_t)stats.last_gc_unix_ns;
-	return since > 0 ? since : 0;
+	t->now = clock_ns(CLOCK_MONOTONIC);
+	int64_t ahead = clock_ns(CLOCK_REALTIME) - t->now;
+	t->out->since_gc_ns = -1;
+	if (!gort_stats_read(t->g, &stats))
+		return;
+	t->forced = stats.gc_percent >= 0;
+	for (size_t i = 0; i < GORT_PAUSES; i++) {
+		if (stats.pause_end[i])
+			t->ends[t->n_ends++] = (int64_t)stats.pause_end[i] - ahead;
+	}
+	qsort(t->ends, t->n_ends, sizeof(*t->ends), by_time);
+	if (t->n_ends)
+		t->out->since_gc_ns = t->ends[t->n_ends - 1] < t->now ? t->now - t->ends[t->n_ends - 1] : 0;
 }
 
 struct err *evidence_goroutines(struct target *t, struct snapshot *s)
@@ -159,10 +201,9 @@ struct err *evidence_goroutines(struct target *t, struct snapshot *s)
 	if (!k.unwinder)
 		return err_new(ERR_UNSUPPORTED, "the table of functions cannot be read, so stacks cannot be followed");
 	struct err *err = gort_parked_read(k.g, k.unwinder, &all);
-	k.now = clock_ns(CLOCK_MONOTONIC);
 	if (!err) {
+		read_gcs(&k);
 		k.out->live = true;
-		k.out->since_gc_ns = since_gc(k.g);
 		vec_reserve(&k.out->v, all.n);
 		for (size_t i = 0; i < all.n; i++)
 			take(&k, &all.v[i]);
