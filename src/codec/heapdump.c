@@ -11,7 +11,9 @@ enum {
 	WORD = 8,
 	VARINT_MAX = 10,
 	PATTERN_WORDS = 16, /* of an object whose pointers are shown one by one */
-	PAUSES = 256,	    /* in a MemStats record */
+	PATTERN_BYTES = PATTERN_WORDS * WORD,
+	ROWS_MAX = 2 * HEAPDUMP_SHAPES_MAX,
+	PAUSES = 256, /* in a MemStats record */
 	DEFAULT_RATE = 512 << 10,
 };
 
@@ -133,7 +135,7 @@ static void count_shape(struct heapdump *d, struct shape sh)
 	/* sizes are below 2^32; large ones have no pattern: one word holds what tells shapes apart */
 	uint64_t key = (uint64_t)sh.size << 32 | (sh.pattern ? sh.pattern : ~sh.pointers);
 	bool fresh = false;
-	if (d->shapes.n >= 2 * HEAPDUMP_SHAPES_MAX && !hash_map_get(&d->shape_index, key))
+	if (d->shapes.n >= ROWS_MAX && !hash_map_get(&d->shape_index, key))
 		key = 0; /* more sizes than a Go heap can have: all into one */
 	uint64_t *at = hash_map_at(&d->shape_index, key, &fresh);
 	if (fresh) {
@@ -159,7 +161,7 @@ static struct err *fields(struct stream *s, uint64_t limit, uint32_t *pointers, 
 		if (at >= limit)
 			return stream_bad(s, "a pointer field at %llu, beyond the %llu bytes it is in",
 					  (unsigned long long)at, (unsigned long long)limit);
-		if (at < PATTERN_WORDS * WORD)
+		if (at < PATTERN_BYTES)
 			*pattern |= 1u << at / WORD;
 	}
 }
@@ -174,7 +176,7 @@ static struct err *read_object(struct heapdump *d)
 	d->objects++;
 	d->object_bytes += size;
 	sh.size = (uint32_t)num_min(size, UINT32_MAX);
-	if (size > PATTERN_WORDS * WORD)
+	if (size > PATTERN_BYTES)
 		sh.pattern = 0;
 	count_shape(d, sh);
 	return NULL;
