@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/evidence.h"
 
+#include <fcntl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "engine/target.h"
 #include "gort/stats.h"
@@ -66,6 +68,18 @@ static const char *keep(struct snapshot *s, const char *text)
 	return text ? arena_strdup(&s->arena, text) : NULL;
 }
 
+/* The kernel's own name for this boot of this machine, or NULL. */
+static const char *read_boot_id(const char *procfs, struct snapshot *s)
+{
+	enum { BOOT_ID = 36 };
+	char text[BOOT_ID];
+	AUTO_FREE char *path = xasprintf("%s/sys/kernel/random/boot_id", procfs);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || read(fd, text, sizeof(text)) != sizeof(text))
+		return NULL;
+	return arena_strndup(&s->arena, text, sizeof(text));
+}
+
 static void read_identity(struct target *t, struct snapshot *s)
 {
 	const struct gort_module *m = &t->gort.module;
@@ -73,6 +87,8 @@ static void read_identity(struct target *t, struct snapshot *s)
 		.pid = t->process.pid,
 		.comm = keep(s, t->process.comm),
 		.exe = keep(s, t->exe_path),
+		.start_ticks = t->process.start_ticks,
+		.boot_id = read_boot_id(t->procfs, s),
 		.build_id = t->has_elf ? keep(s, t->elf.build_id ? t->elf.build_id : t->elf.go_build_id) : NULL,
 		.go_version = t->is_go ? keep(s, m->version) : NULL,
 		.module = t->is_go ? keep(s, m->main_path) : NULL,
@@ -117,22 +133,30 @@ static struct err *take_parts(struct target *t, const struct evidence_options *o
 	struct gort_stats stats;
 	if (t->is_go && t->gort.layout && gort_stats_read(&t->gort, &stats))
 		s->clock.gc_count_end = stats.num_gc;
-	return proc_process_check(&t->process);
+	return NULL;
+}
+
+static struct err *take_account(int pid, const struct evidence_options *opt, struct snapshot *s)
+{
+	TRY(engine_account(pid, &opt->account, &s->account));
+	s->parts |= SNAPSHOT_ACCOUNT;
+	return NULL;
 }
 
 struct err *engine_evidence(int pid, const struct evidence_options *opt, struct snapshot *ret)
 {
 	struct target t;
 	snapshot_init(ret);
+	if (!(opt->parts & ~(unsigned)SNAPSHOT_ACCOUNT))
+		return take_account(pid, opt, ret);
 	TRY(target_open(opt->account.procfs, pid, &t));
 	struct err *err = take_parts(&t, opt, ret);
+	if (!err && opt->parts & SNAPSHOT_ACCOUNT)
+		err = take_account(pid, opt, ret);
+	if (!err) /* the account opened it again: it must have been the same process */
+		err = proc_process_check(&t.process);
 	if (err && t.mem.gone)
 		err = err_recode(err, ERR_GONE);
 	target_close(&t);
-	if (!err && opt->parts & SNAPSHOT_ACCOUNT) {
-		err = engine_account(pid, &opt->account, &ret->account);
-		if (!err)
-			ret->parts |= SNAPSHOT_ACCOUNT;
-	}
 	return err;
 }

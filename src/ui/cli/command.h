@@ -30,8 +30,9 @@ struct command {
 /* clang-format off: a line each */
 extern const struct command command_ps;
 extern const struct command command_map;
-extern const struct command command_heap;
 extern const struct command command_goroutines;
+extern const struct command command_snap;
+extern const struct command command_show;
 extern const struct command command_doctor;
 extern const struct command command_help;
 /* clang-format on */

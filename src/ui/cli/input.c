@@ -10,6 +10,7 @@
 #include "ui/cli/infile.h"
 #include "ui/cli/progress.h"
 #include "ui/cli/status.h"
+#include "ui/report/show.h"
 
 bool input_is_file(const char *operand)
 {
@@ -26,21 +27,10 @@ struct err *input_kind(const char *path, enum codec_kind *ret)
 
 /* ---- what a file has of what is wanted ---- */
 
-static const struct {
-	enum snapshot_part part;
-	const char *what, *command;
-} parts[] = {
-	{ SNAPSHOT_ACCOUNT, "no account of memory", "map" },  { SNAPSHOT_HEAP, "no heap profile", "heap" },
-	{ SNAPSHOT_CENSUS, "no census of the heap", "heap" }, { SNAPSHOT_GOROUTINES, "no goroutines", "goroutines" },
-	{ SNAPSHOT_TIMERS, "no timers", "timers" },	      { SNAPSHOT_FDS, "no descriptors", "fds" },
-};
-
-enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
-
 static size_t first_part(unsigned bits)
 {
 	size_t i = 0;
-	while (i + 1 < PARTS && !(bits & parts[i].part))
+	while (i + 1 < SHOW_PARTS && !(bits & show_parts[i].part))
 		i++;
 	return i;
 }
@@ -51,11 +41,11 @@ static struct err *check_parts(const char *name, enum codec_kind kind, unsigned 
 	unsigned missing = required & ~s->parts;
 	if (!missing)
 		return NULL;
-	const char *what = parts[first_part(missing)].what;
+	const char *what = show_parts[first_part(missing)].name;
 	if (kind == CODEC_SNAPSHOT)
-		return err_new(ERR_UNSUPPORTED, "%s: this snapshot has %s; `ullage show` says why", name, what);
-	return err_new(ERR_ARG, "%s is %s and has %s; `%s` reads it", name, codec_kind_names[kind], what,
-		       parts[first_part(s->parts)].command);
+		return err_new(ERR_UNSUPPORTED, "%s: this snapshot has no %s; `ullage show` says why", name, what);
+	return err_new(ERR_ARG, "%s is %s and has no %s; `%s` reads it", name, codec_kind_names[kind], what,
+		       show_parts[first_part(s->parts)].command);
 }
 
 /* ---- profiles ---- */

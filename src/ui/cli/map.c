@@ -3,11 +3,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "engine/account.h"
 #include "ui/cli/command.h"
-#include "ui/cli/progress.h"
+#include "ui/cli/input.h"
 #include "ui/cli/status.h"
-#include "ui/cli/target.h"
 #include "ui/report/output.h"
 #include "ui/report/report.h"
 
@@ -131,44 +129,43 @@ static struct err *write_outputs(struct map_outputs *outs, const struct map_opti
 	return NULL;
 }
 
-static struct err *take_account(int pid, const struct map_options *opt, struct account *a, int *status)
+static struct err *take_account(const struct map_options *opt, const struct arg_vec *operands, struct snapshot *ret,
+				int *status)
 {
-	struct account_options want = {
-		.pss = opt->pss || opt->value == REPORT_PSS,
-		.cells = opt->html,
-		.owners = !opt->csv || opt->html || opt->flame,
-		.cgroup = !opt->csv || opt->html,
-		.stop = opt->stop_budget_ns > 0,
-		.stop_budget_ns = opt->stop_budget_ns,
-		.procfs = opt->procfs,
-		.interrupted = &progress_interrupted,
-		.progress = progress_step,
+	struct evidence_options want = {
+		.parts = SNAPSHOT_ACCOUNT,
+		.required = SNAPSHOT_ACCOUNT,
+		.account = {
+			.pss = opt->pss || opt->value == REPORT_PSS,
+			.cells = opt->html,
+			.owners = !opt->csv || opt->html || opt->flame,
+			.cgroup = !opt->csv || opt->html,
+			.stop = opt->stop_budget_ns > 0,
+			.stop_budget_ns = opt->stop_budget_ns,
+			.procfs = opt->procfs,
+		},
 	};
-	progress_start();
-	struct err *err = engine_account(pid, &want, a);
-	bool interrupted = progress_interrupted;
-	progress_end();
-	if (interrupted)
-		*status = STATUS_INTERRUPTED;
-	if (interrupted && !err)
-		account_note(a, "interrupted: this account is incomplete");
-	return err;
+	bool file = operands->n == 1 && input_is_file(operands->v[0]);
+	snapshot_init(ret);
+	if (file && want.account.stop)
+		return err_new(ERR_ARG, "--stop is for a running process, and '%s' is a file", operands->v[0]);
+	TRY(input_one(operands, &opt->target, &want, ret, status));
+	if (want.account.pss && ret->account.pss == ACCOUNT_UNKNOWN && file)
+		return err_new(ERR_UNSUPPORTED, "%s has no proportional sizes: it was taken without --pss",
+			       operands->v[0]);
+	if (*status == STATUS_INTERRUPTED)
+		account_note(&ret->account, "interrupted: this account is incomplete");
+	return NULL;
 }
 
 static struct err *map_target(const struct map_options *opt, const struct arg_vec *operands, struct map_outputs *outs,
 			      int *status)
 {
-	int pid = 0;
 	TRY(choose_outputs(opt, outs));
-	TRY(target_one(opt->procfs, operands, &opt->target, &pid));
 	TRY(open_outputs(outs));
-	struct account a;
-	account_init(&a);
-	struct err *err = take_account(pid, opt, &a, status);
-	if (!err)
-		err = write_outputs(outs, opt, &a);
-	account_deinit(&a);
-	return err;
+	AUTO(snapshot) struct snapshot s;
+	TRY(take_account(opt, operands, &s, status));
+	return write_outputs(outs, opt, &s.account);
 }
 
 static struct err *run(const struct command *self, int argc, char **argv, int *status)
@@ -192,6 +189,7 @@ static const struct command_example examples[] = {
 	{ "ullage map 4711 --json | jq .classes", "for programs" },
 	{ "ullage map 4711 --html map.html", "treemap and address space, for a browser" },
 	{ "ullage map 4711 --flame owners.folded", "folded stacks for flame graph tools" },
+	{ "ullage map before.ullage", "of a file that `ullage snap` made" },
 	{ "ullage map 4711 --stop", "an exact picture of a busy process, stopped for some ms" },
 	{ NULL, NULL },
 };
@@ -199,7 +197,7 @@ static const struct command_example examples[] = {
 const struct command command_map = {
 	.name = "map",
 	.purpose = "where the resident memory of a process is, byte by byte",
-	.usage = "map [OPTIONS] PID\nmap [OPTIONS] --name COMM | --cgroup PATH | --unit NAME | "
+	.usage = "map [OPTIONS] PID | FILE\nmap [OPTIONS] --name COMM | --cgroup PATH | --unit NAME | "
 		 "--container ID",
 	.about = "Every resident byte belongs to one class: Go heap (live, dead, free, idle), goroutine\n"
 		 "stacks, runtime metadata, files, C heap, thread stacks, shared memory. The classes add\n"

@@ -6,8 +6,7 @@
 
 static const double MS = 1e6; /* nanoseconds */
 
-/* "2025-11-21 09:57:03 UTC" of the RFC 3339 form. */
-static void put_time(struct strbuf *f, int64_t unix_ns)
+void text_time(struct strbuf *f, int64_t unix_ns)
 {
 	char time[PARTS_TIME_LEN];
 	parts_time(unix_ns, time);
@@ -67,7 +66,7 @@ static void say_moment(struct say *s, const struct account *a)
 {
 	AUTO(strbuf) struct strbuf f;
 	strbuf_init(&f);
-	put_time(&f, a->time_unix_ns);
+	text_time(&f, a->time_unix_ns);
 	say_and(&f, "read in %.0f ms", (double)a->elapsed_ns / MS);
 	if (a->stopped_ns)
 		say_and(&f, "stopped for %.2f ms", (double)a->stopped_ns / MS);

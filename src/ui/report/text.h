@@ -11,6 +11,9 @@
 #include "ui/report/report.h"
 #include "ui/report/say.h"
 
+/* "2025-11-21 09:57:03 UTC", appended. */
+void text_time(struct strbuf *f, int64_t unix_ns);
+
 void text_classes(struct say *s, const struct account *a);
 void text_owners(struct say *s, const struct account *a, size_t top);
 void text_vmas(struct say *s, const struct account *a);
