@@ -9,7 +9,7 @@ import subprocess
 
 from common import *
 
-COMMANDS = ["map", "ps", "doctor"]
+COMMANDS = ["map", "ps", "snap", "show", "doctor"]
 MAP_FIELDS = {
     "": "schema pid comm exe time elapsed_ms stopped_ms error_bound_bytes rss_bytes swap_bytes pss_bytes "
         "unexplained_bytes go integrity classes runtime gc cgroup address_space returnable_bytes owners notes",

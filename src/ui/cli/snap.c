@@ -62,7 +62,7 @@ static void tell(const struct snap_options *opt, const struct snapshot *s, size_
 	if (missing) {
 		strbuf_puts(&line, "; missing: ");
 		show_names(missing, &line);
-		strbuf_puts(&line, " (`ullage show` says why)");
+		strbuf_printf(&line, " (`ullage show %s` says why)", to_stdout(opt) ? "FILE" : opt->file);
 	}
 	status_say("snap", line.buf);
 }

@@ -71,6 +71,20 @@ static uint64_t sum_sockets(const struct fds *f)
 	return n;
 }
 
+static uint64_t count_stacks(const struct goroutines *gs)
+{
+	AUTO_FREE bool *seen = xcalloc(gs->stacks.v.n + 1, sizeof(*seen));
+	uint64_t n = 0;
+	for (size_t i = 0; i < gs->v.n; i++) {
+		const struct goroutine *g = &gs->v.v[i];
+		if (g->flags & GOROUTINE_SYSTEM || seen[g->stack])
+			continue;
+		seen[g->stack] = true;
+		n++;
+	}
+	return n;
+}
+
 /* ---- for people: one line a part ---- */
 
 static void holds_account(const struct snapshot *s, struct strbuf *out)
@@ -100,7 +114,8 @@ static void holds_census(const struct snapshot *s, struct strbuf *out)
 static void holds_goroutines(const struct snapshot *s, struct strbuf *out)
 {
 	char x[SAY_NUM_LEN], y[SAY_NUM_LEN];
-	strbuf_printf(out, "%s goroutines, %s rows", say_num(s->goroutines.total, x), say_num(s->goroutines.v.n, y));
+	strbuf_printf(out, "%s goroutines, %s different stacks", say_num(s->goroutines.total, x),
+		      say_num(count_stacks(&s->goroutines), y));
 }
 
 static void holds_timers(const struct snapshot *s, struct strbuf *out)
@@ -257,7 +272,7 @@ static void json_census(struct json *j, const struct snapshot *s)
 static void json_goroutines(struct json *j, const struct snapshot *s)
 {
 	json_u64(j, "total", s->goroutines.total);
-	json_u64(j, "rows", s->goroutines.v.n);
+	json_u64(j, "stacks", count_stacks(&s->goroutines));
 	json_bool(j, "live", s->goroutines.live);
 }
 
