@@ -116,6 +116,52 @@ static void set_brackets(struct text t, struct intern *strings, struct goroutine
 	}
 }
 
+static uint64_t load(const char *p)
+{
+	uint64_t v = 0;
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+size_t goheader_spread(const char *s, size_t len)
+{
+	const uint64_t mix = 0x9e3779b97f4a7c15;
+	uint64_t h = len;
+	size_t i = 0;
+	for (; i + 8 <= len; i += 8)
+		h = (h ^ load(s + i)) * mix;
+	if (len >= 8)
+		h = (h ^ load(s + len - 8)) * mix;
+	for (; len < 8 && i < len; i++)
+		h = (h ^ (unsigned char)s[i]) * mix;
+	return (size_t)(h >> 40 ^ h >> 20);
+}
+
+/* The same with the memory in between. */
+static void recall_brackets(struct text t, struct goheader_memory *memory, struct intern *strings, struct goroutine *g)
+{
+	size_t len = (size_t)(t.end - t.p);
+	if (len > GOHEADER_TEXT) {
+		set_brackets(t, strings, g);
+		return;
+	}
+	__typeof__(&memory->slots[0]) slot = &memory->slots[goheader_spread(t.p, len) % GOHEADER_SLOTS];
+	if (!slot->state || slot->len != len || memcmp(slot->text, t.p, len) != 0) {
+		struct goroutine fresh = { .wait_ns = -1 };
+		set_brackets(t, strings, &fresh);
+		slot->len = len;
+		slot->state = fresh.state;
+		slot->wait_reason = fresh.wait_reason;
+		slot->wait_ns = fresh.wait_ns;
+		slot->flags = fresh.flags;
+		memcpy(slot->text, t.p, len);
+	}
+	g->state = slot->state;
+	g->wait_reason = slot->wait_reason;
+	g->wait_ns = slot->wait_ns;
+	g->flags |= slot->flags;
+}
+
 /* ---- labels ---- */
 
 static unsigned hex(const char *p, size_t n)
@@ -208,7 +254,7 @@ void goheader_labels(const char *s, size_t len, const char *sep, struct goroutin
 static void skip_pointers(struct text *t)
 {
 	static const char *const names[] = { " gp=", " m=", " mp=" };
-	for (size_t i = 0; i < LEN(names); i++) {
+	for (size_t i = 0; i < LEN(names) && t->end - t->p > 1 && t->p[1] != '['; i++) {
 		if (skip(t, names[i])) {
 			while (t->p < t->end && *t->p != ' ')
 				t->p++;
@@ -216,7 +262,8 @@ static void skip_pointers(struct text *t)
 	}
 }
 
-bool goheader_parse(const char *line, size_t len, struct goroutines *to, struct goroutine *g)
+bool goheader_parse(const char *line, size_t len, struct goheader_memory *memory, struct goroutines *to,
+		    struct goroutine *g)
 {
 	struct text t = { line, line + len };
 	uint64_t id = 0;
@@ -233,7 +280,7 @@ bool goheader_parse(const char *line, size_t len, struct goroutines *to, struct 
 	if (!labels && rest.p != rest.end)
 		return false;
 	g->id = id;
-	set_brackets((struct text){ t.p, close }, &to->stacks.strings, g);
+	recall_brackets((struct text){ t.p, close }, memory, &to->stacks.strings, g);
 	if (labels)
 		goheader_labels(rest.p, (size_t)(rest.end - rest.p), ": ", to, g);
 	return true;

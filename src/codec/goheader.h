@@ -12,11 +12,28 @@
 
 #include "model/goroutine.h"
 
+/* What brackets say, remembered: a dump has few different ones. Zeroes at first; for one `to` only. */
+enum { GOHEADER_SLOTS = 1024, GOHEADER_TEXT = 64 };
+
+struct goheader_memory {
+	struct {
+		size_t len;
+		const char *state, *wait_reason;
+		int64_t wait_ns;
+		unsigned flags;
+		char text[GOHEADER_TEXT];
+	} slots[GOHEADER_SLOTS];
+};
+
+/* Quick and good enough to spread lines over slots; whoever knows it can only make reading slower. */
+size_t goheader_spread(const char *s, size_t len);
+
 /*
  * Fills id, state, wait_reason, wait_ns, flags and labels of *g; false when the line is no such header, and nothing is
  * changed. Strings go to the strings of `to`, labels behind its labels.
  */
-bool goheader_parse(const char *line, size_t len, struct goroutines *to, struct goroutine *g);
+bool goheader_parse(const char *line, size_t len, struct goheader_memory *memory, struct goroutines *to,
+		    struct goroutine *g);
 
 /* Is this the beginning of such a line, cut short? */
 bool goheader_is_cut(const char *line, size_t len);

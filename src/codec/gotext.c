@@ -36,8 +36,11 @@ struct place_slot {
 struct frame_slot {
 	const char *function, *file;
 	uint32_t line, id;
+	uint32_t alone; /* the stack of this frame alone, 0: not made yet */
 	bool inlined;
 };
+
+enum owner { OWNER_UNKNOWN, OWNER_USER, OWNER_RUNTIME };
 
 struct gotext {
 	struct stream *s;
@@ -65,6 +68,8 @@ struct gotext {
 	struct name_slot names[NAMES];
 	struct place_slot places[PLACES];
 	struct frame_slot slots[FRAMES];
+	struct goheader_memory headers;
+	VEC(enum owner) owners; /* of each stack */
 };
 
 /* ---- lines ---- */
@@ -109,31 +114,9 @@ static bool starts(const char *line, size_t len, const char *word)
 
 /* ---- memories ---- */
 
-static uint64_t load(const char *p)
-{
-	uint64_t v = 0;
-	memcpy(&v, p, sizeof(v));
-	return v;
-}
-
-/* Quick and good enough to spread lines; whoever knows it can only make this slower. */
-static size_t spread(const char *s, size_t len)
-{
-	const uint64_t mix = 0x9e3779b97f4a7c15;
-	uint64_t h = len;
-	size_t i = 0;
-	for (; i + 8 <= len; i += 8)
-		h = (h ^ load(s + i)) * mix;
-	if (len >= 8)
-		h = (h ^ load(s + len - 8)) * mix;
-	for (; len < 8 && i < len; i++)
-		h = (h ^ (unsigned char)s[i]) * mix;
-	return (size_t)(h >> 40 ^ h >> 20);
-}
-
 static const char *name_of(struct gotext *t, const char *s, size_t len)
 {
-	struct name_slot *slot = &t->names[spread(s, len) % NAMES];
+	struct name_slot *slot = &t->names[goheader_spread(s, len) % NAMES];
 	if (!slot->name || slot->len != len || memcmp(slot->name, s, len) != 0)
 		*slot = (struct name_slot){ intern_mem(&t->to->stacks.strings, s, len), len };
 	return slot->name;
@@ -152,7 +135,7 @@ static struct place place_of(struct gotext *t, const char *s, size_t len)
 	while (digit < s + len && *digit >= '0' && *digit <= '9')
 		digit++;
 	size_t n = (size_t)(digit - s);
-	struct place_slot *slot = &t->places[spread(s, n) % PLACES];
+	struct place_slot *slot = &t->places[goheader_spread(s, n) % PLACES];
 	if (colon && slot->file && slot->len == n && memcmp(slot->text, s, n) == 0)
 		return (struct place){ slot->file, slot->line };
 	uint64_t line = 0;
@@ -168,16 +151,16 @@ static struct place place_of(struct gotext *t, const char *s, size_t len)
 	return p;
 }
 
-static uint32_t frame_of(struct gotext *t, const char *function, struct place p, bool inlined)
+static struct frame_slot *frame_of(struct gotext *t, const char *function, struct place p, bool inlined)
 {
 	uint64_t h =
 		((uintptr_t)function * 31 ^ (uintptr_t)p.file) * 0x9e3779b97f4a7c15 + p.line * 0x85ebca6bu + inlined;
 	struct frame_slot *slot = &t->slots[(h >> 32 ^ h) % FRAMES];
 	if (slot->function == function && slot->file == p.file && slot->line == p.line && slot->inlined == inlined)
-		return slot->id;
+		return slot;
 	struct frame f = { .function = function, .file = p.file, .line = p.line, .inlined = inlined };
-	*slot = (struct frame_slot){ function, p.file, p.line, stacks_frame(&t->to->stacks, &f), inlined };
-	return slot->id;
+	*slot = (struct frame_slot){ function, p.file, p.line, stacks_frame(&t->to->stacks, &f), 0, inlined };
+	return slot;
 }
 
 /* ---- a goroutine ---- */
@@ -190,18 +173,41 @@ static void push_frame(struct gotext *t, uint32_t frame)
 		t->g.flags |= GOROUTINE_CUT;
 }
 
+/* What waited for its place has it: a frame, or the creator. */
+static void place_function(struct gotext *t, struct place place)
+{
+	struct frame_slot *frame = frame_of(t, t->function, place, t->inlined);
+	t->function = NULL;
+	if (!t->creator) {
+		push_frame(t, frame->id);
+		return;
+	}
+	if (!frame->alone)
+		frame->alone = stacks_add(&t->to->stacks, &frame->id, 1);
+	t->g.created_by = frame->alone;
+}
+
 /* A function still waits for its place: "f(...)" is a frame without one, other text is none. */
 static void settle_function(struct gotext *t)
 {
-	if (t->function && !t->doubtful) {
-		struct place nowhere = { intern_str(&t->to->stacks.strings, ""), 0 };
-		uint32_t frame = frame_of(t, t->function, nowhere, t->inlined);
-		if (t->creator)
-			t->g.created_by = stacks_add(&t->to->stacks, &frame, 1);
-		else
-			push_frame(t, frame);
-	}
+	if (t->function && !t->doubtful)
+		place_function(t, (struct place){ intern_str(&t->to->stacks.strings, ""), 0 });
 	t->function = NULL;
+}
+
+static void mark_system(struct gotext *t)
+{
+	while (t->owners.n <= t->g.stack)
+		*vec_push(&t->owners) = OWNER_UNKNOWN;
+	enum owner *owner = &t->owners.v[t->g.stack];
+	if (*owner == OWNER_UNKNOWN) {
+		struct goroutine g = { .stack = t->g.stack };
+		goproto_mark_system(t->to, &g);
+		*owner = g.flags ? OWNER_RUNTIME : OWNER_USER;
+	}
+	bool scheduler = !t->g.id && !t->records; /* "goroutine 0": the scheduler's stack of a thread */
+	if (*owner == OWNER_RUNTIME || scheduler)
+		t->g.flags |= GOROUTINE_SYSTEM;
 }
 
 /* In a crash each thread prints the goroutine that it ran: that is the stack which was "unavailable" before. */
@@ -229,9 +235,7 @@ static struct err *close_goroutine(struct gotext *t)
 	t->g.stack = stacks_add(&t->to->stacks, t->frames, t->n_frames);
 	if (!t->g.state)
 		goproto_infer(t->to, &t->g);
-	goproto_mark_system(t->to, &t->g);
-	if (!t->g.id && !t->records)
-		t->g.flags |= GOROUTINE_SYSTEM; /* "goroutine 0": the scheduler's stack of a thread */
+	mark_system(t);
 	*row_for(t) = t->g;
 	if (t->to->v.n - t->first > GOTEXT_GOROUTINES_MAX)
 		return err_new(ERR_LIMIT, "%s: more than %d goroutines", t->s->name, GOTEXT_GOROUTINES_MAX);
@@ -304,12 +308,7 @@ static void take_place(struct gotext *t, const char *line, size_t len)
 		t->g.flags |= t->unavailable ? GOROUTINE_CUT : 0;
 		return;
 	}
-	uint32_t frame = frame_of(t, t->function, place_of(t, line, len), t->inlined);
-	if (t->creator)
-		t->g.created_by = stacks_add(&t->to->stacks, &frame, 1);
-	else
-		push_frame(t, frame);
-	t->function = NULL;
+	place_function(t, place_of(t, line, len));
 }
 
 /* "...additional frames elided...", "...12 frames elided..." */
@@ -338,13 +337,14 @@ static struct err *take_stack_line(struct gotext *t, const char *line, size_t le
 		return close_goroutine(t);
 	if (t->ancestors)
 		return NULL;
-	if (line[0] == '\t') {
+	char c = line[0];
+	if (c == '\t') {
 		take_place(t, line + 1, len - 1);
-	} else if (starts(line, len, "created by ")) {
+	} else if (c == 'c' && starts(line, len, "created by ")) {
 		take_creator(t, line, len);
-	} else if (starts(line, len, "[originating from goroutine ")) {
+	} else if (c == '[' && starts(line, len, "[originating from goroutine ")) {
 		take_ancestor(t, line, len);
-	} else if (is_elided(line, len)) {
+	} else if (c == '.' && is_elided(line, len)) {
 		settle_function(t);
 		t->g.flags |= GOROUTINE_CUT;
 	} else if (t->function && t->doubtful) { /* two lines that are no frames: the stack is over */
@@ -438,7 +438,7 @@ static struct err *take_start(struct gotext *t, uint32_t input, const char *line
 	struct goroutine g = blank(input);
 	uint64_t count = 0;
 	*started = false;
-	if (goheader_parse(line, len, t->to, &g)) {
+	if (goheader_parse(line, len, &t->headers, t->to, &g)) {
 		check_total(t);
 		t->records = false;
 	} else if (t->records && is_record(line, len, &count)) {
@@ -544,5 +544,7 @@ struct err *gotext_read(struct stream *s, uint32_t input, struct goroutines *ret
 	t->s = s;
 	t->to = ret;
 	t->first = ret->v.n;
-	return read_lines(t, input);
+	struct err *err = read_lines(t, input);
+	vec_deinit(&t->owners);
+	return err;
 }
