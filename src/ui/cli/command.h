@@ -31,6 +31,7 @@ struct command {
 extern const struct command command_ps;
 extern const struct command command_map;
 extern const struct command command_goroutines;
+extern const struct command command_timers;
 extern const struct command command_snap;
 extern const struct command command_show;
 extern const struct command command_doctor;

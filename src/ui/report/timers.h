@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * ui/report/timers - timers by callback, as text and as JSON ("ullage.timers/1").
+ */
+
+#include "base/strbuf.h"
+#include "model/snapshot.h"
+#include "ui/report/style.h"
+
+struct timers_report {
+	const struct snapshot *snapshot; /* its timers, source and notes */
+	size_t top;			 /* groups shown; 0: 20 in text, all in JSON */
+	struct style style;
+};
+
+void timers_text(const struct timers_report *r, struct strbuf *out);
+void timers_json(const struct timers_report *r, struct strbuf *out);
