@@ -58,14 +58,14 @@ static void read_semantics(struct target *t, struct timers *out)
 		return;
 	}
 	if (gort_debug_value(&t->gort, "asynctimerchan", &async)) {
-		out->semantics_123 = async == 0;
+		out->semantics_123 = async != 1; /* with 2 only the channels are those of before */
 		out->semantics_from = "the runtime's variable";
 		return;
 	}
 	account_init(&a);
 	fill_go(t, &a);
 	const char *value = setting(&a, "asynctimerchan");
-	out->semantics_123 = !value || strcmp(value, "0") == 0;
+	out->semantics_123 = !value || strcmp(value, "1") != 0;
 	out->semantics_from = value ? "GODEBUG, or its default of the build" : "the version";
 	account_deinit(&a);
 }
