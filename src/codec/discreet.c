@@ -9,7 +9,7 @@
 enum { DIGITS_MAX = 9 };
 
 /* The settings of GODEBUG that Go 1.19 to 1.27 know, sorted. Others may be anything. */
-/* clang-format off: words */
+/* clang-format off */
 static const char *const settings[] = {
 	"adaptivestackstart",
 	"allocfreetrace",

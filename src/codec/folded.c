@@ -12,12 +12,13 @@ struct line {
 
 static void put_name(struct strbuf *out, const char *name)
 {
-	if (!*name)
-		strbuf_putc(out, '?');
-	for (const char *p = name; *p; p++) {
-		bool control = (*p >= 0 && *p < ' ') || *p == 0x7f;
-		char plain = *p == ';' ? ':' : *p;
-		strbuf_putc(out, control ? ' ' : plain);
+	size_t at = out->len;
+	strbuf_puts(out, *name ? name : "?");
+	for (char *p = out->buf + at; *p; p++) {
+		if (*p == ';')
+			*p = ':';
+		else if ((*p >= 0 && *p < ' ') || *p == 0x7f)
+			*p = ' ';
 	}
 }
 

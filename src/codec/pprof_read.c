@@ -56,8 +56,9 @@ struct reader {
 	VEC(struct function) functions;
 	VEC(struct line) lines;
 	VEC(struct location) locations;
-	struct u32_vec frames; /* of locations: numbers in p->stacks */
-	struct u32_vec stack;  /* of the sample at hand */
+	struct u32_vec frames;		  /* of locations: numbers in p->stacks */
+	uint32_t stack[STACK_FRAMES_MAX]; /* of the sample at hand */
+	size_t depth;
 	struct ids function_ids, location_ids;
 	struct type types[PROFILE_TYPES_MAX], period_type, default_type; /* period_type.offset 0: none */
 	VEC(struct type) comments;
@@ -71,7 +72,6 @@ static void reader_deinit(struct reader *r)
 	vec_deinit(&r->lines);
 	vec_deinit(&r->locations);
 	vec_deinit(&r->frames);
-	vec_deinit(&r->stack);
 	vec_deinit(&r->function_ids.dense);
 	vec_deinit(&r->location_ids.dense);
 	hash_map_deinit(&r->function_ids.sparse);
@@ -362,10 +362,11 @@ static struct err *read_stack(struct reader *r, struct wire_field *f, size_t off
 	uint64_t id = 0;
 	while (wire_number(f, &id)) {
 		const struct location *l = location_of(r, id);
-		if (!l)
+		if (!l || !r->frames.v)
 			return bad(r, offset, "location", id);
-		for (uint32_t i = 0; i < l->n && r->stack.n < STACK_FRAMES_MAX; i++)
-			*vec_push(&r->stack) = r->frames.v[l->at + i];
+		size_t n = num_min(l->n, STACK_FRAMES_MAX - r->depth);
+		memcpy(r->stack + r->depth, r->frames.v + l->at, n * sizeof(*r->stack));
+		r->depth += n;
 	}
 	return wire_check(&f->bytes, r->name, "a stack");
 }
@@ -411,7 +412,7 @@ static struct err *read_sample(struct reader *r, struct cursor m)
 	bool labels = false;
 	struct cursor again = m;
 	struct wire_field f;
-	r->stack.n = 0;
+	r->depth = 0;
 	while (wire_next(&m, &f)) {
 		if (f.number == SAMPLE_LOCATION)
 			TRY(read_stack(r, &f, offset));
@@ -428,10 +429,9 @@ static struct err *read_sample(struct reader *r, struct cursor m)
 			       r->n_types, offset);
 	if (r->p->samples.n == PPROF_SAMPLES_MAX)
 		return too_many(r, "samples", PPROF_SAMPLES_MAX);
-	if (r->p->stacks.pool.n + r->stack.n > PPROF_FRAMES_MAX)
+	if (r->p->stacks.pool.n + r->depth > PPROF_FRAMES_MAX)
 		return too_many(r, "frames", PPROF_FRAMES_MAX);
-	memcpy(profile_sample_add(r->p, stacks_add(&r->p->stacks, r->stack.v, r->stack.n)), values,
-	       n * sizeof(*values));
+	memcpy(profile_sample_add(r->p, stacks_add(&r->p->stacks, r->stack, r->depth)), values, n * sizeof(*values));
 	return labels ? read_labels(r, again) : NULL;
 }
 

@@ -3,7 +3,7 @@
 
 #include "model/snapshot.h"
 
-/* clang-format off: rows */
+/* clang-format off */
 #define MEMBER(type, member) (((struct type *)NULL)->member)
 #define KIND_OF(type, member)                                                                                          \
 	_Generic(MEMBER(type, member), \

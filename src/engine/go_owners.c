@@ -67,31 +67,33 @@ void go_owners_stacks(struct target *t, const struct gort_goroutines *gs, const 
 	}
 }
 
-struct sites {
-	struct target *t;
-	struct tally *tally;
-};
-
 static const double BUCKET_MAX =
 	0x1p56; /* bytes; no address space is larger, so more is a torn or overwritten bucket */
 
-static void take_bucket(void *ctx, const struct gort_bucket *b)
+static void take_bucket(struct target *t, const struct gort_profile *p, const struct gort_bucket *b,
+			struct tally *tally)
 {
-	struct sites *s = ctx;
+	const uint64_t *stk = p->pcs.v + b->at;
 	const char *site = NULL;
-	for (size_t i = 0; i < b->nstk && !site; i++)
-		site = user_function(s->t->gort.pclntab, b->stk[i]);
+	for (size_t i = 0; i < b->depth && !site; i++)
+		site = user_function(t->gort.pclntab, stk[i]);
 	if (!site)
-		site = b->nstk ? function_at(s->t->gort.pclntab, b->stk[0] - 1) : NULL;
-	if (site && b->inuse_bytes > 0 && b->inuse_bytes < BUCKET_MAX)
-		tally_credit(s->tally, tally_owner(s->tally, CLASS_GO_HEAP_LIVE, site), (uint64_t)b->inuse_bytes);
+		site = b->depth ? function_at(t->gort.pclntab, stk[0] - 1) : NULL;
+	int64_t objects = 0, bytes = 0;
+	gort_profile_scale(b->allocs - b->frees, b->alloc_bytes - b->free_bytes, p->rate, &objects, &bytes);
+	if (site && bytes > 0 && (double)bytes < BUCKET_MAX)
+		tally_credit(tally, tally_owner(tally, CLASS_GO_HEAP_LIVE, site), (uint64_t)bytes);
 }
 
 void go_owners_heap(struct target *t, struct tally *tally)
 {
-	struct sites s = { t, tally };
-	uint64_t rate = 0, buckets = gort_profile_walk(&t->gort, take_bucket, &s, &rate);
-	if (!buckets || !rate)
+	struct gort_profile p AUTO(gort_profile);
+	gort_profile_read(&t->gort, GORT_PROFILE_FRESHEST, &p);
+	for (size_t i = 0; i < p.buckets.n; i++) {
+		if (p.buckets.v[i].allocs > p.buckets.v[i].frees)
+			take_bucket(t, &p, &p.buckets.v[i], tally);
+	}
+	if (!p.buckets.n || !p.rate)
 		account_note(tally->a, "the live heap has no allocation sites: memory profiling is off in this program "
 				       "(nothing in it reads the profile, so the linker dropped it, or the rate is 0)");
 }

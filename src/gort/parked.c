@@ -300,7 +300,7 @@ static void look_batch(struct look *k, size_t n, struct gort_parked_vec *ret)
 	struct gort_parked *v = ret->v + at;
 	for (size_t i = 0; i < n; i++)
 		m += k->ok[i] && decode(k, k->addrs[i], k->recs + i * k->rec_len, &v[m]);
-	memset(k->cache.tags, 0, sizeof(k->cache.tags)); /* what it remembers is older than these */
+	memcache_forget(&k->cache); /* what it remembers is older than these */
 	take_stacks(k, v, m);
 	find_channels(k, v, m);
 	ret->n = at + look_again(k, v, m);

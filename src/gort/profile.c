@@ -4,20 +4,32 @@
 #include <math.h>
 
 #include "base/cursor.h"
-#include "base/num.h"
 #include "model/memcache.h"
 
 enum {
-	BUCKETS_MAX = 4 << 20,
 	MEM_PROFILE = 1, /* bucketType memProfile */
 	FUTURES = 3,
+	HEAD_MAX = 128,
 	RECORD_MAX = 512,
+	BLOCK = 64 << 10,
+	BLOCKS = 32, /* each P has a chunk of its own, so the list jumps between as many places */
+	WALKS = 3,
 };
 
-static const uint64_t DEFAULT_RATE = UINT64_C(512) * 1024;
+static const double INT64_CEILING = 0x1p63;
 
 struct counts {
 	uint64_t allocs, frees, alloc_bytes, free_bytes;
+};
+
+VEC_TYPE(counts_vec, struct counts);
+
+struct walk {
+	const struct gort *g; /* reads through a cache */
+	unsigned cycle;
+	struct gort_profile *p;
+	struct counts_vec fresh; /* row by row with the buckets */
+	bool published;		 /* some bucket has published counts */
 };
 
 static void add_cycle(const struct gort_layout *l, const unsigned char *at, uint64_t size, struct counts *c)
@@ -36,67 +48,137 @@ static void add_cycle(const struct gort_layout *l, const unsigned char *at, uint
 	}
 }
 
-static bool read_counts(const struct gort *g, uint64_t at, uint64_t size, struct counts *c)
+/* The counts of a bucket whose record is `rec`, in both views. */
+static void take_counts(struct walk *w, const unsigned char *rec, struct gort_bucket *b)
 {
-	const struct gort_layout *l = g->layout;
-	unsigned char rec[RECORD_MAX];
-	size_t len = gort_sizeof(l, GORT_memRecord_SIZEOF), cycle = gort_sizeof(l, GORT_memRecordCycle_SIZEOF);
-	size_t future = (size_t)l->f[GORT_memRecord_future].off;
-	if (len > sizeof(rec) || future + FUTURES * cycle > len || !memsrc_read(g->src, at, rec, len))
+	const struct gort_layout *l = w->g->layout;
+	size_t cycle = gort_sizeof(l, GORT_memRecordCycle_SIZEOF), future = (size_t)l->f[GORT_memRecord_future].off;
+	struct counts now = { 0 };
+	add_cycle(l, rec + l->f[GORT_memRecord_active].off, b->size, &now);
+	struct counts fresh = now;
+	for (size_t i = 0; i < FUTURES; i++) {
+		if (i == w->cycle)
+			add_cycle(l, rec + future + i * cycle, b->size, &now);
+		add_cycle(l, rec + future + i * cycle, b->size, &fresh);
+	}
+	w->published = w->published || now.allocs || now.frees;
+	b->allocs = now.allocs;
+	b->frees = now.frees;
+	b->alloc_bytes = now.alloc_bytes;
+	b->free_bytes = now.free_bytes;
+	*vec_push(&w->fresh) = fresh;
+}
+
+/* The bucket at `at`; *next is the one after it. False when it cannot be read or is none. */
+static bool take_bucket(struct walk *w, uint64_t at, uint64_t *next)
+{
+	const struct gort_layout *l = w->g->layout;
+	unsigned char head[HEAD_MAX], body[GORT_PROFILE_STACK * 8 + RECORD_MAX];
+	size_t len = gort_sizeof(l, GORT_bucket_SIZEOF), record = gort_sizeof(l, GORT_memRecord_SIZEOF);
+	if (!memsrc_read(w->g->src, at, head, len) || gort_load(l, head, len, GORT_bucket_typ) != MEM_PROFILE)
 		return false;
-	*c = (struct counts){ 0 };
-	add_cycle(l, rec + l->f[GORT_memRecord_active].off, size, c);
-	for (size_t i = 0; i < FUTURES; i++)
-		add_cycle(l, rec + future + i * cycle, size, c);
+	uint64_t nstk = gort_load(l, head, len, GORT_bucket_nstk);
+	if (nstk > GORT_PROFILE_STACK || w->p->pcs.n + nstk > GORT_PROFILE_FRAMES ||
+	    !memsrc_read(w->g->src, at + len, body, nstk * 8 + record))
+		return false;
+	struct gort_bucket *b = vec_push(&w->p->buckets);
+	b->size = gort_load(l, head, len, GORT_bucket_size);
+	b->at = (uint32_t)w->p->pcs.n;
+	b->depth = (uint32_t)nstk;
+	for (size_t i = 0; i < nstk; i++)
+		*vec_push(&w->p->pcs) = load_u64(body + i * 8);
+	take_counts(w, body + nstk * 8, b);
+	*next = gort_load(l, head, len, GORT_bucket_allnext);
 	return true;
 }
 
-static void scale(const struct counts *c, uint64_t rate, struct gort_bucket *b)
+static void use_freshest(struct walk *w)
 {
-	b->inuse_objects = (double)(c->allocs - c->frees);
-	b->inuse_bytes = (double)(c->alloc_bytes - c->free_bytes);
-	if (rate <= 1)
-		return;
-	double by = 1 / (1 - exp(-(b->inuse_bytes / b->inuse_objects) / (double)rate));
-	b->inuse_objects *= by;
-	b->inuse_bytes *= by;
+	for (size_t i = 0; i < w->p->buckets.n; i++) {
+		struct gort_bucket *b = &w->p->buckets.v[i];
+		const struct counts *c = &w->fresh.v[i];
+		b->allocs = c->allocs;
+		b->frees = c->frees;
+		b->alloc_bytes = c->alloc_bytes;
+		b->free_bytes = c->free_bytes;
+	}
 }
 
-static bool read_stack(const struct gort *g, uint64_t bucket, struct gort_bucket *b)
+static bool layout_fits(const struct gort_layout *l)
 {
-	uint64_t n = gort_word(g, bucket, GORT_bucket_nstk);
-	b->nstk = (size_t)num_min(n, GORT_PROFILE_STACK);
-	if (!memsrc_read(g->src, bucket + gort_sizeof(g->layout, GORT_bucket_SIZEOF), b->stk, b->nstk * 8))
-		return false;
-	for (size_t i = 0; i < b->nstk; i++)
-		b->stk[i] = load_u64(&b->stk[i]);
-	return true;
+	size_t record = gort_sizeof(l, GORT_memRecord_SIZEOF), cycle = gort_sizeof(l, GORT_memRecordCycle_SIZEOF);
+	return gort_sizeof(l, GORT_bucket_SIZEOF) <= HEAD_MAX && record <= RECORD_MAX &&
+	       (size_t)l->f[GORT_memRecord_future].off + FUTURES * cycle <= record;
 }
 
-uint64_t gort_profile_walk(const struct gort *g, gort_bucket_fn fn, void *ctx, uint64_t *rate)
+static void walk(const struct gort *g, enum gort_profile_view view, unsigned cycle, struct gort_profile *p)
 {
 	struct memcache cache AUTO(memcache);
-	memcache_init(&cache, g->src);
+	memcache_init_sized(&cache, g->src, BLOCK, BLOCKS);
 	struct gort cached = *g;
 	cached.src = &cache.src;
-
-	uint64_t var = gort_var(g, GORT_VAR_MEMPROFILERATE);
-	*rate = var ? memsrc_ptr(g->src, var) : 0;
-	uint64_t used = *rate ? *rate : DEFAULT_RATE, buckets = 0;
-	var = gort_var(g, GORT_VAR_MBUCKETS);
-	uint64_t at = var ? memsrc_ptr(g->src, var) : 0;
-	for (; at && buckets < BUCKETS_MAX; at = gort_word(&cached, at, GORT_bucket_allnext)) {
-		if (gort_word(&cached, at, GORT_bucket_typ) != MEM_PROFILE)
-			break;
-		buckets++;
-		struct gort_bucket b = { .size = gort_word(&cached, at, GORT_bucket_size) };
-		uint64_t nstk = gort_word(&cached, at, GORT_bucket_nstk);
-		uint64_t record = at + gort_sizeof(g->layout, GORT_bucket_SIZEOF) + nstk * 8;
-		struct counts c;
-		if (!read_counts(&cached, record, b.size, &c) || c.allocs <= c.frees || !read_stack(&cached, at, &b))
-			continue;
-		scale(&c, used, &b);
-		fn(ctx, &b);
+	struct walk w = { .g = &cached, .cycle = cycle, .p = p };
+	p->buckets.n = p->pcs.n = 0;
+	uint64_t var = gort_var(g, GORT_VAR_MBUCKETS), at = var ? memsrc_ptr(g->src, var) : 0;
+	p->cut = false;
+	uint64_t seen = 0; /* an earlier bucket, at a power of two: a list that runs in a circle meets it again */
+	while (at && !p->cut) {
+		size_t n = p->buckets.n;
+		if (!(n & (n - 1)))
+			seen = at;
+		p->cut = n == GORT_PROFILE_BUCKETS || !take_bucket(&w, at, &at) || at == seen;
 	}
-	return buckets;
+	if (view == GORT_PROFILE_FRESHEST || !w.published)
+		use_freshest(&w);
+	vec_deinit(&w.fresh);
+}
+
+/* mProfCycle counts GCs twice over: the lowest bit tells whether the counts of the cycle were published. */
+static uint32_t read_cycle(const struct gort *g)
+{
+	uint32_t v = 0;
+	uint64_t var = gort_var(g, GORT_VAR_MPROFCYCLE);
+	return var && memsrc_u32(g->src, var, &v) ? v >> 1 : 0;
+}
+
+void gort_profile_read(const struct gort *g, enum gort_profile_view view, struct gort_profile *ret)
+{
+	uint64_t var = gort_var(g, GORT_VAR_MEMPROFILERATE);
+	*ret = (struct gort_profile){ .rate = UINT64_MAX };
+	if (var && !memsrc_u64(g->src, var, &ret->rate))
+		ret->rate = UINT64_MAX;
+	if (!layout_fits(g->layout))
+		return;
+	uint32_t cycle = read_cycle(g);
+	for (unsigned i = 0; i < WALKS; i++) {
+		walk(g, view, cycle % FUTURES, ret);
+		uint32_t after = read_cycle(g);
+		ret->moved = after != cycle;
+		if (!ret->moved)
+			break;
+		cycle = after;
+	}
+}
+
+void gort_profile_deinit(struct gort_profile *p)
+{
+	vec_deinit(&p->buckets);
+	vec_deinit(&p->pcs);
+}
+
+static int64_t truncated(double v)
+{
+	return v >= INT64_CEILING ? INT64_MAX : v <= -INT64_CEILING ? INT64_MIN : (int64_t)v;
+}
+
+void gort_profile_scale(uint64_t count, uint64_t bytes, uint64_t rate, int64_t *objects, int64_t *space)
+{
+	int64_t n = (int64_t)count, sum = (int64_t)bytes; /* a torn read may have more frees than allocations */
+	*objects = n && sum ? n : 0;
+	*space = n && sum ? sum : 0;
+	if (!*objects || rate <= 1 || rate > INT64_MAX)
+		return;
+	double scale = 1 / (1 - exp(-((double)sum / (double)n) / (double)rate));
+	*objects = truncated((double)n * scale);
+	*space = truncated((double)sum * scale);
 }

@@ -5,7 +5,13 @@
 
 void heap_view_init(struct heap_view *h)
 {
-	*h = (struct heap_view){ .rate = ACCOUNT_UNKNOWN, .typed_ratio = NAN };
+	*h = (struct heap_view){
+		.rate = ACCOUNT_UNKNOWN,
+		.typed_ratio = NAN,
+		.cgroup_limit = ACCOUNT_UNKNOWN,
+		.cgroup_usage = ACCOUNT_UNKNOWN,
+		.cgroup_working_set = ACCOUNT_UNKNOWN,
+	};
 	profile_init(&h->profile);
 	profile_type_add(&h->profile, "alloc_objects", "count");
 	profile_type_add(&h->profile, "alloc_space", "bytes");

@@ -40,6 +40,7 @@ struct heap_view {
 	struct heap_type_vec types; /* by bytes */
 	double typed_ratio;	    /* of object bytes, 0..1; NAN: no census was taken */
 	struct heap_span_vec spans; /* by class; rows of Ps after that of their class */
+	uint64_t cgroup_limit, cgroup_usage, cgroup_working_set; /* of the process, ACCOUNT_UNKNOWN */
 };
 
 void heap_view_init(struct heap_view *h);

@@ -7,13 +7,13 @@
 
 static const unsigned char *block(struct memcache *c, uint64_t addr)
 {
-	uint64_t base = addr - addr % MEMCACHE_BLOCK;
-	size_t slot = base / MEMCACHE_BLOCK % MEMCACHE_BLOCKS;
-	unsigned char *data = c->blocks + slot * MEMCACHE_BLOCK;
+	uint64_t base = addr - addr % c->block;
+	size_t slot = base / c->block % c->n;
+	unsigned char *data = c->blocks + slot * c->block;
 	if (c->tags[slot] == base + 1)
 		return data;
 	c->tags[slot] = 0;
-	if (!memsrc_read(c->under, base, data, MEMCACHE_BLOCK))
+	if (!memsrc_read(c->under, base, data, c->block))
 		return NULL;
 	c->tags[slot] = base + 1;
 	return data;
@@ -22,13 +22,13 @@ static const unsigned char *block(struct memcache *c, uint64_t addr)
 static bool cached_read(struct memsrc *src, uint64_t addr, void *buf, size_t len)
 {
 	struct memcache *c = (struct memcache *)src;
-	if (len > MEMCACHE_BLOCK)
+	if (len > c->block)
 		return memsrc_read(c->under, addr, buf, len);
 	size_t done = 0;
 	while (done < len) {
 		uint64_t at = addr + done;
-		size_t skip = at % MEMCACHE_BLOCK;
-		size_t n = MEMCACHE_BLOCK - skip < len - done ? MEMCACHE_BLOCK - skip : len - done;
+		size_t skip = at % c->block;
+		size_t n = c->block - skip < len - done ? c->block - skip : len - done;
 		const unsigned char *data = block(c, at);
 		if (data)
 			memcpy((char *)buf + done, data + skip, n);
@@ -41,17 +41,32 @@ static bool cached_read(struct memsrc *src, uint64_t addr, void *buf, size_t len
 
 static const struct memsrc_ops ops = { .read = cached_read };
 
-void memcache_init(struct memcache *c, struct memsrc *under)
+void memcache_init_sized(struct memcache *c, struct memsrc *under, size_t block, size_t n)
 {
 	*c = (struct memcache){
 		.src = { &ops },
 		.under = under,
-		.blocks = xmalloc((size_t)MEMCACHE_BLOCKS * MEMCACHE_BLOCK),
+		.block = block,
+		.n = n,
+		.tags = xcalloc(n, sizeof(*c->tags)),
+		.blocks = xmalloc(n * block),
 	};
+}
+
+void memcache_init(struct memcache *c, struct memsrc *under)
+{
+	memcache_init_sized(c, under, MEMCACHE_BLOCK, MEMCACHE_BLOCKS);
+}
+
+void memcache_forget(struct memcache *c)
+{
+	memset(c->tags, 0, c->n * sizeof(*c->tags));
 }
 
 void memcache_deinit(struct memcache *c)
 {
+	free(c->tags);
 	free(c->blocks);
+	c->tags = NULL;
 	c->blocks = NULL;
 }

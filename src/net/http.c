@@ -1,7 +1,222 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/http.h"
 
+#include <curl/curl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/alloc.h"
+
+enum { STATUS_OK = 200, STATUS_NONE = 204 };
+
+struct fetch {
+	CURL *curl;
+	CURLU *url;
+	char *shown; /* the address without user and password */
+	struct strbuf *body;
+	size_t before, max; /* length of the body before, and what may be added */
+	bool too_much;
+};
+
+static void fetch_auto(struct fetch *f)
+{
+	curl_easy_cleanup(f->curl);
+	curl_url_cleanup(f->url);
+	free(f->shown);
+}
+
+/* ---- addresses ---- */
+
+/* A part of an address, to be freed with curl_free(); NULL where there is none. */
+static char *part(const CURLU *url, CURLUPart what, unsigned flags)
+{
+	char *text = NULL;
+	return curl_url_get((CURLU *)(uintptr_t)url, what, &text, flags) == CURLUE_OK ? text : NULL;
+}
+
+static char *without_login(const CURLU *url)
+{
+	CURLU *copy = curl_url_dup((CURLU *)(uintptr_t)url);
+	curl_url_set(copy, CURLUPART_USER, NULL, 0);
+	curl_url_set(copy, CURLUPART_PASSWORD, NULL, 0);
+	char *text = part(copy, CURLUPART_URL, 0), *own = xstrdup(text ? text : "?");
+	curl_free(text);
+	curl_url_cleanup(copy);
+	return own;
+}
+
+static bool same_part(const CURLU *a, const CURLU *b, CURLUPart what)
+{
+	char *x = part(a, what, CURLU_DEFAULT_PORT), *y = part(b, what, CURLU_DEFAULT_PORT);
+	bool same = x && y && strcasecmp(x, y) == 0;
+	curl_free(x);
+	curl_free(y);
+	return same;
+}
+
+static bool is_scheme(const CURLU *url, const char *scheme)
+{
+	char *text = part(url, CURLUPART_SCHEME, 0);
+	bool is = text && strcmp(text, scheme) == 0;
+	curl_free(text);
+	return is;
+}
+
+/* This machine's own addresses by their usual names: a proxy would look for them on itself. */
+static bool is_loopback(const CURLU *url)
+{
+	char *host = part(url, CURLUPART_HOST, 0);
+	size_t len = host ? strlen(host) : 0;
+	static const char local[] = ".localhost";
+	const size_t n = sizeof(local) - 1;
+	bool is = host && (strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 ||
+			   strcasecmp(host, local + 1) == 0 || (len > n && strcasecmp(host + len - n, local) == 0));
+	curl_free(host);
+	return is;
+}
+
+static struct err *parse(struct fetch *f, const char *text)
+{
+	f->url = curl_url();
+	CURLUcode code = curl_url_set(f->url, CURLUPART_URL, text, 0);
+	if (code != CURLUE_OK)
+		return err_new(ERR_ARG, "'%s' is no address: %s", strchr(text, '@') ? "what was given" : text,
+			       curl_url_strerror(code));
+	f->shown = without_login(f->url);
+	if (!is_scheme(f->url, "http") && !is_scheme(f->url, "https"))
+		return err_new(ERR_ARG, "%s: only http and https can be fetched", f->shown);
+	return NULL;
+}
+
+/* Where the answer sends us becomes f->url, if we may go there. */
+static struct err *follow(struct fetch *f)
+{
+	char *to = NULL;
+	curl_easy_getinfo(f->curl, CURLINFO_REDIRECT_URL, &to);
+	CURLU *next = curl_url_dup(f->url);
+	bool ok = to && curl_url_set(next, CURLUPART_URL, to, 0) == CURLUE_OK &&
+		  same_part(f->url, next, CURLUPART_HOST) &&
+		  (is_scheme(next, "https") || (is_scheme(f->url, "http") && is_scheme(next, "http"))) &&
+		  (same_part(f->url, next, CURLUPART_PORT) || !same_part(f->url, next, CURLUPART_SCHEME));
+	if (!ok) {
+		char *shown = without_login(next);
+		struct err *err = err_new(ERR_NOT_FOUND, "%s: the server sends us on to %s, which is not followed",
+					  f->shown, to ? shown : "nowhere");
+		free(shown);
+		curl_url_cleanup(next);
+		return err;
+	}
+	curl_url_cleanup(f->url);
+	f->url = next;
+	return NULL;
+}
+
+/* ---- one answer ---- */
+
+static size_t receive(char *data, size_t size, size_t n, void *ctx)
+{
+	struct fetch *f = ctx;
+	size_t len = size * n;
+	if (f->body->len - f->before + len > f->max) {
+		f->too_much = true;
+		return 0;
+	}
+	strbuf_add(f->body, data, len);
+	return len;
+}
+
+static struct err *failed(const struct fetch *f, CURLcode code, const char *detail)
+{
+	static const struct {
+		CURLcode code;
+		enum err_code err;
+	} rows[] = {
+		{ CURLE_URL_MALFORMAT, ERR_ARG },
+		{ CURLE_SSL_CONNECT_ERROR, ERR_FORMAT }, /* no TLS is spoken there */
+		{ CURLE_PEER_FAILED_VERIFICATION, ERR_DENIED },
+		{ CURLE_PARTIAL_FILE, ERR_FORMAT },
+		{ CURLE_GOT_NOTHING, ERR_FORMAT },
+		{ CURLE_WEIRD_SERVER_REPLY, ERR_FORMAT },
+		{ CURLE_UNSUPPORTED_PROTOCOL, ERR_FORMAT }, /* an answer of HTTP/0.9 */
+	};
+	if (f->too_much)
+		return err_new(ERR_LIMIT, "%s: the document has more than %zu bytes", f->shown, f->max);
+	enum err_code as = ERR_NOT_FOUND; /* nobody there, no answer in time */
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (rows[i].code == code)
+			as = rows[i].err;
+	}
+	return err_new(as, "%s: %s", f->shown, *detail ? detail : curl_easy_strerror(code));
+}
+
+static struct err *refused(const struct fetch *f, long status)
+{
+	enum err_code as = status == 401 || status == 403 ? ERR_DENIED : ERR_NOT_FOUND;
+	return err_new(as, "%s: the server answered %ld", f->shown, status);
+}
+
+static struct err *prepare(struct fetch *f, const struct http_request *request)
+{
+	long timeout = (long)request->timeout_ms;
+	const char *no_proxy = is_loopback(f->url) ? "" : NULL; /* NULL: what the environment says */
+	CURL *c = f->curl;
+	bool ok = curl_easy_setopt(c, CURLOPT_CURLU, f->url) == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_PROXY, no_proxy) == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, timeout) == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS) == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->max) == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_USERAGENT, "ullage/" ULLAGE_VERSION) == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_WRITEDATA, f) == CURLE_OK;
+	return ok ? NULL : err_new(ERR_INTERNAL, "libcurl does not know an option that it should");
+}
+
+/* Asks once; *again: the answer is to ask elsewhere, and f->url is where. */
+static struct err *ask(struct fetch *f, const struct http_request *request, bool *again)
+{
+	char detail[CURL_ERROR_SIZE] = "";
+	long status = 0;
+	TRY(prepare(f, request));
+	curl_easy_setopt(f->curl, CURLOPT_ERRORBUFFER, detail);
+	CURLcode code = curl_easy_perform(f->curl);
+	curl_easy_setopt(f->curl, CURLOPT_ERRORBUFFER, NULL);
+	if (code == CURLE_FILESIZE_EXCEEDED)
+		f->too_much = true;
+	if (code != CURLE_OK)
+		return failed(f, code, detail);
+	curl_easy_getinfo(f->curl, CURLINFO_RESPONSE_CODE, &status);
+	*again = status / 100 == 3;
+	if (*again)
+		return follow(f);
+	return status == STATUS_OK || status == STATUS_NONE ? NULL : refused(f, status);
+}
+
+static void forget_body(struct fetch *f)
+{
+	f->body->len = f->before;
+	f->body->buf[f->before] = 0;
+}
+
 struct err *http_get(const struct http_request *request, struct strbuf *body)
 {
-	return err_new(ERR_UNSUPPORTED, "not built yet");
+	AUTO(fetch) struct fetch f = { .body = body, .before = body->len, .max = request->max };
+	bool again = true;
+	TRY(parse(&f, request->url));
+	f.curl = curl_easy_init();
+	if (!f.curl)
+		return err_nomem();
+	struct err *err = NULL;
+	for (unsigned i = 0; again && !err; i++) {
+		forget_body(&f); /* of an answer that sent us on */
+		err = i > HTTP_REDIRECTS_MAX
+			      ? err_new(ERR_NOT_FOUND, "%s: more than %d redirects", f.shown, HTTP_REDIRECTS_MAX)
+			      : ask(&f, request, &again);
+	}
+	if (err)
+		forget_body(&f);
+	return err;
 }

@@ -22,11 +22,6 @@ static void ignore_piece(void *ctx, const struct piece *p)
 	*(uint64_t *)ctx += p->bytes;
 }
 
-static void ignore_bucket(void *ctx, const struct gort_bucket *b)
-{
-	*(uint64_t *)ctx += b->nstk;
-}
-
 static void patch(struct fixture *f, struct cursor *c)
 {
 	while (cursor_left(c) >= 11) {
@@ -41,14 +36,16 @@ static void use(struct gort *g, struct gort_heap *h)
 {
 	static const struct claim_vec none;
 	gort_heap_marks(h);
-	uint64_t sum = 0, rate = 0;
+	uint64_t sum = 0;
 	struct page_run run = { FIXTURE_ARENA + 4096, FIXTURE_ARENA + 15 * GORT_PAGE, PAGE_ANON, false };
 	gort_heap_split(h, &none, &run, ignore_piece, &sum);
 	struct claim_vec claims = { 0 };
 	gort_meta_claims(g, h, &claims);
 	claim_settle(&claims);
 	vec_deinit(&claims);
-	gort_profile_walk(g, ignore_bucket, &sum, &rate);
+	struct gort_profile profile;
+	gort_profile_read(g, GORT_PROFILE_PUBLISHED, &profile);
+	gort_profile_deinit(&profile);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -3,11 +3,18 @@
 
 #include <string.h>
 
-/* clang-format off: a line each */
+/* clang-format off */
 const struct command *const command_table[] = {
-	&command_ps,	 &command_map,	&command_goroutines,
-	&command_timers, &command_snap, &command_show,
-	&command_doctor, &command_help, NULL,
+	&command_ps,
+	&command_map,
+	&command_heap,
+	&command_goroutines,
+	&command_timers,
+	&command_snap,
+	&command_show,
+	&command_doctor,
+	&command_help,
+	NULL,
 };
 /* clang-format on */
 

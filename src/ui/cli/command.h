@@ -30,6 +30,7 @@ struct command {
 /* clang-format off: a line each */
 extern const struct command command_ps;
 extern const struct command command_map;
+extern const struct command command_heap;
 extern const struct command command_goroutines;
 extern const struct command command_timers;
 extern const struct command command_snap;
