@@ -3,7 +3,7 @@
 
 void fds_init(struct fds *f)
 {
-	*f = (struct fds){ .limit = ACCOUNT_UNKNOWN };
+	*f = (struct fds){ .limit = ACCOUNT_UNKNOWN, .cgroups_dying = ACCOUNT_UNKNOWN };
 	arena_init(&f->arena);
 }
 

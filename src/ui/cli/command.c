@@ -10,6 +10,7 @@ const struct command *const command_table[] = {
 	&command_heap,
 	&command_goroutines,
 	&command_timers,
+	&command_fds,
 	&command_snap,
 	&command_show,
 	&command_doctor,

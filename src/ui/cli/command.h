@@ -33,6 +33,7 @@ extern const struct command command_map;
 extern const struct command command_heap;
 extern const struct command command_goroutines;
 extern const struct command command_timers;
+extern const struct command command_fds;
 extern const struct command command_snap;
 extern const struct command command_show;
 extern const struct command command_doctor;
