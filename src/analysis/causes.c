@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analysis/causes.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Two rates belong together when neither is more than this times the other: sampled counts are that inexact. */
+static const double ALIKE = 1.6;
+/* What a goroutine may keep on the heap to be the cause of heap growth at a place on its own stack. */
+static const double HEAP_EACH = 64 << 10;
+static const double OBJECTS_ALIKE = 4;
+
+static bool alike(double a, double b, double times)
+{
+	return a > 0 && b > 0 && a <= b * times && b <= a * times;
+}
+
+static void also(struct finding *f, const char *kind)
+{
+	for (size_t i = 0; i < FINDING_ALSO; i++) {
+		if (f->also[i] && strcmp(f->also[i], kind) == 0)
+			return;
+		if (!f->also[i]) {
+			f->also[i] = kind;
+			return;
+		}
+	}
+}
+
+/* `part` becomes a part of `whole`, and is no finding any more. */
+static void absorb(struct rule_context *c, struct finding *whole, struct finding *part)
+{
+	also(whole, part->kind);
+	for (size_t i = 0; i < FINDING_ALSO && part->also[i]; i++)
+		also(whole, part->also[i]);
+	for (size_t i = 0; i < part->evidence.n; i++)
+		*vec_push(&whole->evidence) = part->evidence.v[i];
+	whole->confidence = fmax(whole->confidence, part->confidence);
+	if (!*whole->site.function && *part->site.function)
+		whole->site = part->site;
+	if (!whole->stack.n)
+		whole->stack = part->stack;
+	vec_deinit(&part->evidence);
+	size_t at = (size_t)(part - c->d->findings.v);
+	memmove(part, part + 1, (c->d->findings.n - at - 1) * sizeof(*part));
+	c->d->findings.n--;
+}
+
+static bool has_function(const struct finding *f, const char *function)
+{
+	if (!*function)
+		return false;
+	for (size_t i = 0; i < f->stack.n; i++) {
+		if (strcmp(f->stack.v[i].function, function) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool has_prefix(const struct finding *f, const char *prefix)
+{
+	for (size_t i = 0; i < f->stack.n; i++) {
+		if (strncmp(f->stack.v[i].function, prefix, strlen(prefix)) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Do two findings have a function of the program's own in common: of their stacks, or the place that made one. */
+static bool share_function(const struct rule_context *c, const struct finding *a, const struct finding *b)
+{
+	for (size_t i = 0; i < a->stack.n; i++) {
+		const char *function = a->stack.v[i].function;
+		if (!rule_of_runtime(function) && !rule_of_library(function, c->in->module) &&
+		    (has_function(b, function) || strcmp(b->site.function, function) == 0))
+			return true;
+	}
+	return has_function(b, a->site.function);
+}
+
+static bool same_site(const struct finding *a, const struct finding *b)
+{
+	return *a->site.function && a->site.line == b->site.line && strcmp(a->site.function, b->site.function) == 0;
+}
+
+/* ---- who belongs to whom ---- */
+
+static bool thread_of_goroutine(const struct rule_context *c, const struct finding *thread, const struct finding *g)
+{
+	return same_site(thread, g) || (!*thread->site.function && alike(thread->count_rate, g->count_rate, ALIKE));
+}
+
+static bool goroutine_keeps_heap(const struct rule_context *c, const struct finding *g, const struct finding *heap)
+{
+	if (has_prefix(heap, "runtime.malg") || has_prefix(heap, "runtime.newproc") ||
+	    (!*heap->site.function && heap->stack.n))
+		return true;
+	if (!(g->count_rate > 0) || !share_function(c, heap, g))
+		return false;
+	double objects = heap->count == ACCOUNT_UNKNOWN ? 0 : (double)heap->count / fmax(c->seconds, 0.001);
+	return heap->rate / g->count_rate <= HEAP_EACH || alike(objects, g->count_rate, OBJECTS_ALIKE);
+}
+
+static bool goroutine_keeps_fd(const struct rule_context *c, const struct finding *g, const struct finding *fd)
+{
+	return alike(g->count_rate, fd->count_rate, ALIKE);
+}
+
+static bool goroutine_keeps_timer(const struct rule_context *c, const struct finding *g, const struct finding *timer)
+{
+	return alike(g->count_rate, timer->count_rate, ALIKE);
+}
+
+static bool heap_of_timers(const struct finding *heap)
+{
+	static const char *const makers[] = { "time.NewTicker", "time.NewTimer", "time.AfterFunc",
+					      "time.Tick",	"time.After",	 "time.newTimer" };
+	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++) {
+		if (has_function(heap, makers[i]))
+			return true;
+	}
+	return false;
+}
+
+static bool timer_keeps_heap(const struct rule_context *c, const struct finding *timer, const struct finding *heap)
+{
+	return heap_of_timers(heap) || share_function(c, heap, timer) ||
+	       (timer->count_rate > 0 && heap->rate / timer->count_rate <= 4096);
+}
+
+static bool fd_keeps_heap(const struct rule_context *c, const struct finding *fd, const struct finding *heap)
+{
+	return same_site(fd, heap) || has_prefix(heap, "internal/poll.") || has_function(heap, "net.newFD") ||
+	       has_function(heap, "os.newFile") || (fd->count_rate > 0 && heap->rate / fd->count_rate <= 8192);
+}
+
+static bool fd_of_cgroup(const struct rule_context *c, const struct finding *cgroup, const struct finding *fd)
+{
+	return alike(cgroup->count_rate, fd->count_rate, ALIKE);
+}
+
+static const struct {
+	const char *whole, *part;
+	bool (*belongs)(const struct rule_context *c, const struct finding *whole, const struct finding *part);
+} causes[] = {
+	{ "thread", "goroutine", thread_of_goroutine },
+	{ "thread", "heap", goroutine_keeps_heap },
+	{ "goroutine", "heap", goroutine_keeps_heap },
+	{ "goroutine", "fd", goroutine_keeps_fd },
+	{ "goroutine", "timer", goroutine_keeps_timer },
+	{ "timer", "heap", timer_keeps_heap },
+	{ "cgroup", "fd", fd_of_cgroup },
+	{ "fd", "heap", fd_keeps_heap },
+};
+
+/* The first pair that belongs together; false when there is none. */
+static bool merge_one(struct rule_context *c, size_t cause)
+{
+	for (size_t i = 0; i < c->d->findings.n; i++) {
+		struct finding *whole = &c->d->findings.v[i];
+		for (size_t k = 0; k < c->d->findings.n && strcmp(whole->kind, causes[cause].whole) == 0; k++) {
+			struct finding *part = &c->d->findings.v[k];
+			if (strcmp(part->kind, causes[cause].part) != 0 || !causes[cause].belongs(c, whole, part))
+				continue;
+			absorb(c, whole, part);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Stacks that grew with the number of goroutines are the same cause. */
+static void add_stacks(struct rule_context *c)
+{
+	struct trend t = rule_trend(c, SAMPLE(stack_inuse));
+	for (size_t i = 0; i < c->d->findings.n; i++) {
+		struct finding *f = &c->d->findings.v[i];
+		if ((strcmp(f->kind, "goroutine") == 0 || strcmp(f->kind, "thread") == 0) && t.growth >= 256 << 10)
+			also(f, "stack");
+	}
+}
+
+void causes_merge(struct rule_context *c)
+{
+	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
+		while (merge_one(c, i))
+			;
+	}
+	for (size_t i = 0; i < c->d->findings.n;
+	     i++) { /* timers that no heap of timers shows: kept, but not waited for */
+		struct finding *f = &c->d->findings.v[i];
+		if (strcmp(f->kind, "heap") != 0 || !heap_of_timers(f))
+			continue;
+		f->kind = "timer";
+		also(f, "heap");
+		f->advice = "Stop() each ticker and timer when its user ends: something still refers to them, so the "
+			    "collector "
+			    "cannot take them.";
+	}
+	add_stacks(c);
+}

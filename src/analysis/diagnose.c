@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analysis/diagnose.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/causes.h"
+#include "analysis/rules.h"
+#include "base/hash.h"
+
+#define LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+const char *const diagnosis_levels[] = { "info", "warning", "critical" };
+const char *const diagnosis_verdicts[] = { "no-leak", "leak", "inconclusive" };
+
+/* A verdict of "leak" needs at least this: a false one costs more than a second look. */
+static const double SURE = 0.55;
+/* A leak that fills the limit sooner is critical. */
+static const double SOON = 3600;
+
+/* The families, in the order they run: leaks first, and what explains looks at what was found. Causes are merged after. */
+static const struct rule *const families[] = { rules_count, rules_heap, rules_cgroup };
+
+/* ---- the context ---- */
+
+/* A point for each collection whose marked size was seen, at the time it ended. */
+static void collect_gc(struct rule_context *c)
+{
+	uint64_t count = 0;
+	for (size_t i = 0; i < c->in->n; i++) {
+		const struct diagnosis_sample *s = &c->in->samples[i];
+		if (!KNOWN(s->gc_count) || !KNOWN(s->heap_marked) || s->gc_count == count || s->last_gc_ns <= 0)
+			continue;
+		count = s->gc_count;
+		series_add(&c->gc, (double)(s->last_gc_ns - c->in->samples[0].time_ns) / 1e9, (double)s->heap_marked);
+	}
+	c->marked = trend_of(&c->gc);
+	c->d->gc_points = c->gc.n;
+}
+
+static void add_profile(struct rule_context *c, const struct profile *p, int sign, struct hash_map *index)
+{
+	for (size_t i = 0; i < p->samples.n; i++) {
+		const int64_t *v = profile_values(p, i);
+		uint32_t stack = stacks_copy(&c->stacks, &p->stacks, p->samples.v[i].stack, false);
+		const struct frame *site = rule_own_frame(&c->stacks, stack, c->in->module);
+		struct frame key = site ? *site : (struct frame){ .function = "" };
+		uint32_t place = stacks_place(&c->stacks, key.function, key.file, key.line);
+		bool fresh = false;
+		uint64_t *at = hash_map_at(index, place, &fresh);
+		if (fresh) {
+			*at = c->growth.n;
+			*vec_push(&c->growth) = (struct heap_growth){ .stack = stack };
+		}
+		struct heap_growth *g = &c->growth.v[*at];
+		g->bytes += sign * (double)v[HEAP_INUSE_SPACE];
+		g->objects += sign * (double)v[HEAP_INUSE_OBJECTS];
+		if (sign > 0) {
+			g->stack = g->now > (double)v[HEAP_INUSE_SPACE] ? g->stack : stack;
+			g->now += (double)v[HEAP_INUSE_SPACE];
+		}
+	}
+}
+
+static int by_growth(const void *a, const void *b)
+{
+	const struct heap_growth *x = a, *y = b;
+	return (x->bytes < y->bytes) - (x->bytes > y->bytes);
+}
+
+/* What grew in the heap profile, by the program's own frame that allocated. */
+static void collect_growth(struct rule_context *c)
+{
+	const struct snapshot *a = c->in->first, *b = c->in->last;
+	if (!a || !b || !(a->parts & b->parts & SNAPSHOT_HEAP) || a->heap.profile.n_types != HEAP_VALUES ||
+	    b->heap.profile.n_types != HEAP_VALUES)
+		return;
+	c->profiled = b->heap.enabled;
+	struct hash_map index = { 0 };
+	add_profile(c, &a->heap.profile, -1, &index);
+	add_profile(c, &b->heap.profile, 1, &index);
+	hash_map_deinit(&index);
+	for (size_t i = 0; i < c->growth.n; i++) {
+		struct heap_growth *g = &c->growth.v[i];
+		g->site = rule_own_frame(&c->stacks, g->stack, c->in->module); /* frames move while stacks are added */
+		c->growth_sum += fmax(g->bytes, 0);
+	}
+	vec_sort(&c->growth, by_growth);
+}
+
+static const struct account *account_of(const struct snapshot *s)
+{
+	return s && s->parts & SNAPSHOT_ACCOUNT ? &s->account : NULL;
+}
+
+static void prepare(struct rule_context *c)
+{
+	const struct diagnosis_input *in = c->in;
+	c->first = &in->samples[0];
+	c->last = &in->samples[in->n - 1];
+	c->seconds = (double)(c->last->time_ns - c->first->time_ns) / 1e9;
+	c->before = account_of(in->first);
+	c->after = account_of(in->last);
+	if (!c->after)
+		c->after = c->before;
+	c->d->seconds = c->seconds;
+	collect_gc(c);
+	collect_growth(c);
+}
+
+/* ---- the verdict ---- */
+
+static void judge(struct rule_context *c)
+{
+	struct diagnosis *d = c->d;
+	bool leak = false;
+	for (size_t i = 0; i < d->findings.n; i++) {
+		struct finding *f = &d->findings.v[i];
+		f->confidence = fmin(fmax(f->confidence, 0), 0.99);
+		if (f->leak && f->confidence >= SURE) {
+			leak = true;
+		} else if (f->leak) {
+			f->level = DIAGNOSIS_INFO;
+			rule_open(c, &(struct diagnosis_open){
+					     f->class, f->bytes, f->rate,
+					     rule_text(c, "It grows like a leak, but too little was seen to be sure."),
+					     "A longer window." });
+		}
+	}
+	if (!leak)
+		rules_open(c);
+	d->verdict = leak ? DIAGNOSIS_LEAK : d->open.n ? DIAGNOSIS_INCONCLUSIVE : DIAGNOSIS_NO_LEAK;
+}
+
+static int by_weight(const void *a, const void *b)
+{
+	const struct finding *x = a, *y = b;
+	if (x->leak != y->leak)
+		return x->leak ? -1 : 1;
+	if (x->level != y->level)
+		return x->level > y->level ? -1 : 1;
+	double rx = isfinite(x->rate) ? x->rate : 0, ry = isfinite(y->rate) ? y->rate : 0;
+	if (x->leak && rx < ry)
+		return 1;
+	if (x->leak && rx > ry)
+		return -1;
+	uint64_t bx = KNOWN(x->bytes) ? x->bytes : 0, by = KNOWN(y->bytes) ? y->bytes : 0;
+	return bx < by ? 1 : bx > by ? -1 : 0;
+}
+
+static void raise_levels(struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->findings.n; i++) {
+		struct finding *f = &d->findings.v[i];
+		if (f->leak && d->verdict == DIAGNOSIS_LEAK && d->oom.eta < SOON)
+			f->level = DIAGNOSIS_CRITICAL;
+	}
+}
+
+static void note_missing(struct rule_context *c)
+{
+	const struct diagnosis_input *in = c->in;
+	if (in->cut)
+		*vec_push(&c->d->notes) = "the window was cut short: the verdict is over what was seen";
+	if (!in->first || !in->last)
+		*vec_push(&c->d->notes) =
+			"without a whole reading at both ends of the window, places in code and classes are unknown";
+	else if (in->last->parts & SNAPSHOT_ACCOUNT && !in->last->account.go.is_go)
+		*vec_push(&c->d->notes) =
+			"not a Go process: only its mappings, threads, descriptors and cgroup were judged";
+}
+
+void diagnose(const struct diagnosis_input *in, struct diagnosis *ret)
+{
+	*ret = (struct diagnosis){ .oom = { ACCOUNT_UNKNOWN, NULL, ACCOUNT_UNKNOWN, (double)NAN, (double)NAN } };
+	arena_init(&ret->arena);
+	struct rule_context c = { .in = in, .d = ret };
+	if (!in->n) {
+		ret->verdict = DIAGNOSIS_INCONCLUSIVE;
+		*vec_push(&ret->notes) = "nothing was seen";
+		return;
+	}
+	stacks_init(&c.stacks);
+	prepare(&c);
+	for (size_t i = 0; i < LEN(families); i++) {
+		for (const struct rule *r = families[i]; r->kind; r++)
+			r->fn(&c, r);
+	}
+	causes_merge(&c);
+	judge(&c);
+	rules_oom(&c);
+	raise_levels(ret);
+	vec_sort(&ret->findings, by_weight);
+	note_missing(&c);
+	vec_deinit(&c.growth);
+	stacks_deinit(&c.stacks);
+}
+
+void diagnosis_deinit(struct diagnosis *d)
+{
+	for (size_t i = 0; i < d->findings.n; i++)
+		vec_deinit(&d->findings.v[i].evidence);
+	vec_deinit(&d->findings);
+	vec_deinit(&d->open);
+	vec_deinit(&d->notes);
+	arena_deinit(&d->arena);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analysis/rules.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/num.h"
+
+/* What grew and could not be judged, and what would settle it. */
+
+static const double MIB = 1 << 20;
+/* Below it growth of memory is the noise of a running program. */
+static const double GROWTH = 4, SHARE = 0.05;
+
+static bool material(double bytes, double of)
+{
+	return bytes >= GROWTH * MIB && bytes >= SHARE * of;
+}
+
+static bool has_leak(const struct rule_context *c)
+{
+	for (size_t i = 0; i < c->d->findings.n; i++) {
+		if (c->d->findings.v[i].leak)
+			return true;
+	}
+	return false;
+}
+
+/* How long until enough collections have ended: at the pace of the heap towards its goal, or of those seen. */
+static const char *enough_time(struct rule_context *c, double rate)
+{
+	enum { WANTED = 4 };
+	double more = 0;
+	const struct diagnosis_sample *s = c->last;
+	if (c->marked.n > 1)
+		more = c->marked.span / (double)(c->marked.n - 1) * WANTED;
+	else if (KNOWN(s->heap_goal) && KNOWN(s->heap_live) && rate > 0)
+		more = (double)num_sub(s->heap_goal, s->heap_live) / rate * WANTED;
+	/* the runtime collects every two minutes in any case */
+	more = fmin(more > 0 ? more : 120.0 * WANTED, 120.0 * WANTED);
+	return rule_text(c, "`--for %.0fs` would see %d of them.", ceil(fmax(more, 2 * c->seconds) / 10) * 10, WANTED);
+}
+
+/*
+ * The heap: with collections enough the rule has spoken. With few, growth between them proves nothing, unless it stopped,
+ * came at once, or was collected.
+ */
+static void open_heap(struct rule_context *c)
+{
+	enum { FLAT_POINTS = 2 };
+	struct trend live = rule_trend(c, SAMPLE(heap_live));
+	const struct trend *m = &c->marked;
+	if (has_leak(c) || live.n < 2)
+		return;
+	/* Of several collections none left more than the first: nothing grows, whatever stands between them. */
+	if (m->n >= FLAT_POINTS && !material(m->growth, m->first))
+		return;
+	double grown = m->n > 3 ? m->growth : fmax(live.growth, m->growth);
+	if (m->n >= 4 && (m->levelled || m->p > 0.2 || m->step > 0.6))
+		return;
+	if (m->n < 4 && (live.levelled || live.step > 0.6) && !material(m->n > 1 ? m->growth : 0, m->first))
+		return;
+	if (!material(grown, live.first) || rule_found(c, "burst") || rule_found(c, "warm-up"))
+		return;
+	double rate = grown / fmax(c->seconds, 0.001);
+	rule_open(
+		c,
+		&(struct diagnosis_open){
+			.class = mem_classes[CLASS_GO_HEAP_LIVE].name,
+			.bytes = (uint64_t)grown,
+			.rate = rate,
+			.why = rule_text(
+				c,
+				"The Go heap grew by %s, but only %zu collections were seen: what is allocated between "
+				"two of them may all be garbage.",
+				rule_size(c, grown), m->n),
+			.settle = enough_time(c, rate),
+		});
+}
+
+/* Memory of C, of mappings, of thread stacks: who made it is not known without probes. */
+static void open_native(struct rule_context *c)
+{
+	static const enum mem_class classes[] = {
+		CLASS_C_HEAP, CLASS_C_HEAP_INUSE, CLASS_C_STACK, CLASS_MMAP_ANON, CLASS_SHM,
+	};
+	for (size_t i = 0; c->before && c->after && i < sizeof(classes) / sizeof(classes[0]); i++) {
+		enum mem_class k = classes[i];
+		if (k == CLASS_C_STACK && rule_found(c, "thread"))
+			continue;
+		double resident = (double)c->after->classes[k].resident - (double)c->before->classes[k].resident;
+		double space = (double)c->after->classes[k].virtual_size - (double)c->before->classes[k].virtual_size;
+		bool only_space = !material(resident, (double)c->before->rss);
+		/* Address space that nobody touches costs nothing until it is gone: only much of it is worth a word. */
+		if (only_space && (k != CLASS_MMAP_ANON || space < 64 * MIB))
+			continue;
+		double grown = only_space ? space : resident;
+		rule_open(c,
+			  &(struct diagnosis_open){
+				  .class = mem_classes[k].name,
+				  .bytes = (uint64_t)grown,
+				  .rate = grown / fmax(c->seconds, 0.001),
+				  .why = rule_text(
+					  c,
+					  "%s grew by %s%s: memory outside of the Go heap, whose owner cannot be told "
+					  "by looking.",
+					  mem_classes[k].name, rule_size(c, grown),
+					  only_space ? " of address space" : ""),
+				  .settle = "Probes on mmap and malloc would name the call stacks; a second look after "
+					    "the same "
+					    "load shows whether it stays.",
+			  });
+	}
+}
+
+/* The process as a whole, where the account could not be taken twice. */
+static void open_anonymous(struct rule_context *c)
+{
+	struct trend t = rule_trend(c, SAMPLE(rss_anon));
+	if (has_leak(c) || c->d->open.n || (c->before && c->after) || t.n < 3 || t.levelled || t.step > 0.6 ||
+	    t.p > 0.05 || !material(t.growth, t.first))
+		return;
+	if (c->marked.n >= 4)
+		return;
+	rule_open(c, &(struct diagnosis_open){
+			     .bytes = (uint64_t)t.growth,
+			     .rate = t.slope,
+			     .why = rule_text(c, "Private memory grew by %s, and what it is could not be read.",
+					      rule_size(c, t.growth)),
+			     .settle = "Run as root or with CAP_SYS_PTRACE; `ullage doctor PID` tells what is missing.",
+		     });
+}
+
+static void open_counts(struct rule_context *c)
+{
+	enum { LEAST = 5 };
+	if (c->in->n >= LEAST)
+		return;
+	rule_open(c, &(struct diagnosis_open){
+			     .bytes = ACCOUNT_UNKNOWN,
+			     .rate = (double)NAN,
+			     .why = rule_text(c, "Only %zu looks were taken%s: growth cannot be told from chance.",
+					      c->in->n, c->in->cut ? " before the end" : ""),
+			     .settle = "A longer window, or a shorter interval.",
+		     });
+}
+
+void rules_open(struct rule_context *c)
+{
+	open_heap(c);
+	open_native(c);
+	open_anonymous(c);
+	open_counts(c);
+}
