@@ -15,6 +15,8 @@ enum {
 	NS_PER_MS = 1000000,
 };
 
+static const int64_t NS_PER_S = 1000000000, DURATION_MIN = 10000000, DURATION_MAX = 86400000000000;
+
 static size_t count_rows(const struct option_row *rows)
 {
 	size_t n = 0;
@@ -102,6 +104,25 @@ static struct err *set_number(const struct option_row *row, const char *arg, uin
 	return NULL;
 }
 
+static struct err *set_duration(const struct option_row *row, const char *arg, int64_t *ret)
+{
+	static const struct {
+		const char *unit;
+		int64_t ns;
+	} units[] = { { "ms", NS_PER_MS }, { "s", NS_PER_S }, { "m", 60 * NS_PER_S }, { "h", 3600 * NS_PER_S } };
+	size_t digits = strspn(arg, "0123456789");
+	uint64_t n = 0;
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]) && num_dec(arg, digits, &n); i++) {
+		if (strcmp(arg + digits, units[i].unit) != 0 || n > (uint64_t)(DURATION_MAX / units[i].ns))
+			continue;
+		*ret = (int64_t)n * units[i].ns;
+		if (*ret >= DURATION_MIN)
+			return NULL;
+	}
+	return err_new(ERR_ARG, "--%s takes a duration such as 30s, 2m or 500ms, from 10ms to 24h, not '%s'", row->name,
+		       arg);
+}
+
 static struct err *set_value(const struct option_row *row, const char *arg, void *values)
 {
 	void *to = (char *)values + row->offset;
@@ -120,6 +141,8 @@ static struct err *set_value(const struct option_row *row, const char *arg, void
 			return set_choice(row, arg, to);
 		*(int *)to = (int)row->fallback;
 		return NULL;
+	case OPTION_DURATION:
+		return set_duration(row, arg, to);
 	case OPTION_MS:
 		if (!arg)
 			n = (uint64_t)row->fallback;

@@ -17,11 +17,12 @@
 #include "base/vec.h"
 
 enum option_kind {
-	OPTION_FLAG,   /* bool */
-	OPTION_STR,    /* const char *, borrowed from argv */
-	OPTION_COUNT,  /* uint64_t */
-	OPTION_CHOICE, /* int: index into choices */
-	OPTION_MS,     /* int64_t nanoseconds, given in whole milliseconds, from 1 */
+	OPTION_FLAG,	 /* bool */
+	OPTION_STR,	 /* const char *, borrowed from argv */
+	OPTION_COUNT,	 /* uint64_t */
+	OPTION_CHOICE,	 /* int: index into choices */
+	OPTION_MS,	 /* int64_t nanoseconds, given in whole milliseconds, from 1 */
+	OPTION_DURATION, /* int64_t nanoseconds, given as "30s", "2m", "1h" or "500ms"; from 10ms to a day */
 };
 
 struct option_row {

@@ -16,7 +16,7 @@ struct values {
 	const char *file;
 	uint64_t top;
 	int color;
-	int64_t stop;
+	int64_t stop, last;
 };
 
 static const char *const when[] = { "auto", "always", "never", NULL };
@@ -27,6 +27,7 @@ static const struct option_row rows[] = {
 	{ "top", 0, OPTION_COUNT, offsetof(struct values, top), "N", false, 0, NULL, "how many" },
 	{ "color", 0, OPTION_CHOICE, offsetof(struct values, color), "WHEN", true, 1, when, "colour" },
 	{ "stop", 0, OPTION_MS, offsetof(struct values, stop), "MS", true, 20, NULL, "stop" },
+	{ "for", 0, OPTION_DURATION, offsetof(struct values, last), "DURATION", false, 0, NULL, "how long" },
 	{ "help", 'h', OPTION_FLAG, offsetof(struct values, help), NULL, false, 0, NULL,
 	  "show this help, which is a sentence so long that it cannot stand on one line with its option" },
 	{ 0 },
@@ -93,6 +94,36 @@ static void a_choice_and_a_time_may_go_without_value(void **state)
 	assert_int_equal(p.v.color, 2);
 	assert_int_equal(p.v.stop, 7000000);
 	drop(&p);
+}
+
+static void a_duration_has_a_unit(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ns;
+	} table[] = {
+		{ "30s", 30000000000 },
+		{ "2m", 120000000000 },
+		{ "500ms", 500000000 },
+		{ "1h", 3600000000000 },
+		{ "30", 0 },
+		{ "s", 0 },
+		{ "-3s", 0 },
+		{ "1.5s", 0 },
+		{ "1ms", 0 },
+		{ "25h", 0 },
+		{ "99999999999999999999s", 0 },
+		{ "3sec", 0 },
+		{ "", 0 },
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct parsed p;
+		struct err *err AUTO(err) = parse((const char *const[ARGS]){ "--for", table[i].text }, &p);
+		assert_int_equal(err == NULL, table[i].ns > 0);
+		if (!err)
+			assert_int_equal(p.v.last, table[i].ns);
+		drop(&p);
+	}
 }
 
 static void what_follows_the_dashes_is_no_option(void **state)
@@ -176,6 +207,7 @@ static void help_has_two_columns(void **state)
 			 "      --top N             how many\n"
 			 "      --color[=WHEN]      colour\n"
 			 "      --stop[=MS]         stop\n"
+			 "      --for DURATION      how long\n"
 			 "  -h, --help              show this help, which is a sentence so long that it cannot stand\n"
 			 "                          on one line with its option\n");
 }
@@ -185,6 +217,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_stand_anywhere),
 		cmocka_unit_test(a_choice_and_a_time_may_go_without_value),
+		cmocka_unit_test(a_duration_has_a_unit),
 		cmocka_unit_test(what_follows_the_dashes_is_no_option),
 		cmocka_unit_test(help_wins_over_what_follows),
 		cmocka_unit_test(wrong_words_are_explained),
