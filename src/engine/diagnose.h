@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * engine/diagnose - watch a live process for a while and judge what was seen: `ullage diagnose`.
+ *
+ * A whole reading at the start and at the end (just after a collection, where one ends in time), and quick looks between
+ * them. The target is never stopped.
+ * Cost: a quick look reads counters, the list of goroutines, the timers and the cgroup's files: a few milliseconds.
+ */
+
+#include <signal.h>
+
+#include "analysis/diagnose.h"
+
+struct diagnose_options {
+	int64_t window_ns, interval_ns; /* interval 0: a twentieth of the window, at least a quarter second */
+	const char *procfs;
+	const volatile sig_atomic_t *interrupted; /* nonzero: judge what was seen; may be NULL */
+	void (*progress)(const char *step);	  /* may be NULL */
+};
+
+VEC_TYPE(diagnosis_sample_vec, struct diagnosis_sample);
+
+struct diagnose_run {
+	struct snapshot first, last;
+	bool has_first, has_last;
+	struct diagnosis_sample_vec samples;
+	struct diagnosis diagnosis;
+	bool gone; /* the target exited meanwhile: the verdict is over what was seen */
+};
+
+/*
+ * Errors: NOT_FOUND, GONE, DENIED at the start. On every return *ret is to be given to diagnose_run_deinit().
+ */
+MUST_CHECK struct err *engine_diagnose(int pid, const struct diagnose_options *opt, struct diagnose_run *ret);
+void diagnose_run_deinit(struct diagnose_run *run);
