@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "codec/goproto.h"
 #include "codec/gotext.h"
 #include "codec/pprof.h"
 #include "codec/snapfile.h"
@@ -137,14 +136,10 @@ static struct err *sort_profile(const char *name, struct profile *p, struct snap
 {
 	int column[HEAP_VALUES];
 	identify(p, ret);
-	if (heap_columns(p, column)) {
-		take_heap(p, column, ret);
-		return NULL;
-	}
-	if (profile_type_find(p, "goroutine") < 0 && profile_type_find(p, "goroutineleak") < 0)
+	if (!heap_columns(p, column))
 		return unwanted(name, p);
-	ret->parts |= SNAPSHOT_GOROUTINES;
-	return goroutines_of_profile(p, 0, &ret->goroutines);
+	take_heap(p, column, ret);
+	return NULL;
 }
 
 /* ---- each kind that is read ---- */

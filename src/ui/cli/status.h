@@ -10,6 +10,7 @@
 
 enum {
 	STATUS_OK = 0,
+	STATUS_BAD = 1, /* done, and what was asked to be judged is bad */
 	STATUS_USAGE = 2,
 	STATUS_GONE = 3,
 	STATUS_DENIED = 4,
