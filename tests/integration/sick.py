@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of diagnose share: leaks and look-alikes of tests/targets/sick, several watched at the same time."""
+import concurrent.futures
+import re
+import tempfile
+
+from common import *
+
+MIB = 1 << 20
+GC_OFTEN = {"GOGC": "30"}  # so that a short window sees collections enough
+
+
+class Case:
+    """One way to run the sick program. `kind` None: it must not be called a leak."""
+
+    def __init__(self, mode, *args, kind=None, also=(), site=True, explained=(), inconclusive=False, go=None, version=None,
+                 variant="stripped", limit=None, directory=None, companion=None):
+        self.mode, self.args, self.kind, self.also, self.site = mode, args, kind, also, site
+        self.explained, self.inconclusive, self.env = explained, inconclusive, go or {}
+        self.version, self.variant, self.limit, self.directory = version, variant, limit, directory
+        self.companion = companion
+
+
+LEAKS = [
+    Case("slice", "-steps", 1500, kind="heap", go=GC_OFTEN),
+    Case("map", "-steps", 2500, kind="heap", go=GC_OFTEN),
+    Case("closure", "-steps", 2000, kind="heap", go=GC_OFTEN),
+    Case("list", "-steps", 2000, kind="heap", go=GC_OFTEN),
+    Case("receive", "-steps", 60, kind="goroutine"),
+    Case("send", "-steps", 200, kind="goroutine", go=GC_OFTEN),
+    Case("holder", "-steps", 300, kind="goroutine", also=["heap"], go=GC_OFTEN),
+    Case("afterfunc", "-steps", 500, kind="timer", site=False),
+    Case("ticker", "-steps", 4000, kind="timer", site=False, go=GC_OFTEN),
+    Case("depth", kind="stack"),
+    Case("thread", "-steps", 20, kind="thread", also=["goroutine"]),
+    Case("file", "-steps", 60, kind="fd", site=False),
+    Case("closewait", "-steps", 40, kind="fd", site=False),
+]
+
+ALIKES = [
+    Case("cache", "-steps", 3000, "-size", 32 * MIB, go=GC_OFTEN),
+    Case("cache", "-steps", 1500, "-size", 32 * MIB, "-base", 8 * MIB, explained=["warm-up"], go=GC_OFTEN),
+    Case("garbage", "-steps", 3000, "-base", 8 * MIB, "-warm", "3s", explained=["gc-headroom"], go={"GOGC": "1000"}),
+    Case("burst", "-steps", 1000, "-size", 64 * MIB, "-when", 2500, "-base", 16 * MIB, explained=["burst"]),
+    Case("workers", "-steps", 100, "-size", 200),
+    Case("pool", "-steps", 5000),
+    Case("requests", "-steps", 5000),
+    Case("freed", "-size", 120 * MIB, "-base", 16 * MIB, "-steps", 100, "-when", 560, explained=["returnable"]),
+    Case("fragments", "-size", 128 * MIB, "-steps", 1000, "-churn", 8 * MIB, "-warm", "1s", explained=["fragmentation"]),
+    Case("thrash", "-size", 64 * MIB, "-steps", 4000, "-warm", "1s", explained=["gc-thrash"],
+         go={"GOMEMLIMIT": "68MiB"}),
+    Case("idle", "-base", 8 * MIB),
+    Case("mmap", "-steps", 12, inconclusive=True),
+    Case("malloc", "-steps", 60, inconclusive=True, variant="cgo"),
+]
+
+
+def line_of(mode):
+    """File and line of the statement that leaks."""
+    path = os.path.join(TARGETS, "sick", "leaks.go")
+    with open(path, encoding="utf-8") as f:
+        for number, text in enumerate(f, 1):
+            if text.rstrip().endswith(f"// site: {mode}"):
+                return "leaks.go", number
+    raise AssertionError(f"no site of {mode}")
+
+
+def start(case, version):
+    return go_target(case.version or version, case.variant, "-mode", case.mode, *case.args, program="sick",
+                     env={**os.environ, **case.env})
+
+
+def judge(case, target, window):
+    leak = case.kind is not None
+    verdict = ullage_json("diagnose", target.pid, "--for", window, expect=1 if leak else 0)
+    equal("exit status says leak", verdict["verdict"] == "leak", leak)
+    return verdict
+
+
+def check_leak(case, verdict):
+    found = [f for f in verdict["findings"] if f["leak"]]
+    equal("causes", [f["kind"] for f in found], [case.kind])
+    missing = set(case.also) - set(found[0]["also"])
+    check(not missing, f"also lacks {sorted(missing)}: {found[0]['also']}")
+    check(found[0]["evidence"] and found[0]["advice"], "no evidence or no advice")
+    if case.site:
+        site = found[0]["site"]
+        check(site, f"no site: {found[0]['evidence']}")
+        equal("site", (os.path.basename(site["file"]), site["line"]), line_of(case.mode))
+
+
+def check_alike(case, verdict):
+    want = "inconclusive" if case.inconclusive else "no-leak"
+    equal("verdict", verdict["verdict"], want)
+    kinds = {f["kind"] for f in verdict["findings"]}
+    check(set(case.explained) <= kinds, f"{case.explained} is not among {sorted(kinds)}")
+    if case.inconclusive:
+        check(verdict["open"] and verdict["open"][0]["settle"], "does not say what would settle it")
+
+
+def one(case, version, window):
+    """The complaint about one case, or None."""
+    try:
+        with start(case, version) as target:
+            verdict = ullage_json("diagnose", target.pid, "--for", window, expect=None)
+            (check_leak if case.kind else check_alike)(case, verdict)
+    except AssertionError as e:
+        found = locals().get("verdict") or {}
+        seen = [(f["kind"], f["confidence"]) for f in found.get("findings", [])]
+        return f"{version} {case.mode}: {e} {found.get('verdict')} {seen} {[o['why'] for o in found.get('open', [])]}"
+    return None
+
+
+def together(cases, version, window, width=5):
+    """All cases, `width` at a time; fails with every complaint."""
+    with concurrent.futures.ThreadPoolExecutor(width) as workers:
+        wrong = [w for w in workers.map(lambda c: one(c, version, window), cases) if w]
+    check(not wrong, f"{len(wrong)} of {len(cases)} wrong:\n  " + "\n  ".join(wrong))
