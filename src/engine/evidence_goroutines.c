@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/evidence.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -69,19 +70,23 @@ static uint32_t created_by(struct taker *t, uint64_t gopc)
 	return (uint32_t)*known;
 }
 
+static int by_fd(const void *a, const void *b)
+{
+	return ((const struct fd_row *)a)->fd - ((const struct fd_row *)b)->fd;
+}
+
 /* The peer of a socket, from what the descriptors were found to be: "tcp 10.0.0.1:5432". */
 static const char *peer_of(struct taker *t, int fd)
 {
-	for (size_t i = 0; i < t->fds->rows.n; i++) {
-		const struct fd_row *r = &t->fds->rows.v[i];
-		if (r->fd != fd || !r->what)
-			continue;
-		const char *state = strchr(r->what, ' ');
-		state = state ? strchr(state + 1, ' ') : NULL; /* behind protocol and address */
-		size_t len = state ? (size_t)(state - r->what) : strlen(r->what);
-		return intern_mem(&t->out->stacks.strings, r->what, len);
-	}
-	return NULL;
+	const struct fd_row key = { .fd = fd }, *r = NULL;
+	if (t->fds->rows.n)
+		r = bsearch(&key, t->fds->rows.v, t->fds->rows.n, sizeof(key), by_fd);
+	if (!r || !r->what || strncmp(r->kind, "tcp", 3) != 0)
+		return NULL;
+	const char *state = strchr(r->what, ' ');
+	state = state ? strchr(state + 1, ' ') : NULL; /* behind protocol and address */
+	size_t len = state ? (size_t)(state - r->what) : strlen(r->what);
+	return intern_mem(&t->out->stacks.strings, r->what, len);
 }
 
 static unsigned flags_of(const struct gort_parked *p, const char *reason)

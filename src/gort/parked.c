@@ -374,6 +374,9 @@ struct err *gort_parked_read(const struct gort *g, struct gort_unwinder *u, stru
 {
 	uint64_t list = 0, n = 0;
 	TRY(gort_goroutines_list(g, &list, &n));
+	if (n > GORT_PARKED_MAX)
+		return err_new(ERR_LIMIT, "the list of goroutines has %llu entries, more than %d",
+			       (unsigned long long)n, GORT_PARKED_MAX);
 	struct look *k = look_new(g, u);
 	struct err *err = NULL;
 	for (uint64_t at = 0; at < n && !err; at += BATCH) {

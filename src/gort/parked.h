@@ -14,6 +14,8 @@
 #include "gort/goroutine.h"
 #include "gort/unwind.h"
 
+enum { GORT_PARKED_MAX = 16 << 20 }; /* entries of the list */
+
 enum gort_parked_flags {
 	GORT_PARKED_MOVING = 1u << 0, /* it ran while we looked: no stack */
 	GORT_PARKED_CUT = 1u << 1,    /* the stack does not reach its end */
@@ -41,7 +43,7 @@ struct gort_parked {
 
 VEC_TYPE(gort_parked_vec, struct gort_parked);
 
-/* In the order of allgs, without the dead. FORMAT or FAULT when the list itself cannot be read. */
+/* In the order of allgs, without the dead. FORMAT, LIMIT or FAULT when the list itself cannot be read. */
 MUST_CHECK struct err *gort_parked_read(const struct gort *g, struct gort_unwinder *u, struct gort_parked_vec *ret);
 
 /* The text of a wait reason, "chan receive", in `strings`; NULL where the runtime has none. */

@@ -9,6 +9,7 @@ enum {
 	WORD = 8,
 	INLINED_MAX = 64, /* frames of one place in code */
 	STEPS_MAX = STACK_FRAMES_MAX,
+	PLACES_MAX = 8 << 20, /* a program has a call in every 20 bytes of code */
 };
 
 /* What traceback.go asks of a function before it shows it. */
@@ -166,9 +167,11 @@ static uint32_t place_at(struct gort_unwinder *u, uint64_t pc, bool injected)
 {
 	bool fresh = false;
 	uint64_t key = pc << 1 | injected;
+	if (u->places.n >= PLACES_MAX)
+		key = 0; /* of nowhere */
 	uint64_t *id = hash_map_at(&u->place_index, key, &fresh);
 	if (fresh)
-		*id = place_new(u, pc, injected); /* nothing else enters this map meanwhile */
+		*id = place_new(u, key >> 1, injected); /* nothing else enters this map meanwhile */
 	return (uint32_t)*id - 1;
 }
 
