@@ -166,6 +166,7 @@ static void take_batch(struct gort_heap *h, const uint64_t *addrs, size_t n, voi
 		if (s.flags & GORT_SPAN_UNSWEPT)
 			*vec_push(&h->unswept) = (struct gort_unswept){ (uint32_t)h->spans.n, addrs[i] };
 		*vec_push(&h->spans) = s;
+		*vec_push(&h->mspans) = addrs[i];
 	}
 }
 
@@ -176,6 +177,7 @@ static struct err *walk_spans(struct gort_heap *h, uint64_t list, uint64_t n)
 	AUTO_FREE void *recs = xmalloc(BATCH * size);
 	AUTO_FREE bool *ok = xmalloc(BATCH * sizeof(*ok));
 	vec_reserve(&h->spans, n);
+	vec_reserve(&h->mspans, n);
 	for (uint64_t at = 0; at < n; at += BATCH) {
 		size_t some = (size_t)num_min(BATCH, n - at);
 		if (!memsrc_read(h->g->src, list + at * 8, addrs, some * 8))
@@ -289,6 +291,7 @@ static void clear(struct gort_heap *h)
 	vec_deinit(&h->unswept);
 	vec_deinit(&h->arenas);
 	vec_deinit(&h->spans);
+	vec_deinit(&h->mspans);
 	vec_deinit(&h->structs);
 }
 

@@ -7,7 +7,7 @@
  * Source: runtime/mheap.go, mbitmap.go, mgcsweep.go, mgcmark_greenteagc.go.
  * A heap that is being allocated from changes while it is read. gort_heap_read() reads heapInUse before and after each
  * walk and keeps the walk that came closest to it; `error_bound` is what remains uncertain.
- * Memory: 40 bytes a span and 32 kB an arena (64 MiB of address space).
+ * Memory: 48 bytes a span and 32 kB an arena (64 MiB of address space).
  */
 
 #include "gort/gort.h"
@@ -80,6 +80,7 @@ VEC_TYPE(gort_unswept_vec, struct gort_unswept);
 struct gort_heap {
 	const struct gort *g;	      /* borrowed */
 	struct gort_span_vec spans;   /* in use: state 1 and 2 */
+	struct u64_vec mspans;	      /* addresses of their structures, row by row with `spans` */
 	struct gort_arena_vec arenas; /* by base */
 	struct gort_unswept_vec unswept;
 	struct claim_vec structs;	 /* where the mspan structures lie */

@@ -4,7 +4,8 @@
 /*
  * gort/type - names of Go types, read from the target's own type descriptors; no debug information is needed.
  *
- * Source: internal/abi/type.go. Decoded types are kept, so that asking again costs a look-up.
+ * Source: internal/abi/type.go. Decoded types are kept, so that asking again costs a look-up. Only types of the image are
+ * known; those that reflect made while the program ran are not.
  */
 
 #include "base/hash.h"
@@ -13,6 +14,7 @@
 
 struct gort_types {
 	const struct gort *g;  /* borrowed */
+	uint64_t start, end;   /* the image's type descriptors */
 	struct hash_map known; /* address -> index + 1 in list, 0: no type */
 	struct intern strings;
 	VEC(struct gort_type) list;
