@@ -172,6 +172,8 @@ struct err *evidence_heap(struct target *t, struct snapshot *s)
 	h->rate = p.rate == UINT64_MAX ? ACCOUNT_UNKNOWN : p.rate;
 	h->reason = why_off(t, &p);
 	h->enabled = !h->reason;
+	if (!p.rate && !linker_kept_it(t))
+		p.buckets.n = 0; /* 1.26 on: a few samples of the runtime's start, before it was switched off */
 	h->buckets = p.buckets.n;
 	take_buckets(t, &p, &h->profile);
 	describe(t, s);

@@ -11,12 +11,14 @@ enum {
 void heap_sites_init(struct heap_sites *s, const struct gort *g, struct stacks *out)
 {
 	*s = (struct heap_sites){ .g = g, .out = out };
+	s->recent = xcalloc(HEAP_SITES_RECENT, sizeof(*s->recent));
 }
 
 void heap_sites_deinit(struct heap_sites *s)
 {
 	hash_map_deinit(&s->known);
 	hash_map_deinit(&s->hidden);
+	free(s->recent);
 	vec_deinit(&s->groups);
 	vec_deinit(&s->pool);
 	vec_deinit(&s->stack);
@@ -38,7 +40,8 @@ static bool of_runtime(struct heap_sites *s, uint64_t pc)
 	return *known == 2;
 }
 
-size_t heap_sites_hidden(struct heap_sites *s, const uint64_t *pcs, size_t n)
+/* How many of the addresses belong to the runtime's part in front; 0 when all do. */
+static size_t hidden(struct heap_sites *s, const uint64_t *pcs, size_t n)
 {
 	size_t i = 0;
 	while (i < n && of_runtime(s, pcs[i]))
@@ -105,20 +108,44 @@ static struct heap_group make_group(struct heap_sites *s, const uint64_t *pcs, s
 	return g;
 }
 
+/* The number of the group that begins at pcs[0]. */
+static uint64_t group_at(struct heap_sites *s, const uint64_t *pcs, size_t n)
+{
+	struct hash_pair *recent = &s->recent[pcs[0] % HEAP_SITES_RECENT];
+	if (recent->key == pcs[0] && recent->value)
+		return recent->value - 1;
+	bool fresh = false;
+	uint64_t *known = hash_map_at(&s->known, pcs[0], &fresh);
+	if (fresh) {
+		*vec_push(&s->groups) = make_group(s, pcs, n);
+		*known = s->groups.n;
+	}
+	*recent = (struct hash_pair){ pcs[0], *known };
+	return *known - 1;
+}
+
 uint32_t heap_sites_stack(struct heap_sites *s, const uint64_t *pcs, size_t n)
 {
 	s->stack.n = 0;
-	for (size_t i = heap_sites_hidden(s, pcs, n); i < n;) {
-		bool fresh = false;
-		uint64_t *known = hash_map_at(&s->known, pcs[i], &fresh);
-		if (fresh) {
-			*vec_push(&s->groups) = make_group(s, pcs + i, n - i);
-			*known = s->groups.n;
-		}
-		const struct heap_group *g = &s->groups.v[*known - 1];
+	for (size_t i = hidden(s, pcs, n); i < n;) {
+		uint64_t known = group_at(s, pcs + i, n - i);
+		const struct heap_group *g = &s->groups.v[known];
 		for (uint32_t k = 0; k < g->n; k++)
 			*vec_push(&s->stack) = s->pool.v[g->at + k];
 		i += g->pcs;
 	}
 	return stacks_add(s->out, s->stack.v, s->stack.n);
+}
+
+/* A function of the runtime may be inlined into the program's: the call is then the runtime's, the address the same. */
+uint64_t heap_sites_call(struct heap_sites *s, const uint64_t *pcs, size_t n)
+{
+	size_t i = hidden(s, pcs, n), func = 0, before = 0;
+	struct sym_frame f[2];
+	if (i >= n || of_runtime(s, pcs[i]) || !sym_pclntab_find(s->g->pclntab, pcs[i] - 1, &func))
+		return 0;
+	while (i && sym_pclntab_find(s->g->pclntab, pcs[i - 1] - 1, &before) && before == func &&
+	       sym_pclntab_frames(s->g->pclntab, pcs[i - 1] - 1, f, 2) && f[0].inlined)
+		i--;
+	return pcs[i];
 }

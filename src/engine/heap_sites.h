@@ -19,11 +19,14 @@ struct heap_group {
 	uint32_t pcs;	/* addresses that it stands for */
 };
 
+enum { HEAP_SITES_RECENT = 4096 };
+
 struct heap_sites {
 	const struct gort *g;	       /* borrowed */
 	struct stacks *out;	       /* borrowed */
 	struct hash_map known, hidden; /* first address -> group + 1; address -> 1 shown, 2 the runtime's */
 	VEC(struct heap_group) groups;
+	struct hash_pair *recent; /* of `known`, by the lowest bits of the address: most look-ups end here */
 	struct u32_vec pool, stack;
 };
 
@@ -36,5 +39,5 @@ void heap_sites_deinit(struct heap_sites *s);
  */
 uint32_t heap_sites_stack(struct heap_sites *s, const uint64_t *pcs, size_t n);
 
-/* How many of the addresses belong to the runtime's part in front; 0 when all do. */
-size_t heap_sites_hidden(struct heap_sites *s, const uint64_t *pcs, size_t n);
+/* The return address of the program's own call that led to the allocation; 0 when there is none. */
+uint64_t heap_sites_call(struct heap_sites *s, const uint64_t *pcs, size_t n);
