@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "codec/wire.h"
+
 const char *const codec_kind_names[CODEC_KIND_MAX_] = {
 	[CODEC_UNKNOWN] = "a file of an unknown kind",
 	[CODEC_SNAPSHOT] = "a snapshot",
@@ -46,10 +48,28 @@ static bool has_goroutine(const char *p, size_t len)
 	return false;
 }
 
-/* A profile begins with a sample type (field 1) or, by other writers, with any field up to 15, as a message. */
+/* Types of the fields of profile.proto: numbers, and what has a length (comments are either). */
+static bool profile_field(const struct wire_field *f)
+{
+	enum { MESSAGES = 0x287e, NUMBERS = 0xf780, FIELDS = 16 }; /* bit n: field n */
+	unsigned allowed = f->type == WIRE_BYTES ? MESSAGES : f->type == WIRE_VARINT ? NUMBERS : 0;
+	return f->number < FIELDS && allowed >> f->number & 1;
+}
+
+/* Writers begin with different fields: a profile is what has some of them and no others. */
 static bool has_profile(const unsigned char *p, size_t len)
 {
-	return len >= 4 && (p[0] & 7) == 2 && p[0] >> 3 >= 1 && p[0] >> 3 <= 6 && p[1] < 0x80;
+	enum { ENOUGH = 5 };
+	struct cursor m;
+	struct wire_field f;
+	unsigned seen = 0;
+	cursor_init(&m, p, len);
+	while (seen < ENOUGH && wire_next(&m, &f)) {
+		if (!profile_field(&f))
+			return false;
+		seen++;
+	}
+	return seen >= 2 || (seen && !m.bad);
 }
 
 enum codec_kind codec_kind(const void *head, size_t len)

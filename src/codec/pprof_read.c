@@ -365,8 +365,8 @@ static struct err *read_stack(struct reader *r, struct wire_field *f, size_t off
 		if (!l || !r->frames.v)
 			return bad(r, offset, "location", id);
 		size_t n = num_min(l->n, STACK_FRAMES_MAX - r->depth);
-		memcpy(r->stack + r->depth, r->frames.v + l->at, n * sizeof(*r->stack));
-		r->depth += n;
+		for (size_t i = 0; i < n; i++)
+			r->stack[r->depth++] = r->frames.v[l->at + i];
 	}
 	return wire_check(&f->bytes, r->name, "a stack");
 }

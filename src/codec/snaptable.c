@@ -203,7 +203,7 @@ static const struct snap_table fd_kind = TABLE(fd_kind, "FdKind", T(fd_kind, 1, 
 static const struct snap_table fd_socket =
 	TABLE(fd_socket, "Socket", T(fd_socket, 1, protocol), T(fd_socket, 2, peer), F(fd_socket, 3, local),
 	      T(fd_socket, 4, state), N(fd_socket, 5, count), N(fd_socket, 6, rx_queue), N(fd_socket, 7, tx_queue),
-	      N(fd_socket, 8, skmem));
+	      F(fd_socket, 8, skmem));
 
 static const struct snap_table fd_epoll = TABLE(fd_epoll, "Epoll", F(fd_epoll, 1, fd), N(fd_epoll, 2, watched));
 
@@ -216,9 +216,9 @@ static const struct snap_table fd_cgroup =
 static const struct snap_table fds =
 	TABLE(fds, "Fds", K(fds, 0, arena, SNAP_ARENA), N(fds, 1, total), F(fds, 2, limit), R(fds, 3, kinds, &fd_kind),
 	      R(fds, 4, sockets, &fd_socket), R(fds, 5, epolls, &fd_epoll), R(fds, 6, rows, &fd_row),
-	      N(fds, 7, deleted_bytes), N(fds, 8, deleted_files), N(fds, 9, socket_kernel), N(fds, 10, sockets_unknown),
+	      N(fds, 7, deleted_bytes), N(fds, 8, deleted_files), F(fds, 9, socket_kernel), N(fds, 10, sockets_unknown),
 	      R(fds, 11, cgroups, &fd_cgroup), N(fds, 12, cgroups_left), F(fds, 13, cgroups_charged),
-	      F(fds, 14, cgroups_oldest_ns));
+	      F(fds, 14, cgroups_oldest_ns), F(fds, 15, cgroups_dying), N(fds, 16, memfds), N(fds, 17, memfd_bytes));
 
 /* ---- the whole ---- */
 

@@ -25,6 +25,8 @@ static void files_are_told_by_their_first_bytes(void **state)
 		{ "panic: oh\n\ngoroutine 17 gp=0xc000 m=0 [running]:\n", CODEC_GOROUTINES },
 		{ "SIGQUIT: quit\nPC=0x1\n\ngoroutine 0 [idle]:\n", CODEC_GOROUTINES },
 		{ "\n\4\10\1\20\2", CODEC_PPROF },
+		{ "Z\4\10\1\20\2`\1\n\4\10\1\20\2\"\20\10\1", CODEC_PPROF }, /* Go begins with the period */
+		{ "{\"classes\": []}", CODEC_UNKNOWN },
 		{ "the goroutine 5 is no header\n", CODEC_UNKNOWN },
 		{ "goroutine x [running]", CODEC_UNKNOWN },
 		{ "", CODEC_UNKNOWN },

@@ -40,27 +40,19 @@ struct by_status {
 	uint64_t count;
 };
 
-/* clang-format off: a line each */
-#define TYPES(X)                                                                                                       \
-	X(account_setting, "Setting")                                                                                  \
-	X(account_go, "Go")                                                                                            \
-	X(account_integrity, "Integrity")                                                                              \
-	X(account_class, "ClassTotals")                                                                                \
-	X(by_status, "StatusCount")                                                                                    \
-	X(account_runtime, "Runtime")                                                                                  \
-	X(account_gc, "Gc")                                                                                            \
-	X(account_process, "Process")                                                                                  \
-	X(account_step, "Step") X(account_count, "Event") X(account_cgroup, "Cgroup") X(account_space, "AddressSpace") \
-		X(account_owner, "Owner") X(vma, "Mapping") X(account_vma, "Resident") X(account, "Account")           \
-			X(frame, "Frame") X(profile_label, "Label") X(profile_mapping, "Binary")                       \
-				X(profile_type, "PeriodType") X(profile, "Profile") X(heap_type, "HeapType") X(        \
-					heap_span, "HeapSpan") X(heap_view, "Heap") X(goroutine, "Goroutine")          \
-					X(goroutines, "Goroutines") X(timer_group, "TimerGroup") X(timers, "Timers")   \
-						X(fd_kind, "FdKind") X(fd_socket, "Socket") X(fd_epoll, "Epoll")       \
-							X(fd_row, "Descriptor") X(fd_cgroup, "CgroupLeft")             \
-								X(fds, "Fds") X(snapshot_identity, "Identity")         \
-									X(snapshot_clock, "Clock")                     \
-										X(snapshot, "Snapshot")
+/* clang-format off */
+#define TYPES(X) \
+	X(account_setting, "Setting") X(account_go, "Go") X(account_integrity, "Integrity") \
+	X(account_class, "ClassTotals") X(by_status, "StatusCount") X(account_runtime, "Runtime") \
+	X(account_gc, "Gc") X(account_process, "Process") X(account_step, "Step") X(account_count, "Event") \
+	X(account_cgroup, "Cgroup") X(account_space, "AddressSpace") X(account_owner, "Owner") \
+	X(vma, "Mapping") X(account_vma, "Resident") X(account, "Account") X(frame, "Frame") \
+	X(profile_label, "Label") X(profile_mapping, "Binary") X(profile_type, "PeriodType") \
+	X(profile, "Profile") X(heap_type, "HeapType") X(heap_span, "HeapSpan") X(heap_view, "Heap") \
+	X(goroutine, "Goroutine") X(goroutines, "Goroutines") X(timer_group, "TimerGroup") X(timers, "Timers") \
+	X(fd_kind, "FdKind") X(fd_socket, "Socket") X(fd_epoll, "Epoll") X(fd_row, "Descriptor") \
+	X(fd_cgroup, "CgroupLeft") X(fds, "Fds") X(snapshot_identity, "Identity") X(snapshot_clock, "Clock") \
+	X(snapshot, "Snapshot")
 /* clang-format on */
 
 #if HAVE_PADDING

@@ -8,23 +8,6 @@ enum { VARINT_MAX = 10, TYPE_BITS = 3, NUMBER_MAX = (1 << 29) - 1 };
 
 /* ---- reading ---- */
 
-/* cursor_uvarint() with the common lengths at hand: a large profile has millions of numbers. */
-static inline uint64_t varint(struct cursor *c)
-{
-	const unsigned char *p = c->p;
-	if (!c->bad && c->end - p >= 2) {
-		if (p[0] < 0x80) {
-			c->p = p + 1;
-			return p[0];
-		}
-		if (p[1] < 0x80) {
-			c->p = p + 2;
-			return (uint64_t)p[1] << 7 | (p[0] & 0x7f);
-		}
-	}
-	return cursor_uvarint(c);
-}
-
 /* The contents of a field: n bytes of m, whose offsets count from m's start. */
 static struct cursor inside(struct cursor *m, uint64_t n)
 {
@@ -36,14 +19,14 @@ static struct cursor inside(struct cursor *m, uint64_t n)
 
 bool wire_next(struct cursor *m, struct wire_field *ret)
 {
-	if (m->bad || !cursor_left(m))
+	if (m->bad || m->p == m->end)
 		return false;
 	const unsigned char *at = m->p;
-	uint64_t key = varint(m), number = key >> TYPE_BITS;
+	uint64_t key = wire_varint(m), number = key >> TYPE_BITS;
 	*ret = (struct wire_field){ .number = (uint32_t)number, .type = key & ((1 << TYPE_BITS) - 1) };
 	switch (ret->type) {
 	case WIRE_VARINT:
-		ret->value = varint(m);
+		ret->value = wire_varint(m);
 		break;
 	case WIRE_FIXED64:
 		ret->value = cursor_u64(m);
@@ -52,7 +35,7 @@ bool wire_next(struct cursor *m, struct wire_field *ret)
 		ret->value = cursor_u32(m);
 		break;
 	case WIRE_BYTES:
-		ret->bytes = inside(m, varint(m));
+		ret->bytes = inside(m, wire_varint(m));
 		break;
 	default:
 		m->bad = true;
@@ -64,17 +47,11 @@ bool wire_next(struct cursor *m, struct wire_field *ret)
 	return !m->bad;
 }
 
-bool wire_number(struct wire_field *f, uint64_t *ret)
+bool wire_single(struct wire_field *f, uint64_t *ret)
 {
-	if (f->type == WIRE_BYTES) {
-		if (f->bytes.bad || !cursor_left(&f->bytes))
-			return false;
-		*ret = varint(&f->bytes);
-		return !f->bytes.bad;
-	}
-	if (f->bytes.bad || f->bytes.p) /* given already */
-		return false;
 	static const unsigned char given;
+	if (f->bytes.p)
+		return false;
 	f->bytes.p = f->bytes.end = &given;
 	*ret = f->value;
 	return true;

@@ -33,11 +33,39 @@ struct wire_field {
 /* The next field of the message; false at its end, and where it is damaged (m->bad). */
 bool wire_next(struct cursor *m, struct wire_field *ret);
 
+/* cursor_uvarint(), with the common lengths at hand: a large profile has millions of numbers. */
+static inline uint64_t wire_varint(struct cursor *c)
+{
+	const unsigned char *p = c->p;
+	if (!c->bad && c->end - p >= 2) {
+		if (p[0] < 0x80) {
+			c->p = p + 1;
+			return p[0];
+		}
+		if (p[1] < 0x80) {
+			c->p = p + 2;
+			return (uint64_t)p[1] << 7 | (p[0] & 0x7f);
+		}
+	}
+	return cursor_uvarint(c);
+}
+
+/* The number of a field that is not packed, the first time. */
+bool wire_single(struct wire_field *f, uint64_t *ret);
+
 /*
  * The next number of a field that may be repeated: the value itself once, or what is packed in the bytes. False after
  * the last, and where the packed numbers are damaged (f->bytes.bad).
  */
-bool wire_number(struct wire_field *f, uint64_t *ret);
+static inline bool wire_number(struct wire_field *f, uint64_t *ret)
+{
+	if (f->type != WIRE_BYTES)
+		return wire_single(f, ret);
+	if (f->bytes.bad || f->bytes.p == f->bytes.end)
+		return false;
+	*ret = wire_varint(&f->bytes);
+	return !f->bytes.bad;
+}
 
 /* FORMAT "NAME: WHAT is damaged at offset N" when the cursor is bad, else NULL. */
 MUST_CHECK struct err *wire_check(const struct cursor *m, const char *name, const char *what);

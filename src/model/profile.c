@@ -30,9 +30,10 @@ int64_t *profile_sample_add(struct profile *p, uint32_t stack)
 {
 	*vec_push(&p->samples) = (struct profile_sample){ .stack = stack, .label_at = (uint32_t)p->labels.n };
 	size_t at = p->values.n;
-	for (size_t i = 0; i < p->n_types; i++)
-		*vec_push(&p->values) = 0;
-	return &p->values.v[at];
+	if (at + p->n_types > p->values.cap)
+		vec_reserve(&p->values, 2 * (at + p->n_types));
+	p->values.n += p->n_types;
+	return memset(&p->values.v[at], 0, p->n_types * sizeof(*p->values.v));
 }
 
 static void add_label(struct profile *p, struct profile_label label)

@@ -76,8 +76,11 @@ uint32_t stacks_add(struct stacks *s, const uint32_t *frames, size_t n)
 	id = (uint32_t)s->v.n;
 	hash_index_add(&s->stack_index, hash, id);
 	*vec_push(&s->v) = (struct stack){ (uint32_t)s->pool.n, w.n };
-	for (uint32_t i = 0; i < w.n; i++)
-		*vec_push(&s->pool) = frames[i];
+	if (s->pool.n + w.n > s->pool.cap)
+		vec_reserve(&s->pool, 2 * (s->pool.n + w.n));
+	if (w.n)
+		memcpy(s->pool.v + s->pool.n, frames, w.n * sizeof(*frames));
+	s->pool.n += w.n;
 	return id;
 }
 

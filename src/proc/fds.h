@@ -7,7 +7,7 @@
  * Source: the links of /proc/PID/fd (proc(5)), statx() through them, the fdinfo of epoll instances. Nothing is opened:
  * a descriptor of a pipe, a device or a dead server's file is only named. statx() is asked for what the kernel has at
  * hand (AT_STATX_DONT_SYNC), so that a file system that does not answer cannot hold us up.
- * Cost:   about 2 us a descriptor.
+ * Cost:   about 5 us a descriptor, nearly all of it in the kernel.
  * What is closed while we look is not there, and no error.
  */
 
