@@ -105,7 +105,8 @@ void report_flame(const struct account *a, const struct report_options *opt, str
 {
 	char time[PARTS_TIME_LEN];
 	AUTO_FREE char *title = xasprintf("%s (pid %d), %s memory", a->comm, a->pid, value_names[opt->value]);
-	AUTO_FREE char *subtitle = xasprintf("%.19s UTC", parts_time(a->time_unix_ns, time));
+	parts_time(a->time_unix_ns, time);
+	AUTO_FREE char *subtitle = xasprintf("%.10s %.8s UTC", time, time + sizeof("2025-11-21"));
 	AUTO(profile) struct profile p;
 	make_profile(a, opt->value, &p);
 	struct flamegraph f = { title, subtitle, &p, 0, -1, color, about };

@@ -102,7 +102,7 @@ addEventListener("afterprint", () => theme.set(false));
 
 const tip = {
 	box: document.getElementById("tip"),
-	/* lines: a title, then texts or [colour, name, value] */
+	/* lines: a title, then texts or [colour or null, name, value] */
 	show(lines, x, y) {
 		this.box.replaceChildren(el("b", "", lines[0]));
 		for (const line of lines.slice(1)) {
@@ -111,8 +111,11 @@ const tip = {
 				continue;
 			}
 			const name = el("span"), mark = el("i");
-			mark.style.background = line[0];
-			add(name, mark, line[1]);
+			if (line[0]) {
+				mark.style.background = line[0];
+				name.append(mark);
+			}
+			name.append(line[1]);
 			this.box.append(add(el("div", "row"), name, el("span", "", line[2])));
 		}
 		this.box.hidden = false;

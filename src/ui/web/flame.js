@@ -10,7 +10,7 @@ const flame = (() => {
 	const reset = by("reset"), crumbs = by("crumbs"), invert = by("invert"), when = by("when"), status = by("status");
 	const ctx = canvas.getContext("2d");
 	let zoomed = 0, cursor = 0, inverted = false, past = false;
-	let rows = [], width = 0, height = 0, letter = 7, font = "";
+	let rows = [], width = 0, height = 0, tallest = 0, letter = 7, font = "";
 	let matches = null; /* by name: 1 where it was searched for */
 	let matched = [];   /* nodes: the topmost of each path */
 
@@ -56,9 +56,10 @@ const flame = (() => {
 		font = "12px " + style.getPropertyValue("--mono");
 		width = view.clientWidth;
 		const full = rows.length * ROW + 1;
-		height = theme.printing ? Math.min(full, 12000) : Math.min(full, Math.max(240, Math.floor(innerHeight * .7)));
+		tallest = Math.max(tallest, full); /* so that the page stands still when zoomed */
+		height = theme.printing ? Math.min(full, 12000) : Math.min(tallest, Math.max(240, Math.floor(innerHeight * .7)));
 		view.style.height = height + "px";
-		space.style.height = full + "px";
+		space.style.height = Math.max(full, height) + "px";
 		width = view.clientWidth;
 		const ratio = devicePixelRatio || 1;
 		canvas.width = Math.round(width * ratio);
@@ -69,7 +70,9 @@ const flame = (() => {
 		letter = ctx.measureText("0").width;
 	}
 
-	const top = (row) => (inverted ? rows.length - 1 - row : row) * ROW - view.scrollTop;
+	/* With the root at the bottom the last row stands at the bottom of the picture, however few there are. */
+	const lowest = () => Math.max(rows.length, Math.floor(height / ROW)) - 1;
+	const top = (row) => (inverted ? lowest() - row : row) * ROW - view.scrollTop;
 
 	/* ---- drawing ---- */
 
@@ -141,16 +144,16 @@ const flame = (() => {
 		const p = profile, all = p.now[0], out = [text(node)], f = p.byName[p.name[node]];
 		const share = (v, whole) => percent(v, whole) || "0%";
 		if (paint.diff && p.before)
-			out.push(["transparent", "now", p.value(p.now[node])], ["transparent", "before", p.value(p.before[node])],
-				["transparent", "change", p.change(p.now[node], p.before[node])]);
+			out.push([null, "now", p.value(p.now[node])], [null, "before", p.value(p.before[node])],
+				[null, "change", p.change(p.now[node], p.before[node])]);
 		else
-			out.push(["transparent", p.value(p.now[node]), `${share(p.now[node], all)} of all`]);
+			out.push([null, p.value(p.now[node]), `${share(p.now[node], all)} of all`]);
 		if (p.self[node] && p.self[node] !== p.now[node])
-			out.push(["transparent", `${p.value(p.self[node])} by itself`, `${share(p.self[node], all)} of all`]);
+			out.push([null, `${p.value(p.self[node])} by itself`, `${share(p.self[node], all)} of all`]);
 		if (p.parent[node] > 0)
-			out.push(["transparent", "of the frame before it", share(p.now[node], p.now[p.parent[node]])]);
+			out.push([null, "of the enclosing frame", share(p.now[node], p.now[p.parent[node]])]);
 		if (f.places > 1)
-			out.push(["transparent", `in all its ${count(f.places)} places ${p.value(f.total)}`, share(f.total, all)]);
+			out.push([null, `in all its ${count(f.places)} places ${p.value(f.total)}`, share(f.total, all)]);
 		const file = data.files[data.file[p.name[node]]], about = data.about.find(([i]) => i === p.name[node]);
 		if (file)
 			out.push(clean(file));
@@ -166,7 +169,7 @@ const flame = (() => {
 	}
 
 	function frameAt(x, y) {
-		const line = Math.floor((y + view.scrollTop) / ROW), row = rows[inverted ? rows.length - 1 - line : line];
+		const line = Math.floor((y + view.scrollTop) / ROW), row = rows[inverted ? lowest() - line : line];
 		if (!row)
 			return -1;
 		let lo = 0, hi = row.x.length;
@@ -357,9 +360,9 @@ const flame = (() => {
 	}
 
 	function legend() {
-		by("legend").replaceChildren(...paint.legend().map(([c, about]) => {
+		by("legend").replaceChildren(...paint.legend().map(([from, to, about]) => {
 			const item = el("span"), mark = el("i");
-			mark.style.background = css(c);
+			mark.style.background = `linear-gradient(90deg, ${css(from)}, ${css(to)})`;
 			return add(item, mark, about);
 		}));
 	}
@@ -445,8 +448,8 @@ const flame = (() => {
 const functions = (() => {
 	const ROWS = 25;
 	const columns = [
-		{ key: "self", name: "by itself", get: (f) => f.self },
-		{ key: "total", name: "with what it calls", get: (f) => f.total },
+		{ key: "self", name: "itself", get: (f) => f.self },
+		{ key: "total", name: "in all", get: (f) => f.total },
 	];
 	if (profile.before)
 		columns.push({ key: "change", name: "change", get: (f) => f.total - f.before, diff: true });
@@ -472,7 +475,7 @@ const functions = (() => {
 		const body = el("tbody");
 		for (const i of order)
 			body.append(line(i, all));
-		box.replaceChildren(el("h2", "", "Largest functions"), add(table, add(el("thead"), tr), body));
+		box.replaceChildren(el("h2", "", data.colors.length ? "Largest owners" : "Largest functions"), add(table, add(el("thead"), tr), body));
 	}
 
 	function line(i, all) {

@@ -160,13 +160,14 @@ const paint = (() => {
 		return inherited[node] === profile.name[node] ? base : mix(base, isDark(base) ? [0, 0, 0] : [255, 255, 255], profile.depth[node] % 2 ? .08 : .18);
 	}
 
-	/* [colour, text] */
+	/* [from colour, to colour, text] */
 	function legend() {
 		if (diff)
-			return [[byTrend(1), profile.signed ? "positive" : "grew, or is new"], [byTrend(.3), "a little"], [byTrend(0), "as before"], [byTrend(-1), profile.signed ? "negative" : "shrank, or is gone"]];
+			return [[byTrend(.1), byTrend(1), profile.signed ? "positive" : "grew, or is new"], [neutral(), neutral(), "as before"],
+				[byTrend(-.1), byTrend(-1), profile.signed ? "negative" : "shrank, or is gone"]];
 		if (given.size)
 			return [];
-		return kinds.map((k) => [ofKind(k, k.key === "other" ? 3 : 2), k.about]);
+		return kinds.map((k) => [ofKind(k, 1), ofKind(k, 2), k.about]);
 	}
 
 	theme.onChange(() => cache = []);
