@@ -37,11 +37,37 @@ struct sources {
 	struct goroutines_report report;
 };
 
+/* What the flags of the goroutines of one input mean for the whole. */
+static void add_notes(struct sources *src, const struct goroutines *gs, const char *name)
+{
+	uint64_t cut = 0;
+	const struct goroutine *end = NULL;
+	for (size_t i = 0; i < gs->v.n; i++) {
+		cut += (gs->v.v[i].flags & GOROUTINE_CUT) != 0;
+		end = gs->v.v[i].flags & GOROUTINE_END ? &gs->v.v[i] : end;
+	}
+	if (end)
+		*vec_push(&src->report.notes) =
+			arena_printf(&src->arena,
+				     "%s seems to be cut: what follows its last goroutine%s%s is missing, so the "
+				     "counts are too small",
+				     name, end->id ? " " : "",
+				     end->id ? arena_printf(&src->arena, "%llu", (unsigned long long)end->id) : "");
+	if (cut)
+		*vec_push(&src->report.notes) =
+			arena_printf(&src->arena, "%s has %llu stack%s that %s not complete", name,
+				     (unsigned long long)cut, cut == 1 ? "" : "s", cut == 1 ? "is" : "are");
+	if (gs->total == 1 && gs->v.n && gs->v.v[0].flags & GOROUTINE_PANIC)
+		*vec_push(&src->report.notes) = arena_printf(
+			&src->arena, "%s has the goroutine that panicked only; GOTRACEBACK=all prints them all", name);
+}
+
 static void keep_texts(struct sources *src, const struct snapshot *s, const char *operand)
 {
 	*vec_push(&src->report.inputs) = arena_strdup(&src->arena, s->source ? s->source : operand);
 	for (size_t i = 0; i < s->notes.n; i++)
 		*vec_push(&src->report.notes) = arena_strdup(&src->arena, s->notes.v[i]);
+	add_notes(src, &s->goroutines, src->report.inputs.v[src->report.inputs.n - 1]);
 }
 
 /* Several inputs, one after the other, into one list. */
@@ -74,18 +100,32 @@ static struct err *read_sources(const struct goroutines_options *opt, const stru
 	return NULL;
 }
 
+static void render(const struct goroutines_options *opt, struct goroutines_report *r, struct strbuf *text)
+{
+	struct goroutine_groups sites, groups = { 0 };
+	struct suspicions suspicions;
+	goroutine_groups_make(r->goroutines, GOROUTINE_BY_SITE, opt->system, &sites);
+	suspicions_find(r->goroutines, &sites, &suspicions);
+	if (r->by != GOROUTINE_BY_SITE)
+		goroutine_groups_make(r->goroutines, r->by, opt->system, &groups);
+	r->sites = &sites;
+	r->groups = r->by == GOROUTINE_BY_SITE ? &sites : &groups;
+	r->suspicions = &suspicions;
+	if (opt->json)
+		goroutines_json(r, text);
+	else
+		goroutines_text(r, text);
+	suspicions_deinit(&suspicions);
+	goroutine_groups_deinit(&sites);
+	if (r->by != GOROUTINE_BY_SITE)
+		goroutine_groups_deinit(&groups);
+}
+
 static struct err *show(const struct goroutines_options *opt, struct sources *src, struct output *out)
 {
-	struct goroutine_groups groups;
 	AUTO(strbuf) struct strbuf text;
 	strbuf_init(&text);
-	goroutine_groups_make(src->report.goroutines, (enum goroutine_group_by)opt->group, opt->system, &groups);
-	src->report.groups = &groups;
-	if (opt->json)
-		goroutines_json(&src->report, &text);
-	else
-		goroutines_text(&src->report, &text);
-	goroutine_groups_deinit(&groups);
+	render(opt, &src->report, &text);
 	return output_commit(out, text.buf, text.len);
 }
 

@@ -12,7 +12,7 @@
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-enum { TOP = 20 }; /* groups in text */
+enum { TOP = 20, HINTS = 8 }; /* groups in text */
 
 static const double NS = 1e9; /* nanoseconds in a second */
 
@@ -163,6 +163,21 @@ static void put_counts(struct json *j, const struct goroutines_report *r, const 
 	json_array_end(j);
 }
 
+/* Those of its site; a group by state is of many sites. */
+static void put_suspicion(struct json *j, const struct goroutines_report *r, const struct goroutine_group *g)
+{
+	uint32_t site = r->suspicions->group_of.v[r->groups->members.v[g->at]];
+	const uint32_t *at = r->suspicions->at.v + site;
+	json_array(j, "suspicion");
+	for (uint32_t i = at[0]; r->by != GOROUTINE_BY_STATE && i < at[1]; i++) {
+		json_object(j, NULL);
+		json_str(j, "rule", r->suspicions->v.v[i].rule);
+		json_str(j, "text", r->suspicions->v.v[i].text);
+		json_object_end(j);
+	}
+	json_array_end(j);
+}
+
 static void put_group(struct json *j, const struct goroutines_report *r, const struct goroutine_group *g)
 {
 	json_object(j, NULL);
@@ -183,8 +198,7 @@ static void put_group(struct json *j, const struct goroutines_report *r, const s
 	put_stack(j, r, g);
 	put_labels(j, r, g);
 	put_flags(j, g->flags);
-	json_array(j, "suspicion");
-	json_array_end(j);
+	put_suspicion(j, r, g);
 	json_object_end(j);
 }
 
@@ -267,22 +281,45 @@ static size_t counted_inputs(const struct goroutines_report *r)
 	return r->inputs.n > 1 && r->by != GOROUTINE_BY_NONE ? num_min(r->inputs.n, INPUTS_SHOWN) : 0;
 }
 
-static void put_row(struct table *t, const struct goroutines_report *r, const struct goroutine_group *g)
+/* Which columns have anything to show. */
+struct shape {
+	size_t inputs;
+	bool waits, bytes, places, creators;
+};
+
+static struct shape shape_of(const struct goroutines_report *r)
+{
+	struct shape shape = { .inputs = counted_inputs(r) };
+	for (size_t i = 0; i < r->groups->v.n; i++) {
+		const struct goroutine_group *g = &r->groups->v.v[i];
+		bool by_state = r->by == GOROUTINE_BY_STATE;
+		shape.waits = shape.waits || g->wait_median >= 0;
+		shape.bytes = shape.bytes || g->stack_bytes != ACCOUNT_UNKNOWN;
+		shape.places = shape.places || (!by_state && stacks_depth(&r->groups->stacks, g->stack));
+		shape.creators = shape.creators || (!by_state && stacks_depth(&r->groups->stacks, g->created_by));
+	}
+	return shape;
+}
+
+static void put_row(struct table *t, const struct goroutines_report *r, const struct shape *shape,
+		    const struct goroutine_group *g)
 {
 	const struct stacks *s = &r->groups->stacks;
-	if (r->by == GOROUTINE_BY_NONE)
-		table_cellf(t, member(r, g, 0)->id ? "%llu" : "-", (unsigned long long)member(r, g, 0)->id);
+	if (r->by == GOROUTINE_BY_NONE && member(r, g, 0)->id)
+		table_cellf(t, "%llu", (unsigned long long)member(r, g, 0)->id);
 	else
 		count_cell(t, g->count);
-	for (size_t i = 0; i < counted_inputs(r); i++)
+	for (size_t i = 0; i < shape->inputs; i++)
 		count_cell(t, from_input(r, g, i));
-	table_cell(t, state_of(g));
-	wait_cell(t, g);
-	table_size(t, g->stack_bytes);
-	if (r->by == GOROUTINE_BY_STATE)
-		return;
-	place_cell(t, s, g->stack, g->blocked);
-	place_cell(t, s, g->created_by, 0);
+	table_cellf(t, "%s%s", state_of(g), g->flags & GOROUTINE_LEAKED ? ", leaked" : "");
+	if (shape->waits)
+		wait_cell(t, g);
+	if (shape->bytes)
+		table_size(t, g->stack_bytes);
+	if (shape->places)
+		place_cell(t, s, g->stack, g->blocked);
+	if (shape->creators)
+		place_cell(t, s, g->created_by, 0);
 }
 
 static size_t shown(const struct goroutines_report *r)
@@ -294,21 +331,24 @@ static void put_table(const struct goroutines_report *r, struct strbuf *out)
 {
 	static const char *const letters[INPUTS_SHOWN] = { "A", "B", "C", "D" };
 	struct table_column columns[6 + INPUTS_SHOWN];
+	struct shape shape = shape_of(r);
 	size_t n = 0;
 	columns[n++] = (struct table_column){ r->by == GOROUTINE_BY_NONE ? "ID" : "COUNT", TABLE_RIGHT, 0 };
-	for (size_t i = 0; i < counted_inputs(r); i++)
+	for (size_t i = 0; i < shape.inputs; i++)
 		columns[n++] = (struct table_column){ letters[i], TABLE_RIGHT, 0 };
-	columns[n++] = (struct table_column){ "STATE", TABLE_LEFT, 22 };
-	columns[n++] = (struct table_column){ "WAITS", TABLE_RIGHT, 0 };
-	columns[n++] = (struct table_column){ "STACKS", TABLE_RIGHT, 0 };
-	if (r->by != GOROUTINE_BY_STATE) {
-		columns[n++] = (struct table_column){ "BLOCKED AT", TABLE_LEFT, 36 };
+	columns[n++] = (struct table_column){ "STATE", TABLE_LEFT, 24 };
+	if (shape.waits)
+		columns[n++] = (struct table_column){ "WAITS", TABLE_RIGHT, 0 };
+	if (shape.bytes)
+		columns[n++] = (struct table_column){ "STACKS", TABLE_RIGHT, 0 };
+	if (shape.places)
+		columns[n++] = (struct table_column){ "BLOCKED AT", TABLE_LEFT, shape.creators ? 38 : 0 };
+	if (shape.creators)
 		columns[n++] = (struct table_column){ "CREATED BY", TABLE_LEFT, 0 };
-	}
 	struct table t;
 	table_init(&t, columns, n, &r->style);
 	for (size_t i = 0; i < shown(r); i++)
-		put_row(&t, r, &r->groups->v.v[i]);
+		put_row(&t, r, &shape, &r->groups->v.v[i]);
 	strbuf_putc(out, '\n');
 	table_print(&t, out);
 	table_deinit(&t);
@@ -375,6 +415,37 @@ static void put_stack_text(struct say *s, const struct goroutines_report *r, con
 	}
 }
 
+/* A group by site with its hints. */
+static void put_hint(struct say *s, const struct goroutines_report *r, uint32_t site)
+{
+	const struct goroutine_group *g = &r->sites->v.v[site];
+	char num[SAY_NUM_LEN];
+	AUTO(strbuf) struct strbuf at;
+	strbuf_init(&at);
+	if (stacks_depth(&r->sites->stacks, g->stack))
+		place(&at, stacks_at(&r->sites->stacks, g->stack, g->blocked));
+	bool known = strcmp(state_of(g), "unknown") != 0;
+	say_line(s, STYLE_WARN, 2, "%s %s%s%s", say_num(g->count, num), known ? state_of(g) : "goroutines",
+		 at.len ? " at " : "", at.buf);
+	for (uint32_t i = r->suspicions->at.v[site]; i < r->suspicions->at.v[site + 1]; i++)
+		say_line(s, STYLE_PLAIN, 4, "%s: %s", r->suspicions->v.v[i].rule, r->suspicions->v.v[i].text);
+}
+
+static void put_hints(struct say *s, const struct goroutines_report *r)
+{
+	size_t hinted = 0, limit = r->top ? r->top : HINTS;
+	for (uint32_t i = 0; i < r->sites->v.n; i++) {
+		if (r->suspicions->at.v[i] == r->suspicions->at.v[i + 1])
+			continue;
+		if (!hinted++)
+			say_title(s, "Hints");
+		if (hinted <= limit)
+			put_hint(s, r, i);
+	}
+	if (hinted > limit)
+		say_line(s, STYLE_DIM, 2, "%zu more; --top shows more.", hinted - limit);
+}
+
 static void put_details(struct say *s, const struct goroutines_report *r, const struct goroutine_group *g)
 {
 	char num[SAY_NUM_LEN];
@@ -401,6 +472,7 @@ void goroutines_text(const struct goroutines_report *r, struct strbuf *out)
 		put_table(r, out);
 	if (shown(r) < r->groups->v.n)
 		say_line(&s, STYLE_DIM, 0, "%s more; --top shows more.", say_num(r->groups->v.n - shown(r), num));
+	put_hints(&s, r);
 	for (size_t i = 0; r->stacks && i < shown(r); i++)
 		put_details(&s, r, &r->groups->v.v[i]);
 	if (r->notes.n)

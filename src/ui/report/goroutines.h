@@ -5,7 +5,7 @@
  * ui/report/goroutines - groups of goroutines, as text and as JSON ("ullage.goroutines/1").
  */
 
-#include "analysis/goroutine_groups.h"
+#include "analysis/suspicion.h"
 #include "base/strbuf.h"
 #include "ui/report/style.h"
 
@@ -13,10 +13,12 @@ struct goroutines_report {
 	const struct goroutines *goroutines;
 	const struct goroutine_groups *groups;
 	enum goroutine_group_by by;
-	struct str_vec inputs; /* names, by number */
-	struct str_vec notes;  /* sentences */
-	size_t top;	       /* groups shown; 0: as many as fit the format */
-	bool stacks;	       /* text: the stack of every group */
+	const struct goroutine_groups *sites; /* the same goroutines by site, perhaps `groups` itself */
+	const struct suspicions *suspicions;  /* of sites */
+	struct str_vec inputs;		      /* names, by number */
+	struct str_vec notes;		      /* sentences */
+	size_t top;			      /* groups shown; 0: as many as fit the format */
+	bool stacks;			      /* text: the stack of every group */
 	struct style style;
 };
 
