@@ -13,6 +13,7 @@ const struct command *const command_table[] = {
 	&command_fds,
 	&command_snap,
 	&command_show,
+	&command_diff,
 	&command_diagnose,
 	&command_doctor,
 	&command_help,

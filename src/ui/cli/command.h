@@ -36,6 +36,7 @@ extern const struct command command_timers;
 extern const struct command command_fds;
 extern const struct command command_snap;
 extern const struct command command_show;
+extern const struct command command_diff;
 extern const struct command command_diagnose;
 extern const struct command command_doctor;
 extern const struct command command_help;

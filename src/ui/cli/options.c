@@ -123,6 +123,21 @@ static struct err *set_duration(const struct option_row *row, const char *arg, i
 		       arg);
 }
 
+static struct err *set_size(const struct option_row *row, const char *arg, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	size_t digits = strspn(arg, "0123456789");
+	const char *unit = arg + digits, *at = *unit ? strchr(units, *unit) : NULL;
+	unsigned shift = at ? 10 * (unsigned)(at - units + 1) : 0;
+	uint64_t v = 0;
+	unit += at != NULL;
+	bool good = num_dec(arg, digits, &v) && v <= UINT64_MAX >> shift && v << shift <= INT64_MAX;
+	if (!good || (*unit && strcmp(unit, "B") != 0 && (!at || strcmp(unit, "iB") != 0)))
+		return err_new(ERR_ARG, "--%s takes bytes, as 4096, 10M or 10MiB, not '%s'", row->name, arg);
+	*ret = v << shift;
+	return NULL;
+}
+
 static struct err *set_value(const struct option_row *row, const char *arg, void *values)
 {
 	void *to = (char *)values + row->offset;
@@ -143,6 +158,11 @@ static struct err *set_value(const struct option_row *row, const char *arg, void
 		return NULL;
 	case OPTION_DURATION:
 		return set_duration(row, arg, to);
+	case OPTION_SIZE:
+		return set_size(row, arg, to);
+	case OPTION_LIST:
+		*vec_push((struct arg_vec *)to) = arg;
+		return NULL;
 	case OPTION_MS:
 		if (!arg)
 			n = (uint64_t)row->fallback;

@@ -23,6 +23,8 @@ enum option_kind {
 	OPTION_CHOICE,	 /* int: index into choices */
 	OPTION_MS,	 /* int64_t nanoseconds, given in whole milliseconds, from 1 */
 	OPTION_DURATION, /* int64_t nanoseconds, given as "30s", "2m", "1h" or "500ms"; from 10ms to a day */
+	OPTION_SIZE,	 /* uint64_t bytes, given as "4096", "10M" or "10MiB" */
+	OPTION_LIST,	 /* struct arg_vec: may be given several times; to be freed with vec_deinit() */
 };
 
 struct option_row {

@@ -23,7 +23,7 @@ static const struct {
 	const char *about;
 } words[] = {
 	{ STATUS_OK, "done" },
-	{ STATUS_BAD, "done, and what was asked to be judged is bad: diagnose found a leak" },
+	{ STATUS_BAD, "done, and what was asked to be judged is bad: a leak, or growth over --fail-on" },
 	{ STATUS_USAGE, "wrong usage, or several processes match" },
 	{ STATUS_GONE, "target gone or not found" },
 	{ STATUS_DENIED, "permission missing; the message names it" },
