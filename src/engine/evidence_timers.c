@@ -155,7 +155,7 @@ static void add(struct grouper *k, const struct gort_timer *t)
 	memset(&key, 0, sizeof(key));
 	key.func = t->func;
 	key.period = t->period;
-	key.holder = name && *name ? k->names.v[*name - 1] : NULL;
+	key.holder = name && *name && k->names.v ? k->names.v[*name - 1] : NULL;
 	key.kind = t->kind;
 	key.collectable = t->channel && k->out->semantics_123;
 	struct timer_group *group = group_at(k, &key);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gort/unwind.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cursor.h"
@@ -127,11 +128,8 @@ static const char *printed(struct stacks *out, const char *name)
 		return "panic";
 	if (!open || !close || close < open || (size_t)(open - name) + strlen(close) + 8 > sizeof(buf))
 		return name;
-	size_t head = (size_t)(open - name), tail = strlen(close + 1);
-	memcpy(buf, name, head);
-	memcpy(buf + head, "[...]", 5);
-	memcpy(buf + head + 5, close + 1, tail);
-	return intern_mem(&out->strings, buf, head + 5 + tail);
+	snprintf(buf, sizeof(buf), "%.*s[...]%s", (int)(open - name), name, close + 1);
+	return intern_str(&out->strings, buf);
 }
 
 static uint32_t frame_number(struct stacks *out, const struct sym_frame *f)

@@ -164,6 +164,33 @@ def wait_times_are_lower_bounds(version):
         equal("goroutines that were made", len(young), 1)
 
 
+@test(each=["1.19", "1.24", "1.27"])
+def stacks_of_what_moves_are_never_torn(version):
+    """Each of these stacks has as many frames, of two sizes: a mixture of two moments would show."""
+    with go_target(version, "stripped", program="gor") as target:
+        target.ask("churn")
+        whole = moving = 0
+        for _ in range(20):
+            for g in live(target.pid)["groups"]:
+                if not g["created_by"] or g["created_by"]["function"] != "main.churn":
+                    continue
+                functions = [f["function"] for f in g["stack"]]
+                if functions == ["main.churn.func2"]:
+                    continue  # the one that wakes the others
+                if "moving" in g["flags"]:
+                    equal("stack of what moves", functions, [])
+                    moving += 1
+                    continue
+                hops = [f for f in functions if f in ("main.left", "main.right")]
+                others = {f for f in functions} - {"main.left", "main.right", "main.turn", "main.churn.func1"}
+                check("cut" not in g["flags"] and not others, f"{functions} {g['flags']} {g['state']}")
+                within("depth", len(hops), 24 if g["wait_reason"] == "chan receive" else 0, 24)
+                whole += 1
+        figure("stacks of goroutines that never stand still", version, "whole", whole)
+        figure("stacks of goroutines that never stand still", version, "not taken", moving)
+        check(whole > 1000, f"only {whole} stacks could be taken")
+
+
 @test(each=["1.24"], timeout=120)
 def a_hundred_thousand_goroutines_take_little(version):
     with go_target(version, "stripped", "ticking", program="gor") as target:

@@ -52,7 +52,6 @@ static struct err *list(const struct timers_options *opt, const struct arg_vec *
 	struct output out;
 	struct snapshot s;
 	TRY(output_open(&out, opt->file));
-	snapshot_init(&s); /* input_one() may fail before it does */
 	struct err *err = read_and_show(opt, operands, &s, &out, status);
 	output_abandon(&out);
 	snapshot_deinit(&s);

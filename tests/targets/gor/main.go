@@ -3,7 +3,7 @@
 // Goroutines parked in every way there is, for the tests of stacks.
 //
 // Answers on standard output, one line each: "stacks" the text of runtime.Stack(all) as JSON, "total" what
-// runtime.NumGoroutine says, "gc" a collection, "many N" starts N more, "gap" how long the longest pause of a goroutine
+// runtime.NumGoroutine says, "gc" a collection, "many N" starts N more, "churn" some that never stand still, "gap" how long the longest pause of a goroutine
 // that only looks at the clock was since the last such question, in nanoseconds.
 package main
 
@@ -155,6 +155,59 @@ func manyLabels(ch chan int) {
 	pprof.Do(context.Background(), pprof.Labels(pairs...), func(context.Context) { <-ch })
 }
 
+// Stacks that change all the time: each has churnDepth frames of left or right, which are of different size, as the bits
+// of path say.
+const churnDepth = 24
+
+var sink uint64
+
+//go:noinline
+func left(depth int, path uint64, ch chan int) {
+	if depth == 0 {
+		<-ch
+		return
+	}
+	turn(depth, path, ch)
+}
+
+//go:noinline
+func right(depth int, path uint64, ch chan int) {
+	var room [31]uint64
+	for i := range room {
+		room[i] = path + uint64(i)
+	}
+	if depth == 0 {
+		<-ch
+	} else {
+		turn(depth, path, ch)
+	}
+	atomic.AddUint64(&sink, room[path%31])
+}
+
+func turn(depth int, path uint64, ch chan int) {
+	if path&1 == 0 {
+		left(depth-1, path>>1, ch)
+	} else {
+		right(depth-1, path>>1, ch)
+	}
+}
+
+func churn(n int) {
+	ch := make(chan int)
+	for i := 0; i < n; i++ {
+		go func(path uint64) {
+			for ; ; path = path*6364136223846793005 + 1442695040888963407 {
+				left(churnDepth-1, path>>20, ch)
+			}
+		}(uint64(i))
+	}
+	go func() {
+		for i := 0; ; i++ {
+			ch <- i
+		}
+	}()
+}
+
 func check(err error) {
 	if err != nil {
 		panic(err)
@@ -217,6 +270,9 @@ func serve(ch chan int, gap *int64) {
 				go recurse(i%7, ch)
 			}
 			time.Sleep(time.Second)
+			fmt.Println("ok")
+		case "churn":
+			churn(500)
 			fmt.Println("ok")
 		case "gap":
 			fmt.Println(atomic.SwapInt64(gap, 0))
