@@ -145,12 +145,18 @@ static bool has_labels(const struct snapshot *s)
 	return s->goroutines.labels.n > 0;
 }
 
+static void add_note(struct discreet *d, unsigned parts, const char *text)
+{
+	*vec_push(&d->notes) = text;
+	*vec_push(&d->note_parts) = parts;
+}
+
 void discreet_init(struct discreet *d, const struct snapshot *s)
 {
 	const struct account *a = &s->account;
 	*d = (struct discreet){ .s = *s };
 	for (size_t i = 0; i < s->notes.n; i++)
-		*vec_push(&d->notes) = s->notes.v[i];
+		add_note(d, s->note_parts.v[i], s->notes.v[i]);
 	for (size_t i = 0; i < a->go.godebug.n; i++) {
 		if (known_setting(&a->go.godebug.v[i]))
 			*vec_push(&d->godebug) = a->go.godebug.v[i];
@@ -161,12 +167,14 @@ void discreet_init(struct discreet *d, const struct snapshot *s)
 			*vec_push(&d->preloaded) = file;
 	}
 	if (d->godebug.n < a->go.godebug.n)
-		*vec_push(&d->notes) = "settings of GODEBUG that Go does not know are not kept in a snapshot";
+		add_note(d, SNAPSHOT_ACCOUNT, "settings of GODEBUG that Go does not know are not kept in a snapshot");
 	if (has_labels(s))
-		*vec_push(&d->notes) = "labels are not kept in a snapshot: they are strings of the process's heap";
+		add_note(d, SNAPSHOT_HEAP | SNAPSHOT_GOROUTINES,
+			 "labels are not kept in a snapshot: they are strings of the process's heap");
 	d->s.account.go.godebug = d->godebug;
 	d->s.account.integrity.preloaded = d->preloaded;
 	d->s.notes = d->notes;
+	d->s.note_parts = d->note_parts;
 }
 
 void discreet_deinit(struct discreet *d)
@@ -174,4 +182,5 @@ void discreet_deinit(struct discreet *d)
 	vec_deinit(&d->godebug);
 	vec_deinit(&d->preloaded);
 	vec_deinit(&d->notes);
+	vec_deinit(&d->note_parts);
 }

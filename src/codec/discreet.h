@@ -17,6 +17,7 @@ struct discreet {
 	struct snapshot s; /* borrows all but the lists below */
 	struct account_setting_vec godebug;
 	struct str_vec preloaded, notes;
+	struct u32_vec note_parts;
 };
 
 /* `s` must outlive it. */

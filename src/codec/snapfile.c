@@ -95,6 +95,15 @@ static void put_strings(struct strbuf *out, const struct snap_row *row, const vo
 		put_string(out, row, &list->v[i]);
 }
 
+static void put_numbers(struct strbuf *out, const struct snap_row *row, const void *p)
+{
+	const struct u32_vec *list = p;
+	size_t at = wire_begin(out, row->number);
+	for (size_t i = 0; i < list->n; i++)
+		wire_put_varint(out, list->v[i]);
+	wire_end(out, at);
+}
+
 static void put_numbered(struct strbuf *out, uint32_t field, const struct snap_table *t, const void *object)
 {
 	size_t at = wire_begin(out, field);
@@ -291,6 +300,16 @@ static struct err *take_strings(struct reading *r, const struct snap_row *row, s
 	struct str_vec *list = p;
 	TRY(spend(r, sizeof(*list->v)));
 	return take_string(r, row, f, vec_push(list));
+}
+
+static struct err *take_numbers(struct reading *r, const struct snap_row *row, struct wire_field *f, void *p)
+{
+	struct u32_vec *list = p;
+	uint64_t v = 0;
+	TRY(spend(r, cursor_left(&f->bytes) * sizeof(*list->v)));
+	while (wire_number(f, &v))
+		*vec_push(list) = (uint32_t)v;
+	return f->bytes.bad ? bad(r, row, "are damaged") : NULL;
 }
 
 static struct err *take_message(struct reading *r, const struct snap_row *row, struct wire_field *f, void *p)
@@ -497,6 +516,7 @@ static const struct {
 	[SNAP_STRING] = { put_string, take_string, WIRE_BYTES },
 	[SNAP_TEXT] = { put_text, take_string, WIRE_BYTES },
 	[SNAP_STRINGS] = { put_strings, take_strings, WIRE_BYTES },
+	[SNAP_NUMBERS] = { put_numbers, take_numbers, WIRE_BYTES },
 	[SNAP_ENUM] = { put_u32, take_enum, WIRE_VARINT },
 	[SNAP_MESSAGE] = { put_message, take_message, WIRE_BYTES },
 	[SNAP_ROWS] = { put_rows, take_rows, WIRE_BYTES },
@@ -633,6 +653,8 @@ static struct err *decode(struct reading *r, struct cursor m, struct snapshot *r
 	struct profile *p = &ret->heap.profile;
 	if (!p->default_type || profile_type_find(p, p->default_type) < 0)
 		p->default_type = p->types[HEAP_INUSE_SPACE].type;
+	while (ret->note_parts.n < ret->notes.n)
+		*vec_push(&ret->note_parts) = 0;
 	return check_account(r->name, &ret->account);
 }
 

@@ -8,7 +8,7 @@
 #define KIND_OF(type, member)                                                                                          \
 	_Generic(MEMBER(type, member), \
 	uint64_t: SNAP_U64, uint32_t: SNAP_U32, int: SNAP_INT, int64_t: SNAP_I64, bool: SNAP_BOOL, \
-	double: SNAP_DOUBLE, const char *: SNAP_STRING, struct str_vec: SNAP_STRINGS)
+	double: SNAP_DOUBLE, const char *: SNAP_STRING, struct str_vec: SNAP_STRINGS, struct u32_vec: SNAP_NUMBERS)
 #define ANY(type, number, member, kind, sub, limit)                                                                    \
 	{                                                                                                              \
 #member, number, kind, offsetof(struct type, member), sizeof(MEMBER(type, member)), sub, limit         \
@@ -173,7 +173,8 @@ static const struct snap_table span =
 static const struct snap_table heap =
 	TABLE(heap_view, "Heap", M(heap_view, 1, profile, &profile), F(heap_view, 2, rate), F(heap_view, 3, enabled),
 	      F(heap_view, 4, reason), N(heap_view, 5, buckets), R(heap_view, 6, types, &type),
-	      F(heap_view, 7, typed_ratio), R(heap_view, 8, spans, &span));
+	      F(heap_view, 7, typed_ratio), R(heap_view, 8, spans, &span), F(heap_view, 9, cgroup_limit),
+	      F(heap_view, 10, cgroup_usage), F(heap_view, 11, cgroup_working_set));
 
 static const struct snap_table goroutine =
 	TABLE(goroutine, "Goroutine", N(goroutine, 1, id), N(goroutine, 2, parent), T(goroutine, 3, state),
@@ -236,4 +237,4 @@ const struct snap_table snap_table =
 	TABLE(snapshot, "Snapshot", K(snapshot, 0, arena, SNAP_ARENA), F(snapshot, 1, parts), F(snapshot, 2, source),
 	      M(snapshot, 3, id, &identity), M(snapshot, 4, clock, &clocks), M(snapshot, 5, account, &account),
 	      M(snapshot, 6, heap, &heap), M(snapshot, 7, goroutines, &goroutines), M(snapshot, 8, timers, &timers),
-	      M(snapshot, 9, fds, &fds), F(snapshot, 10, notes));
+	      M(snapshot, 9, fds, &fds), F(snapshot, 10, notes), F(snapshot, 11, note_parts), OUT(snapshot, noting));

@@ -25,6 +25,7 @@ enum snap_kind {
 	SNAP_STRING,  /* const char *, absent: NULL */
 	SNAP_TEXT,    /* const char *, absent: "" */
 	SNAP_STRINGS, /* struct str_vec */
+	SNAP_NUMBERS, /* struct u32_vec */
 	SNAP_ENUM,    /* as an unsigned below `limit` */
 	SNAP_MESSAGE, /* a struct in place */
 	SNAP_ROWS,    /* a vector of structs */

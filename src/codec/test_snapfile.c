@@ -73,24 +73,30 @@ static const struct {
 	void (*clear_padding)(void *p);
 } types[] = { TYPES(KNOWN) };
 
-/* gcc 12 finds padding behind a long array 256 bytes too low. */
-static bool is_padding(const unsigned char *solid, size_t i)
+/* Is byte i what alignment to the next member takes? For structs in which gcc 12 misplaces padding, behind long arrays. */
+static bool is_gap(const unsigned char *covered, size_t i, size_t size)
 {
-	return !solid[i] || (i >= 256 && !solid[i - 256]);
+	size_t end = i, start = i;
+	while (end < size && !covered[end])
+		end++;
+	while (start && !covered[start - 1])
+		start--;
+	return end % sizeof(uint32_t) == 0 && end - start < sizeof(uint64_t) && start % sizeof(uint64_t);
 }
 
 static void expect_no_gap(const struct snap_table *t, void (*clear_padding)(void *p))
 {
+	enum { TRUSTED = 256 };
 	AUTO_FREE unsigned char *solid = xmalloc(t->size);
 	AUTO_FREE unsigned char *covered = xcalloc(t->size, 1);
 	memset(solid, 1, t->size);
-	if (!clear_padding)
-		return;
-	clear_padding(solid);
+	if (clear_padding)
+		clear_padding(solid);
 	for (const struct snap_row *row = t->rows; row->name; row++)
 		memset(covered + row->offset, 1, row->size);
 	for (size_t i = 0; i < t->size; i++) {
-		if (!covered[i] && !is_padding(solid, i))
+		bool padding = clear_padding && t->size <= TRUSTED ? !solid[i] : is_gap(covered, i, t->size);
+		if (!covered[i] && !padding)
 			fail_msg("byte %zu of %s is in no row: a member is missing", i, t->message);
 	}
 }
@@ -175,6 +181,9 @@ static void fill_list(struct filling *f, const struct snap_row *row, void *objec
 	if (row->kind == SNAP_STRINGS) {
 		for (size_t i = 0; i < ROWS; i++)
 			*vec_push((struct str_vec *)p) = unique(f, row);
+	} else if (row->kind == SNAP_NUMBERS) {
+		for (size_t i = 0; i < ROWS; i++)
+			*vec_push((struct u32_vec *)p) = (uint32_t)++f->count;
 	} else if (row->kind == SNAP_ROWS) {
 		fill_rows(f, row, p);
 	} else if (row->kind == SNAP_ARRAY) {
@@ -277,6 +286,12 @@ static void expect_same_list(const struct snap_row *row, const void *x, const vo
 	}
 }
 
+static void expect_same_numbers(const struct u32_vec *a, const struct u32_vec *b)
+{
+	assert_int_equal(a->n, b->n);
+	assert_memory_equal(a->v, b->v, a->n * sizeof(a->v[0]));
+}
+
 static void expect_same_stacks(const struct snap_row *row, const struct stacks *a, const struct stacks *b)
 {
 	assert_int_equal(a->frames.n, b->frames.n);
@@ -306,6 +321,8 @@ static void expect_same_member(const struct snap_row *row, const void *x, const 
 		expect_text(row, *(const char *const *)p, *(const char *const *)q);
 	else if (row->kind == SNAP_STRINGS || row->kind == SNAP_ROWS)
 		expect_same_list(row, p, q);
+	else if (row->kind == SNAP_NUMBERS)
+		expect_same_numbers((const void *)p, (const void *)q);
 	else if (row->kind == SNAP_MESSAGE)
 		expect_same(row->sub, p, q);
 	else if (row->kind == SNAP_STACKS)
@@ -405,7 +422,7 @@ static const char *const schema_types[SNAP_KIND_MAX_] = {
 	[SNAP_DOUBLE] = "optional double",  [SNAP_STRING] = "optional string",	[SNAP_TEXT] = "optional string",
 	[SNAP_STRINGS] = "repeated string", [SNAP_ENUM] = "optional uint32",	[SNAP_STACK] = "optional uint32",
 	[SNAP_CLASS] = "optional uint32",   [SNAP_CLASSES] = "repeated uint64", [SNAP_NAMES] = "repeated string",
-	[SNAP_STACKS] = "optional Stacks",  [SNAP_SAMPLES] = "repeated Sample",
+	[SNAP_NUMBERS] = "repeated uint32", [SNAP_STACKS] = "optional Stacks",	[SNAP_SAMPLES] = "repeated Sample",
 };
 
 static void put_schema(const struct snap_table *t, struct strbuf *out)
@@ -422,7 +439,7 @@ static void put_schema(const struct snap_table *t, struct strbuf *out)
 			strbuf_printf(out, "%s %s", row->kind == SNAP_MESSAGE ? "optional" : "repeated",
 				      row->sub->message);
 		strbuf_printf(out, " %s = %u%s;\n", row->name, row->number,
-			      row->kind == SNAP_CLASSES ? " [packed = true]" : "");
+			      row->kind == SNAP_CLASSES || row->kind == SNAP_NUMBERS ? " [packed = true]" : "");
 	}
 	if (t == &snap_table)
 		strbuf_puts(out, "optional bool complete = 15;\n");

@@ -128,7 +128,9 @@ static struct err *take_parts(struct target *t, const struct evidence_options *o
 		}
 		if (opt->account.progress)
 			opt->account.progress(parts[i].step);
+		s->noting = parts[i].part;
 		TRY(take_part(t, &parts[i], opt->required, s));
+		s->noting = 0;
 	}
 	struct gort_stats stats;
 	if (t->is_go && t->gort.layout && gort_stats_read(&t->gort, &stats))

@@ -24,6 +24,7 @@ void snapshot_deinit(struct snapshot *s)
 	timers_deinit(&s->timers);
 	fds_deinit(&s->fds);
 	vec_deinit(&s->notes);
+	vec_deinit(&s->note_parts);
 	arena_deinit(&s->arena);
 }
 
@@ -35,8 +36,24 @@ void snapshot_note(struct snapshot *s, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	for (size_t i = 0; i < s->notes.n; i++) {
-		if (strcmp(s->notes.v[i], text) == 0)
-			return;
+		if (strcmp(s->notes.v[i], text) != 0)
+			continue;
+		s->note_parts.v[i] = s->noting ? s->note_parts.v[i] | s->noting : 0;
+		return;
 	}
 	*vec_push(&s->notes) = arena_strdup(&s->arena, text);
+	*vec_push(&s->note_parts) = s->noting;
+}
+
+void snapshot_notes_keep(struct snapshot *s, unsigned parts)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->notes.n; i++) {
+		uint32_t about = s->note_parts.v[i];
+		if (about && !(about & parts))
+			continue;
+		s->notes.v[n] = s->notes.v[i];
+		s->note_parts.v[n++] = about;
+	}
+	s->notes.n = s->note_parts.n = n;
 }

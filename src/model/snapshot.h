@@ -57,12 +57,17 @@ struct snapshot {
 	struct goroutines goroutines;
 	struct timers timers;
 	struct fds fds;
-	struct str_vec notes; /* sentences on what is missing of the evidence; the account has its own */
+	struct str_vec notes;	   /* sentences on what is missing of the evidence; the account has its own */
+	struct u32_vec note_parts; /* row by row with notes: the parts it is about, 0 the whole */
+	unsigned noting;	   /* what notes are about that are added now */
 };
 
 void snapshot_init(struct snapshot *s);
 void snapshot_deinit(struct snapshot *s);
 void snapshot_note(struct snapshot *s, const char *fmt, ...) ERR_PRINTF(2, 3); /* a repeated note is kept once */
+
+/* Leaves only notes about one of these parts, or about the whole. */
+void snapshot_notes_keep(struct snapshot *s, unsigned parts);
 
 static inline void snapshot_auto(struct snapshot *s)
 {

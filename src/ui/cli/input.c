@@ -179,6 +179,8 @@ static struct err *read_file(const char *name, const struct evidence_options *wa
 	if (!readers[f.kind])
 		return infile_refuse(&f);
 	TRY(readers[f.kind](&f, ret));
+	if (want->parts)
+		snapshot_notes_keep(ret, want->parts);
 	ret->source = arena_strdup(&ret->arena, f.stream.name);
 	return check_parts(f.stream.name, f.kind, want->required, ret);
 }
