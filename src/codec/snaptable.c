@@ -203,7 +203,7 @@ static const struct snap_table fd_kind = TABLE(fd_kind, "FdKind", T(fd_kind, 1, 
 
 static const struct snap_table fd_socket =
 	TABLE(fd_socket, "Socket", T(fd_socket, 1, protocol), T(fd_socket, 2, peer), F(fd_socket, 3, local),
-	      T(fd_socket, 4, state), N(fd_socket, 5, count), N(fd_socket, 6, rx_queue), N(fd_socket, 7, tx_queue),
+	      T(fd_socket, 4, state), N(fd_socket, 5, count), F(fd_socket, 6, rx_queue), F(fd_socket, 7, tx_queue),
 	      F(fd_socket, 8, skmem));
 
 static const struct snap_table fd_epoll = TABLE(fd_epoll, "Epoll", F(fd_epoll, 1, fd), N(fd_epoll, 2, watched));

@@ -66,21 +66,25 @@ static struct fd_socket *group_of(struct reading *r, const struct proc_socket *s
 	return &r->out->sockets.v[*at - 1];
 }
 
+/* Unknown is one whose part is. */
+static void add(uint64_t *sum, uint64_t part)
+{
+	*sum = *sum == ACCOUNT_UNKNOWN || part == PROC_SOCKET_UNKNOWN ? ACCOUNT_UNKNOWN : *sum + part;
+}
+
 static void count_socket(struct reading *r, const struct proc_socket *s)
 {
 	struct fd_socket *g = group_of(r, s);
 	if (g->local && (!s->local || strcmp(g->local, s->local) != 0))
 		g->local = NULL;
 	g->count++;
-	g->rx_queue += s->rx;
-	g->tx_queue += s->tx;
-	if (s->memory == PROC_SOCKET_UNKNOWN || g->skmem == ACCOUNT_UNKNOWN) {
-		g->skmem = ACCOUNT_UNKNOWN;
-		return;
+	add(&g->rx_queue, s->rx);
+	add(&g->tx_queue, s->tx);
+	add(&g->skmem, s->memory);
+	if (s->memory != PROC_SOCKET_UNKNOWN) {
+		r->out->socket_kernel += s->memory;
+		r->memory_known = true;
 	}
-	g->skmem += s->memory;
-	r->out->socket_kernel += s->memory;
-	r->memory_known = true;
 }
 
 /* One that the kernel's lists do not have: its protocol is all there is. */
@@ -95,7 +99,11 @@ static void count_unknown(struct reading *r, const struct proc_fd *fd, struct fd
 		return;
 	*state = 2;
 	r->out->sockets_unknown++;
-	struct proc_socket none = { .protocol = row->kind, .state = "unknown", .memory = PROC_SOCKET_UNKNOWN };
+	struct proc_socket none = { .protocol = row->kind,
+				    .state = "unknown",
+				    .rx = PROC_SOCKET_UNKNOWN,
+				    .tx = PROC_SOCKET_UNKNOWN,
+				    .memory = PROC_SOCKET_UNKNOWN };
 	count_socket(r, &none);
 }
 
@@ -204,8 +212,9 @@ static int by_charge(const void *a, const void *b)
 static void note_cgroups(struct snapshot *s, const struct proc_cgleft *left)
 {
 	if (left->by_age && left->v.n)
-		snapshot_note(s, "the process lives in the root cgroup, or holds it open: of the cgroups without "
-				 "processes those count that its user made since it started, whoever that was");
+		snapshot_note(s, "of the cgroups without processes that are beside its own, or anywhere below the "
+				 "root where it lives in that, those count that its user made since it started, "
+				 "whoever that was");
 	if (left->cut)
 		snapshot_note(s, "there are more than %d cgroups below its own; the rest was not looked at",
 			      PROC_CGLEFT_MAX);

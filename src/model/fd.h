@@ -23,7 +23,7 @@ struct fd_socket {
 	const char *state;    /* "ESTAB", "LISTEN", "CLOSE-WAIT", ...; "unknown" */
 	/*
 	 * Bytes in all, to be read and not yet sent or acknowledged; of listeners the connections that wait to be
-	 * accepted, and how many may. skmem is ACCOUNT_UNKNOWN where the kernel did not tell it of each.
+	 * accepted, and how many may. ACCOUNT_UNKNOWN where the kernel did not tell it of each.
 	 */
 	uint64_t count, rx_queue, tx_queue, skmem;
 };

@@ -167,8 +167,11 @@ static bool is_root(int dir)
 	       (faccessat(dir, "cgroup.controllers", F_OK, 0) == 0 && faccessat(dir, "cgroup.events", F_OK, 0) != 0);
 }
 
-/* A cgroup itself is in use, by who lives in it or holds it: only those below count. Takes dir. */
-static void look_below(int dir, const char *path, struct walk *w)
+/*
+ * A cgroup itself is in use, by who lives in it or holds it: only those below count. `shared`: others may have made some
+ * of them. Takes dir.
+ */
+static void look_below(int dir, const char *path, bool shared, struct walk *w)
 {
 	struct stat st;
 	if (dir < 0)
@@ -181,12 +184,27 @@ static void look_below(int dir, const char *path, struct walk *w)
 	if (dying != CGROUP_UNKNOWN)
 		w->out->dying = dying + (w->out->dying == CGROUP_UNKNOWN ? 0 : w->out->dying);
 	w->out->roots++;
-	w->by_age = is_root(dir);
+	w->by_age = shared || is_root(dir);
 	w->out->by_age = w->out->by_age || w->by_age;
 	w->out->charged += visit_children(dir, path, 0, w).charged;
 }
 
 /* ---- where to look ---- */
+
+/*
+ * In v2 a cgroup has either processes or a memory controller for those below it. So who manages some lives beside them;
+ * but beside a unit of systemd, in a slice, are those of others.
+ */
+static void look_beside(const char *dir, const char *path, struct walk *w)
+{
+	static const char slice[] = ".slice";
+	const char *slash = strrchr(path, '/');
+	size_t n = slash ? (size_t)(slash - path) : 0, end = sizeof(slice) - 1;
+	if (!n || (n > end && strncmp(path + n - end, slice, end) == 0))
+		return;
+	AUTO_FREE char *parent = xstrndup(path, n), *parent_dir = xasprintf("%s/..", dir);
+	look_below(open(parent_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), parent, true, w);
+}
 
 /* Where its memory is charged to may be an ancestor of where it lives. */
 static struct err *look_below_own(const struct proc_process *p, const char *mountinfo, struct walk *w)
@@ -201,7 +219,9 @@ static struct err *look_below_own(const struct proc_process *p, const char *moun
 	const char *rest = strncmp(cg.own_path, cg.path, n) == 0 ? cg.own_path + n : "";
 	AUTO_FREE char *dir = xasprintf("%s%s", cg.dir, rest);
 	if (cg.version == 2 || !w->out->hidden)
-		look_below(open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), cg.own_path, w);
+		look_below(open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), cg.own_path, false, w);
+	if (cg.version == 2)
+		look_beside(dir, cg.own_path, w);
 	proc_cgroup_deinit(&cg);
 	return NULL;
 }
@@ -256,7 +276,7 @@ static void look_below_held(const struct proc_process *p, const struct proc_fds 
 		if (!version || (version == 1 && w->out->hidden))
 			continue;
 		looked++;
-		look_below(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), path, w);
+		look_below(openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), path, false, w);
 	}
 	hash_map_deinit(&devices);
 }

@@ -32,14 +32,13 @@ struct proc_cgleft {
 	unsigned roots;	  /* cgroups below which was looked */
 	bool cut;	  /* there were more than PROC_CGLEFT_MAX */
 	bool hidden;	  /* v1, and we are in a pid namespace of our own */
-	bool by_age;	  /* of a hierarchy's root: only what its user made since it started was counted */
+	bool by_age;	  /* where others may make some: only what its user made since it started was counted */
 };
 
 /*
- * Below the target's own memory cgroup and those that `fds` has open, or has a file of; not those
- * themselves. Who lives in the root of a
- * hierarchy, or has it open, would have all of the machine's: there only those count that the target's user made, and
- * that are not older than the target. Strings in `arena`;
+ * Below the target's own memory cgroup and those that `fds` has open, or has a file of; not those themselves. In v2
+ * also beside its own. Beside it, and in the root of a hierarchy, others may make some: there only those count that the
+ * target's user made, and that are not older than the target. Strings in `arena`;
  * ret->v to be freed with vec_deinit(). What cannot be seen is left out.
  */
 MUST_CHECK struct err *proc_cgleft_read(const struct proc_process *p, const char *sysfs_mountinfo,

@@ -85,7 +85,7 @@ struct proc_socket *proc_sockets_add(struct proc_sockets *s, uint64_t inode)
 	struct proc_socket *ret = vec_push(&s->v);
 	*at = s->v.n;
 	ret->inode = inode;
-	ret->memory = PROC_SOCKET_UNKNOWN;
+	ret->rx = ret->tx = ret->memory = PROC_SOCKET_UNKNOWN;
 	return ret;
 }
 

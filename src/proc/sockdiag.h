@@ -28,9 +28,11 @@ struct proc_socket {
 	const char *protocol;	  /* "tcp", "tcp6", "mptcp", "udp", "udp6", "unix", "netlink", "packet" */
 	const char *state;	  /* "ESTAB", "LISTEN", ... as ss calls them */
 	const char *local, *peer; /* "10.0.0.1:5432", "[::1]:80", path, "@abstract"; NULL: none */
-	/* Bytes to be read, and bytes not acknowledged or not sent; of a listener the connections that wait, and its limit. */
-	uint64_t rx, tx;
-	uint64_t memory;     /* PROC_SOCKET_UNKNOWN from tables of text */
+	/*
+	 * Bytes to be read, and bytes not acknowledged or not sent; of a listener the connections that wait, and its
+	 * limit. PROC_SOCKET_UNKNOWN, as the memory, where only a table of text was there to tell.
+	 */
+	uint64_t rx, tx, memory;
 	uint64_t peer_inode; /* of a unix socket's other end, 0: none */
 };
 

@@ -82,7 +82,7 @@ static struct proc_socket *add(struct proc_sockets *s, uint64_t inode, const cha
 /* sl local_address rem_address st tx_queue:rx_queue tr:tm->when retrnsmt uid timeout inode */
 static void inet_line(const char *line, const char *protocol, bool datagram, struct proc_sockets *s)
 {
-	enum { LOCAL = 1, REMOTE, STATE, QUEUES, INODE = 9 };
+	enum { LOCAL = 1, REMOTE, STATE, QUEUES, INODE = 9, LISTENS = 10 };
 	struct words w;
 	uint64_t state = 0, tx = 0, rx = 0, inode = 0;
 	split(line, &w);
@@ -98,7 +98,7 @@ static void inet_line(const char *line, const char *protocol, bool datagram, str
 	one->local = local;
 	one->peer = peer;
 	one->rx = rx;
-	one->tx = tx;
+	one->tx = state == LISTENS ? PROC_SOCKET_UNKNOWN : tx; /* its limit is not told */
 }
 
 /* Num: RefCount Protocol Flags Type St Inode Path */

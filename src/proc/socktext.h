@@ -5,8 +5,8 @@
  * proc/socktext - sockets as the text tables under /proc/PID/net tell them, for where sock_diag cannot be asked.
  *
  * Source: net/{tcp,tcp6,udp,udp6} (addresses in hexadecimal of the machine's byte order), net/unix, net/netlink,
- * net/packet. They need no privilege, show the target's network namespace, and tell no memory and no peer of a unix
- * socket. Columns are found by their place, as proc(5) has them.
+ * net/packet. They need no privilege, show the target's network namespace, and tell no memory, no limit of a
+ * listener, and no peer and queues of a unix socket. Columns are found by their place, as proc(5) has them.
  */
 
 #include "proc/sockdiag.h"

@@ -52,6 +52,7 @@ static void tcp(void **state)
 	assert_string_equal(a->local, "127.0.0.1:8080");
 	assert_null(a->peer);
 	assert_int_equal(a->rx, 2);
+	assert_true(a->tx == PROC_SOCKET_UNKNOWN);
 	assert_string_equal(b->state, "CLOSE-WAIT");
 	assert_string_equal(b->peer, "10.0.0.5:40000");
 	assert_int_equal(b->tx, 16);

@@ -3,6 +3,7 @@
 import os
 
 import cgroup_cases
+import fds_cases
 from account import *
 
 
@@ -19,6 +20,11 @@ def limit_of_an_ancestor():
 @test(tries=2)
 def an_out_of_memory_kill_is_counted():
     cgroup_cases.an_out_of_memory_kill_is_counted()
+
+
+@test(each=["lives", "open"])
+def cgroups_left_behind(how):
+    fds_cases.cgroups_left_behind(how)
 
 
 @test(each=["1.19", "1.27"], tries=2)

@@ -196,13 +196,17 @@ static int by_count(const void *a, const void *b)
 	return x->count != y->count ? (x->count < y->count ? 1 : -1) : by_key(a, b);
 }
 
+static uint64_t sum(uint64_t a, uint64_t b)
+{
+	return a == ACCOUNT_UNKNOWN || b == ACCOUNT_UNKNOWN ? ACCOUNT_UNKNOWN : a + b;
+}
+
 static void add_to(struct fd_socket *to, const struct fd_socket *s)
 {
 	to->count += s->count;
-	to->rx_queue += s->rx_queue;
-	to->tx_queue += s->tx_queue;
-	bool unknown = to->skmem == ACCOUNT_UNKNOWN || s->skmem == ACCOUNT_UNKNOWN;
-	to->skmem = unknown ? ACCOUNT_UNKNOWN : to->skmem + s->skmem;
+	to->rx_queue = sum(to->rx_queue, s->rx_queue);
+	to->tx_queue = sum(to->tx_queue, s->tx_queue);
+	to->skmem = sum(to->skmem, s->skmem);
 }
 
 static void merge(struct merged *m, const struct fds *f)
@@ -239,8 +243,8 @@ static void put_socket(struct table *t, const struct fd_socket *s)
 	if (strcmp(s->state, "CLOSE-WAIT") == 0) /* the other end has closed; this one forgot to */
 		table_role(t, STYLE_WARN);
 	if (is_listener(s)) {
-		table_cellf(t, "%llu wait", (unsigned long long)s->rx_queue);
-		table_cellf(t, "of %llu", (unsigned long long)s->tx_queue);
+		table_cellf(t, s->rx_queue == ACCOUNT_UNKNOWN ? "-" : "%llu wait", (unsigned long long)s->rx_queue);
+		table_cellf(t, s->tx_queue == ACCOUNT_UNKNOWN ? "-" : "of %llu", (unsigned long long)s->tx_queue);
 	} else {
 		table_size(t, s->rx_queue);
 		table_size(t, s->tx_queue);
