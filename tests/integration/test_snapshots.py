@@ -166,6 +166,24 @@ def size_of_a_real_one():
         check(shown["file_bytes"] < 1 << 20, "more than 1 MiB")
 
 
+@test
+def an_address_is_read_like_a_file():
+    with program("prometheus-1.24") as server:
+        base = server.pprof
+        count = server.goroutines()
+        for address in ("goroutine", "goroutine?debug=1", "goroutine?debug=2"):
+            found = ullage_json("goroutines", f"{base}/{address}")["goroutines_total"]
+            within(address, found, count - 8, count + 8)
+        check(ullage_json("heap", f"{base}/heap")["sites"], "no sites")
+        equal("part", [p["part"] for p in ullage_json("show", f"{base}/allocs")["parts"]], ["heap"])
+        refused(f"{base}/heap?debug=1", 2, "debug=1")
+        refused(f"{base}/nothing", 3, "nothing")
+        refused(f"{base}/cmdline", 6, "offset 0")
+        refused(f"{base}/heap", 2, "`heap` reads it", command="goroutines")
+        refused(f"{base}/goroutine", 2, "`goroutines` reads it", command="heap")
+    refused(f"{base}/heap", 3, base)
+
+
 # ---- what is not in it --------------------------------------------------------------------------
 
 def memory_holds(pid, word):

@@ -13,6 +13,7 @@
 enum {
 	FETCH_MAX = 256 << 20,	   /* bytes of a document */
 	FETCH_TIMEOUT_MS = 120000, /* a CPU profile is awaited for 30 s */
+	HEAD = 32,		   /* bytes that tell more about what is refused */
 	ELF_TYPE = 16,		   /* offset of e_type */
 	ELF_CORE = 4,
 };
@@ -86,16 +87,32 @@ static const char *const readers[CODEC_KIND_MAX_] = {
 	[CODEC_HPROF] = "`diff` reads it",
 };
 
+static bool is_text_profile(const unsigned char *head, size_t len)
+{
+	static const char *const starts[] = { "heap profile: ", "--- contention:", "--- mutex:",
+					      "threadcreate profile: " };
+	for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++) {
+		size_t n = strlen(starts[i]);
+		if (len >= n && memcmp(head, starts[i], n) == 0)
+			return true;
+	}
+	return false;
+}
+
 struct err *infile_refuse(struct infile *f)
 {
 	const unsigned char *head = NULL;
 	size_t len = 0;
 	const char *name = f->stream.name;
-	TRY(stream_peek(&f->stream, ELF_TYPE + 1, &head, &len));
+	TRY(stream_peek(&f->stream, HEAD, &head, &len));
 	if (readers[f->kind])
 		return err_new(ERR_ARG, "%s is %s; %s", name, codec_kind_names[f->kind], readers[f->kind]);
 	if (!len)
 		return err_new(ERR_FORMAT, "%s: the file is empty: nothing at offset 0", name);
+	if (is_text_profile(head, len))
+		return err_new(ERR_ARG,
+			       "%s is a profile as text (debug=1); what the same address gives without that is read",
+			       name);
 	if (f->kind != CODEC_ELF)
 		return err_new(ERR_FORMAT, "%s: no snapshot, profile or dump of a known kind begins at offset 0", name);
 	if (len > ELF_TYPE && head[ELF_TYPE] == ELF_CORE)

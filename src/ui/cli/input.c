@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "codec/goproto.h"
 #include "codec/gotext.h"
 #include "codec/pprof.h"
 #include "codec/snapfile.h"
@@ -136,10 +137,14 @@ static struct err *sort_profile(const char *name, struct profile *p, struct snap
 {
 	int column[HEAP_VALUES];
 	identify(p, ret);
-	if (!heap_columns(p, column))
+	if (heap_columns(p, column)) {
+		take_heap(p, column, ret);
+		return NULL;
+	}
+	if (profile_type_find(p, "goroutine") < 0 && profile_type_find(p, "goroutineleak") < 0)
 		return unwanted(name, p);
-	take_heap(p, column, ret);
-	return NULL;
+	ret->parts |= SNAPSHOT_GOROUTINES;
+	return goroutines_of_profile(p, 0, &ret->goroutines);
 }
 
 /* ---- each kind that is read ---- */
