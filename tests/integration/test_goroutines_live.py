@@ -224,3 +224,25 @@ def stacks_of_real_programs_reach_their_end(name):
         equal("stacks that do not reach their end", [stack_of(g)[-1:] for g in cut], [])
         empty = [g["id"] for g in groups if not g["stack"] and g not in moving]
         equal("stacks without a frame", empty, [])
+
+
+@test(each=["prometheus-1.19", "prometheus-1.24", "etcd-1.24"], timeout=120, tries=3)
+def stacks_of_real_programs_are_those_of_their_endpoint(name):
+    with Program(name) as program:
+        time.sleep(2)
+        theirs = parse_dump(program.fetch("goroutine?debug=2"))
+        ours = {g["id"]: g for g in live(program.pid)["groups"]}
+        compared, differences = 0, []
+        for goroutine, (state, frames, created) in theirs.items():
+            group = ours.get(goroutine)
+            if not group or not states_agree(group, state) or "moving" in group["flags"]:
+                continue  # it went on in between
+            compared += 1
+            if not same_stack(stack_of(group), frames):
+                differences.append(f"{goroutine}: {first_difference(stack_of(group), frames)}")
+            elif goroutine != 1 and place_of(group["created_by"]) != created:
+                differences.append(f"{goroutine}: created by {group['created_by']}, not {created}")
+        figure("stacks of real programs against their endpoint", name, "compared", compared)
+        figure("stacks of real programs against their endpoint", name, "different", len(differences))
+        equal("differences", differences, [])
+        check(compared * 10 >= len(theirs) * 8, f"{compared} of {len(theirs)} stood still")
