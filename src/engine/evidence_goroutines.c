@@ -9,12 +9,13 @@
 #include "gort/labels.h"
 #include "gort/parked.h"
 #include "gort/stats.h"
+#include "gort/type.h"
 
 enum { REASONS = 256 };
 
 static const int64_t MS = 1000000;
-static const int64_t FORCED_NS =
-	INT64_C(180) * 1000000000; /* a GC is forced after two minutes; and it takes its time */
+/* A GC is forced after two minutes; and it takes its time. */
+static const int64_t FORCED_NS = INT64_C(180) * 1000000000;
 
 struct taker {
 	const struct gort *g;
@@ -23,6 +24,7 @@ struct taker {
 	const struct fds *fds;
 	const char *reasons[REASONS]; /* NULL: not read yet, or none */
 	bool asked[REASONS];
+	struct gort_types types;
 	struct hash_map labels;	   /* address -> label_at << 16 | label_n, of those seen */
 	struct hash_map creators;  /* pc -> stack + 1 */
 	int64_t now;		   /* CLOCK_MONOTONIC */
@@ -59,6 +61,12 @@ static void take_labels(struct taker *t, uint64_t labels, struct goroutine *ret)
 	}
 	ret->label_at = (uint32_t)(*known >> 16);
 	ret->label_n = (uint32_t)(*known & 0xffff);
+}
+
+static const char *type_of(struct taker *t, uint64_t type)
+{
+	const char *name = type ? gort_type_name(&t->types, type) : NULL;
+	return name ? intern_str(&t->out->stacks.strings, name) : NULL;
 }
 
 static uint32_t created_by(struct taker *t, uint64_t gopc)
@@ -148,6 +156,7 @@ static void take(struct taker *t, const struct gort_parked *p)
 		.fd = p->fd,
 		.peer = p->fd >= 0 ? peer_of(t, p->fd) : NULL,
 		.wait_on = p->wait_on,
+		.wait_type = type_of(t, p->elem_type),
 		.flags = flags_of(p, reason),
 	};
 	if (waits || p->status == GORT_G_SYSCALL)
@@ -205,6 +214,7 @@ struct err *evidence_goroutines(struct target *t, struct snapshot *s)
 	k.unwinder = gort_unwinder_new(k.g, &k.out->stacks);
 	if (!k.unwinder)
 		return err_new(ERR_UNSUPPORTED, "the table of functions cannot be read, so stacks cannot be followed");
+	gort_types_init(&k.types, k.g);
 	struct err *err = gort_parked_read(k.g, k.unwinder, &all);
 	if (!err) {
 		read_gcs(&k);
@@ -214,6 +224,7 @@ struct err *evidence_goroutines(struct target *t, struct snapshot *s)
 			take(&k, &all.v[i]);
 		note_moving(s);
 	}
+	gort_types_deinit(&k.types);
 	hash_map_deinit(&k.labels);
 	hash_map_deinit(&k.creators);
 	vec_deinit(&all);

@@ -167,6 +167,34 @@ static void add(struct grouper *k, const struct gort_timer *t)
 	k->out->total++;
 }
 
+/*
+ * A method value is called through a wrapper that the compiler made, "main.(*session).expire-fm", in no file: say where
+ * the method itself is, if it has code of its own.
+ */
+static void name_methods(struct grouper *k, struct sym_pclntab *tab)
+{
+	const char *names[SYM_PCLNTAB_FIND_MAX];
+	struct timer_group *groups[SYM_PCLNTAB_FIND_MAX];
+	size_t index[SYM_PCLNTAB_FIND_MAX], n = 0;
+	struct intern *strings = &k->out->stacks.strings;
+	for (size_t i = 0; i < k->out->groups.n && n < SYM_PCLNTAB_FIND_MAX; i++) {
+		struct timer_group *g = &k->out->groups.v[i];
+		const char *name = g->callback ? stacks_at(&k->out->stacks, g->callback, 0)->function : "";
+		size_t len = strlen(name);
+		if (len < 3 || strcmp(name + len - 3, "-fm") != 0)
+			continue;
+		groups[n] = g;
+		names[n++] = intern_mem(strings, name, len - 3);
+	}
+	if (!n)
+		return;
+	sym_pclntab_find_names(tab, names, n, index);
+	for (size_t i = 0; i < n; i++) {
+		if (index[i] != SYM_PCLNTAB_NONE)
+			groups[i]->callback = gort_unwind_function(k->unwinder, sym_pclntab_entry(tab, index[i]));
+	}
+}
+
 static int by_count(const void *a, const void *b, void *ctx)
 {
 	const struct timer_group *x = a, *y = b;
@@ -206,6 +234,7 @@ struct err *evidence_timers(struct target *t, struct snapshot *s)
 		err = find_holders(&k, &t->gort, &all);
 	for (size_t i = 0; !err && i < all.n; i++)
 		add(&k, &all.v[i]);
+	name_methods(&k, t->gort.pclntab);
 	if (k.out->groups.n > 1)
 		qsort_r(k.out->groups.v, k.out->groups.n, sizeof(*k.out->groups.v), by_count, &k.out->stacks);
 	if (!err)

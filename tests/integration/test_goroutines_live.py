@@ -123,6 +123,10 @@ def labels_descriptors_and_flags_are_those_of_the_target(version):
         check({"tenant": "blue", "path": "/v1/users"} in labels, f"labels are {labels}")
         check({f"key{10 + i}": f"value{i}" for i in range(20)} in labels, f"labels are {labels}")
         equal("goroutines with labels", len(labels), 2)
+        types = {f["function"]: g["wait_type"] for g in groups for f in g["stack"][:1]}
+        equal("types", [types[f"main.{f}"] for f in
+                        ("(*server).recv", "(*server).send", "(*pair[...]).get", "(*server).choose", "pipeRead")
+                        if f"main.{f}" in types], ["string", "[64]uint8", "[]int", None])
         polled = [g for g in groups if g["wait_reason"] == "IO wait"]
         equal("in IO wait", len(polled), 4)
         for g in polled:

@@ -36,7 +36,7 @@ def expected(document, n):
                              if t["callback"]["function"].startswith("context.")), "context.WithDeadline")
     return {key: count for key, count in {
         ("afterfunc", "main.afterFuncs.func1", None, 0): n["after"],
-        ("afterfunc", "main.(*session).expire-fm", None, 0): n["method"],
+        ("afterfunc", "main.(*session).expire", None, 0): n["method"],
         ("timer", "time.sendTime", "main.waitOnce", 0): n["waited"],
         ("ticker", "time.sendTime", "main.waitTicking", 1800): n["waited"],
         ("timer", "time.sendTime", None, 0): n["idle"] * idle,

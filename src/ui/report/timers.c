@@ -125,6 +125,14 @@ static void time_cell(struct table *table, int64_t ns, bool known)
 	table_cell(table, known ? say_duration(ns, text) : NULL);
 }
 
+/* "pkg.worker" of "example.com/pkg.worker": the package's last element stays. */
+static const char *short_name(const char *function)
+{
+	size_t package = stack_package(function);
+	const char *slash = package ? memrchr(function, '/', package) : NULL;
+	return slash ? slash + 1 : function;
+}
+
 static void put_row(struct table *table, const struct timers *t, const struct timer_group *g)
 {
 	const struct frame *f = callback_of(t, g);
@@ -135,11 +143,11 @@ static void put_row(struct table *table, const struct timers *t, const struct ti
 	time_cell(table, g->next_ns, g->next_ns != INT64_MAX);
 	if (f) {
 		const char *slash = strrchr(f->file, '/');
-		table_cellf(table, "%s %s:%u", f->function, slash ? slash + 1 : f->file, f->line);
+		table_cellf(table, "%s %s:%u", short_name(f->function), slash ? slash + 1 : f->file, f->line);
 	} else {
 		table_cell(table, NULL);
 	}
-	table_cell(table, g->holder);
+	table_cell(table, g->holder ? short_name(g->holder) : NULL);
 }
 
 static void put_table(const struct timers_report *r, struct strbuf *out)

@@ -19,7 +19,8 @@ import (
 
 type session struct{ id int }
 
-func (s *session) expire() {}
+//go:noinline
+func (s *session) expire() { s.id++ }
 
 var (
 	kept   []any
