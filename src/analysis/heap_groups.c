@@ -3,6 +3,8 @@
 
 #include "base/hash.h"
 
+enum { FEW = 64 };
+
 static int by_bytes(const void *a, const void *b)
 {
 	static const int order[] = { HEAP_INUSE_SPACE, HEAP_ALLOC_SPACE, HEAP_INUSE_OBJECTS, HEAP_ALLOC_OBJECTS };
@@ -35,6 +37,7 @@ static struct heap_group_row *row_of(struct heap_groups *g, struct hash_map *row
 static void group_by_stack(const struct profile *p, struct heap_groups *g)
 {
 	struct hash_map rows = { 0 };
+	vec_reserve(&g->v, FEW);
 	for (size_t i = 0; i < p->samples.n; i++) {
 		const int64_t *v = profile_values(p, i);
 		add(row_of(g, &rows, p->samples.v[i].stack)->v, v);
@@ -53,6 +56,7 @@ static void merge_places(const struct profile *p, struct heap_groups *g)
 	struct hash_map rows = { 0 };
 	stacks_init(&places);
 	g->v = (struct heap_group_vec){ 0 };
+	vec_reserve(&g->v, FEW);
 	for (size_t i = 0; i < stacks.n; i++) {
 		const struct heap_group_row *from = &stacks.v[i];
 		uint32_t place = 0;

@@ -63,7 +63,7 @@ static void take_buckets(struct target *t, const struct gort_profile *p, struct 
 static const char *library_build_id(struct target *t, const struct vma *v, struct intern *strings)
 {
 	int fd = proc_mem_file(&t->mem, v);
-	struct sym_elf elf;
+	struct sym_elf elf = { 0 };
 	struct err *err AUTO(err) = fd < 0 ? err_gone() : sym_elf_open(fd, v->name, &elf);
 	if (err)
 		return "";

@@ -95,7 +95,7 @@ static struct heap_group make_group(struct heap_sites *s, const uint64_t *pcs, s
 	struct call c = { .n = 0 };
 	for (size_t i = 0; i < n && add_address(s, &c, pcs[i], i + 1 == n, &g.pcs); i++)
 		;
-	if (strcmp(c.f[0].function, "runtime.goexit") == 0)
+	if (!c.n || strcmp(c.f[0].function, "runtime.goexit") == 0)
 		return g; /* ends every stack, and says nothing */
 	g.n = (uint32_t)c.n;
 	for (size_t i = 0; i < c.n; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gort/site.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/cursor.h"
@@ -82,12 +83,8 @@ static uint64_t lea_target(const unsigned char *code, size_t at, uint64_t pc, en
 static const char *array_of(struct gort_types *types, const char *element)
 {
 	char text[256];
-	size_t n = strlen(element);
-	if (n > sizeof(text) - 3)
-		return element;
-	memcpy(text, "[]", 2);
-	memcpy(text + 2, element, n);
-	return intern_mem(&types->strings, text, n + 2);
+	int n = snprintf(text, sizeof(text), "[]%s", element);
+	return n > 0 && (size_t)n < sizeof(text) ? intern_str(&types->strings, text) : element;
 }
 
 static bool loaded_type(struct gort_types *types, const unsigned char *code, uint64_t pc, const struct callee *c,

@@ -7,6 +7,7 @@
 #include "ui/cli/command.h"
 #include "ui/cli/infile.h"
 #include "ui/cli/input.h"
+#include "ui/report/flamegraph.h"
 #include "ui/report/heap.h"
 #include "ui/report/output.h"
 
@@ -64,6 +65,22 @@ static void put_pprof(const struct heap_report *r, struct strbuf *out)
 	pprof_write(&r->snapshot->heap.profile, out);
 }
 
+static void put_flame(const struct heap_report *r, struct strbuf *out)
+{
+	const struct snapshot *s = r->snapshot;
+	AUTO_FREE char *title = xasprintf("Heap of %s", s->id.comm  ? s->id.comm
+							: s->source ? s->source
+								    : "a Go program");
+	struct flamegraph f = {
+		.title = title,
+		.subtitle = "bytes in use by allocation site, as of the last garbage collection",
+		.profile = &s->heap.profile,
+		.type = HEAP_INUSE_SPACE,
+		.base_type = -1,
+	};
+	flamegraph_put(&f, out);
+}
+
 static bool is_stdout(const char *path)
 {
 	return !path || strcmp(path, "-") == 0;
@@ -79,6 +96,7 @@ static struct err *choose_outputs(const struct heap_options *opt, struct heap_ou
 	const struct heap_output extra[] = {
 		{ .render = put_pprof, .path = opt->pprof },
 		{ .render = put_folded, .path = opt->folded },
+		{ .render = put_flame, .path = opt->flame },
 	};
 	size_t to_stdout = 0;
 	for (size_t i = 0; i < LEN(extra); i++) {
