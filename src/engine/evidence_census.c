@@ -81,6 +81,7 @@ struct type_tally {
 	struct hash_map rows; /* address of the name, twice over: with a header or estimated -> row */
 	VEC(struct tally_row) v;
 	double exact, estimated; /* bytes */
+	double unknown;		 /* bytes of sampled sites whose type is not told */
 };
 
 static void add_type(struct type_tally *tt, const char *type, double objects, double bytes, bool estimated)
@@ -157,11 +158,16 @@ static void estimate(struct target *t, struct type_tally *tt)
 			continue;
 		uint64_t pc = heap_sites_call(&sites, p.pcs.v + b->at, b->depth);
 		const struct site_memo *m = pc ? site_at(tt, &index, &memo, pc) : NULL;
-		if (!m || !m->known || m->site.size > b->size || has_header(&t->gort, &m->site, b->size))
+		bool known = m && m->known && m->site.size <= b->size;
+		if (known && has_header(&t->gort, &m->site, b->size))
 			continue;
 		gort_profile_scale(b->allocs - b->frees, b->alloc_bytes - b->free_bytes, p.rate, &objects, &bytes);
-		if (objects > 0 && bytes > 0)
+		if (objects <= 0 || bytes <= 0)
+			continue;
+		if (known)
 			add_type(tt, m->site.type, (double)objects, (double)bytes, true);
+		else
+			tt->unknown += (double)bytes;
 	}
 	heap_sites_deinit(&sites);
 	stacks_deinit(&unused);
@@ -176,13 +182,13 @@ static int by_bytes(const void *a, const void *b)
 }
 
 /*
- * Rows by name, and the rest. Estimates vary by chance, so together they may come out larger than what there is besides
- * the exact ones: then they shrink to that.
+ * Rows by name, and the rest. Estimates vary by chance: where those of all sampled sites, told or not, come out larger
+ * than what there is besides the exact ones, they shrink to that, so that each keeps its share.
  */
 static void take_types(const struct type_tally *tt, const struct gort_heap *h, struct heap_view *out)
 {
 	double room = fmax(0, (double)h->object_bytes - tt->exact);
-	double shrink = tt->estimated > room && tt->estimated > 0 ? room / tt->estimated : 1;
+	double sampled = tt->estimated + tt->unknown, shrink = sampled > room && sampled > 0 ? room / sampled : 1;
 	uint64_t objects = 0, bytes = 0;
 	struct hash_map rows = { 0 };
 	for (size_t i = 0; i < tt->v.n; i++) {
@@ -196,7 +202,7 @@ static void take_types(const struct type_tally *tt, const struct gort_heap *h, s
 				.type = intern_str(&out->profile.stacks.strings, r->type),
 			};
 		}
-		out->types.v[*row].objects += (uint64_t)(r->objects * by);
+		out->types.v[*row].objects += (uint64_t)ceil(r->objects * by);
 		out->types.v[*row].bytes += (uint64_t)(r->bytes * by);
 	}
 	hash_map_deinit(&rows);
@@ -224,10 +230,11 @@ static void count_types(struct target *t, const struct gort_heap *h, struct snap
 		snapshot_note(s, "types of objects over %d bytes are those of each %llu-th span", GORT_HEADER_OVER,
 			      (unsigned long long)step);
 	if (tt.estimated > 0)
-		snapshot_note(s,
-			      "%.0f %% of the typed bytes are estimates: types of objects without an allocation header "
-			      "are told by the code that allocated the sampled ones",
-			      100 * tt.estimated / (tt.estimated + tt.exact));
+		snapshot_note(
+			s,
+			"types: %.0f %% of the typed bytes are estimates, told by the code that allocated the sampled "
+			"objects; the others carry their type",
+			100 * tt.estimated / (tt.estimated + tt.exact));
 	gort_types_deinit(&tt.types);
 	hash_map_deinit(&tt.rows);
 	vec_deinit(&tt.v);

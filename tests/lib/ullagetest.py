@@ -191,6 +191,10 @@ class Program:
 
     def fetch(self, path):
         """Text of an endpoint below pprof, such as "heap?debug=1"."""
+        return self.fetch_bytes(path).decode()
+
+    def fetch_bytes(self, path):
+        """What an endpoint below pprof answers, such as "heap"."""
         if self.pprof is None:
             raise Skip("this program has no pprof endpoint")
         url = urllib.parse.urlsplit(self.pprof)
@@ -204,9 +208,9 @@ class Program:
             connection.sock.connect(name)
             base = "/debug/" + base
         connection.request("GET", f"{base}/{path}")
-        text = connection.getresponse().read().decode()
+        data = connection.getresponse().read()
         connection.close()
-        return text
+        return data
 
     def stats(self):
         """The runtime.MemStats that stand behind a heap profile."""
