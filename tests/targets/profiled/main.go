@@ -94,7 +94,9 @@ func newDocument(i int) *document {
 
 func work(n int) {
 	for i := 0; i < n; i++ {
+		mu.Lock()
 		pushTwice()
+		mu.Unlock()
 		keep(newDocument(i))
 		if i%16 == 0 {
 			keep(generic[node](8))
