@@ -39,12 +39,10 @@ static const char *amount(const struct diff *d, int64_t v, bool sign, char buf[V
 	uint64_t size = v < 0 ? -(uint64_t)v : (uint64_t)v;
 	if (v < 0 || (sign && v))
 		*at++ = v < 0 ? '-' : '+';
-	if (!d->by_bytes)
-		say_num(size, at);
-	else if (strcmp(d->unit, "nanoseconds") == 0)
-		say_duration((int64_t)num_min(size, INT64_MAX), at);
-	else if (strcmp(d->unit, "bytes") == 0)
+	if (d->by_bytes && strcmp(d->unit, "bytes") == 0)
 		say_size(size, at);
+	else if (d->by_bytes && strcmp(d->unit, "nanoseconds") == 0)
+		say_duration((int64_t)num_min(size, INT64_MAX), at);
 	else
 		say_num(size, at);
 	return buf;
