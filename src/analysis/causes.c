@@ -35,7 +35,11 @@ static void absorb(struct rule_context *c, struct finding *whole, struct finding
 		also(whole, part->also[i]);
 	for (size_t i = 0; i < part->evidence.n; i++)
 		*vec_push(&whole->evidence) = part->evidence.v[i];
-	whole->confidence = fmax(whole->confidence, part->confidence);
+	if (isfinite(part->rate) && part->rate > 0) { /* what it brings is its weight */
+		whole->rate = (isfinite(whole->rate) ? whole->rate : 0) + part->rate;
+		whole->bytes = (whole->bytes == ACCOUNT_UNKNOWN ? 0 : whole->bytes) +
+			       (part->bytes == ACCOUNT_UNKNOWN ? 0 : part->bytes);
+	}
 	if (!*whole->site.function && *part->site.function)
 		whole->site = part->site;
 	if (!whole->stack.n)

@@ -128,8 +128,7 @@ static void judge(struct rule_context *c)
 					     "A longer window." });
 		}
 	}
-	if (!leak)
-		rules_open(c);
+	rules_open(c);
 	d->verdict = leak ? DIAGNOSIS_LEAK : d->open.n ? DIAGNOSIS_INCONCLUSIVE : DIAGNOSIS_NO_LEAK;
 }
 

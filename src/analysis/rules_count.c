@@ -98,6 +98,23 @@ static bool site_leaks(const struct rule_context *c, const struct rule *r, const
 	return count_grows(r, t) && !(site->gone_known && (double)site->gone > COME_AND_GO * t->growth);
 }
 
+/* A library's loop that accepts connections: its goroutines live as long as the clients want. */
+static bool serves(const char *function)
+{
+	static const char *const ends[] = { ").Serve",	       ").serve",      ".Serve",
+					    ").handleRawConn", ").acceptLoop", ").AcceptLoop" };
+	size_t n = strlen(function);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		size_t m = strlen(ends[i]);
+		if (n >= m && strcmp(function + n - m, ends[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* More clients are no leak; that none of them ever goes away may be one. */
+static const double SERVER_COSTS = 0.5;
+
 static void describe_goroutines(struct rule_context *c, struct finding *f, const struct diagnosis_site *site,
 				const struct trend *t)
 {
@@ -110,6 +127,10 @@ static void describe_goroutines(struct rule_context *c, struct finding *f, const
 		f->bytes = look.stack_bytes;
 		f->rate = f->count_rate * (double)look.stack_bytes / (double)look.seen;
 		rule_stack(c, f, &c->in->last->goroutines.stacks, look.stack);
+	}
+	if (look.state && strcmp(look.state, "IO wait") == 0 && serves(site->function)) {
+		f->confidence -= SERVER_COSTS;
+		rule_evidence(c, f, "They serve connections that their peers keep open: rising load looks the same.");
 	}
 	const struct frame *at =
 		f->stack.n ? rule_own_frame(&c->in->last->goroutines.stacks, look.stack, c->in->module) : NULL;
@@ -288,6 +309,24 @@ static const struct goroutine *goroutine_of(const struct goroutines *gs, uint64_
 	return NULL;
 }
 
+/* The frame that a stack has most often: where it recurs. NULL when none has a second. */
+static const struct frame *recurring(const struct stacks *s, uint32_t stack)
+{
+	enum { LOOKED_AT = 256 };
+	const struct frame *best = NULL;
+	uint32_t n = (uint32_t)num_min(stacks_depth(s, stack), LOOKED_AT), most = 1;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t times = 0;
+		for (uint32_t k = i; k < n; k++)
+			times += stacks_at(s, stack, k) == stacks_at(s, stack, i);
+		if (times > most) {
+			most = times;
+			best = stacks_at(s, stack, i);
+		}
+	}
+	return best;
+}
+
 static void describe_deepest(struct rule_context *c, struct finding *f, uint64_t id)
 {
 	const struct snapshot *s = c->in->last;
@@ -304,7 +343,9 @@ static void describe_deepest(struct rule_context *c, struct finding *f, uint64_t
 		return;
 	const struct stacks *stacks = &s->goroutines.stacks;
 	rule_stack(c, f, stacks, g->stack);
-	const struct frame *at = rule_own_frame(stacks, g->stack, c->in->module);
+	const struct frame *at = recurring(stacks, g->stack);
+	if (!at)
+		at = rule_own_frame(stacks, g->stack, c->in->module);
 	if (!at && stacks_depth(stacks, g->created_by))
 		at = stacks_at(stacks, g->created_by, 0);
 	if (at)

@@ -48,6 +48,54 @@ static double proof(const struct rule_context *c, const struct rule *r)
 	return proofs[i].confidence;
 }
 
+/*
+ * Collections of a heap that only grows are rare, each at twice the size of the last. One or two of them still tell how
+ * much of what was allocated they freed: when that is next to nothing, and allocation went on evenly through the whole
+ * window, and one call stack is behind it, the heap grows.
+ */
+static double share_kept(const struct rule_context *c)
+{
+	double kept = 0, made = 0;
+	for (size_t i = 1; i < c->in->n; i++) {
+		const struct diagnosis_sample *a = &c->in->samples[i - 1], *b = &c->in->samples[i];
+		if (!KNOWN(a->gc_count) || !KNOWN(b->gc_count) || b->gc_count == a->gc_count || !a->gc_count)
+			continue;
+		kept += (double)b->heap_marked - (double)a->heap_marked;
+		made += fmax((double)a->heap_live, (double)b->heap_marked) - (double)a->heap_marked;
+	}
+	return made > 0 ? kept / made : 0;
+}
+
+/* How much faster one half of the window grew than the other. */
+static double unevenness(const struct series *s)
+{
+	size_t middle = s->n / 2;
+	double first = (s->y[middle] - s->y[0]) / (s->t[middle] - s->t[0]);
+	double second = (s->y[s->n - 1] - s->y[middle]) / (s->t[s->n - 1] - s->t[middle]);
+	if (first <= 0 || second <= 0)
+		return (double)INFINITY;
+	return fmax(first / second, second / first);
+}
+
+static double proof_by_survival(const struct rule_context *c, const struct rule *r)
+{
+	/* Sampling misses the last moments before a collection, so a share is known to a tenth or two. */
+	static const double KEPT = 0.7, EVEN = 2.5, CHANCE = 0.001, GROWTH = 0.25, BYTES = 4 << 20;
+	enum { LOOKS = 8 };
+	struct series live;
+	rule_series(c, SAMPLE(heap_live), &live);
+	struct trend t = trend_of(&live);
+	if (t.n < LOOKS || t.p > CHANCE || t.levelled || t.step > r->threshold[3].value || t.growth < BYTES ||
+	    t.growth < GROWTH * t.first)
+		return 0;
+	if (share_kept(c) < KEPT || unevenness(&live) > EVEN || c->marked.levelled ||
+	    c->marked.growth < GROWTH * c->marked.first)
+		return 0;
+	if (c->profiled && share_of_top(c) < r->threshold[2].value)
+		return 0;
+	return c->marked.n > 2 ? 0.75 : 0.65;
+}
+
 static void describe_site(struct rule_context *c, struct finding *f)
 {
 	const struct heap_growth *g = c->growth.n ? &c->growth.v[0] : NULL;
@@ -100,10 +148,11 @@ static void doubt(struct rule_context *c, struct finding *f)
 
 static void rule_heap(struct rule_context *c, const struct rule *r)
 {
-	double confidence = proof(c, r);
+	double confidence = proof(c, r), survival = proof_by_survival(c, r);
 	const struct trend *t = &c->marked;
-	if (confidence <= 0)
+	if (confidence <= 0 && survival <= 0)
 		return;
+	confidence = fmax(confidence, survival);
 	struct finding *f = rule_report(c, r);
 	f->confidence = confidence;
 	f->class = mem_classes[CLASS_GO_HEAP_LIVE].name;
@@ -113,6 +162,12 @@ static void rule_heap(struct rule_context *c, const struct rule *r)
 		      rule_size(c, t->first), rule_size(c, t->last),
 		      t->score >= 1 ? "each above the one before" : "rising almost every time",
 		      t->n > FEW_POINTS ? "" : ", steadily");
+	if (survival >= confidence)
+		rule_evidence(
+			c, f,
+			"They freed next to nothing: %.0f%% of what was allocated before them was still alive, and "
+			"allocation went on evenly to the end of the window.",
+			100 * fmin(share_kept(c), 1));
 	describe_site(c, f);
 	doubt(c, f);
 	const char *limit = rule_gomemlimit(c);
@@ -160,29 +215,48 @@ static void rule_warm_up(struct rule_context *c, const struct rule *r)
 			      rule_size(c, t.last));
 }
 
-/* One step makes most of the growth, and what came after it does not go on like that. */
-static bool came_at_once(const struct rule *r, const struct trend *t, const struct series *s, size_t least)
+/*
+ * Most of the growth came at once, within three looks (touching much memory takes a while), and what came after it does not
+ * go on like that. The share, 0 when it did not.
+ */
+static double came_at_once(const struct rule *r, const struct series *s, size_t least)
 {
-	return t->n >= least && t->step >= r->threshold[2].value && t->step_at + 2 <= t->n &&
-	       t->last - s->y[t->step_at] <= (s->y[t->step_at] - s->y[t->step_at - 1]) / 2;
+	enum { TOGETHER = 3 };
+	double rises = 0, most = 0;
+	size_t at = 0;
+	if (s->n < least)
+		return 0;
+	for (size_t i = 1; i < s->n; i++) {
+		size_t from = i - 1;
+		while (from && i - from < TOGETHER && s->y[from] > s->y[from - 1])
+			from--;
+		rises += fmax(s->y[i] - s->y[i - 1], 0);
+		if (s->y[i] - s->y[from] > most) {
+			most = s->y[i] - s->y[from];
+			at = i;
+		}
+	}
+	bool ended = at && at + 2 <= s->n && s->y[s->n - 1] - s->y[at] <= most / 2;
+	return ended && most >= r->threshold[2].value * rises ? most / rises : 0;
 }
 
 static void rule_burst(struct rule_context *c, const struct rule *r)
 {
+	enum { LOOKS = 8, COLLECTIONS = 5 };
 	struct series rss;
 	rule_series(c, SAMPLE(rss_anon), &rss);
 	struct trend t = trend_of(&rss);
-	bool once = came_at_once(r, &t, &rss, 5);
-	if (!once && came_at_once(r, &c->marked, &c->gc, 4)) {
+	double share = came_at_once(r, &rss, LOOKS);
+	if (share <= 0) {
+		share = came_at_once(r, &c->gc, COLLECTIONS);
 		t = c->marked;
-		once = true;
 	}
-	if (!once || !material(r, t.growth, t.first) || rule_found(c, "heap"))
+	if (share <= 0 || !material(r, t.growth, t.first) || rule_found(c, "heap"))
 		return;
 	struct finding *f = rule_report(c, r);
 	f->confidence = 0.8;
 	f->bytes = (uint64_t)t.growth;
-	rule_evidence(c, f, "%.0f%% of the growth of %s came in one step.", 100 * t.step, rule_size(c, t.growth));
+	rule_evidence(c, f, "%.0f%% of the growth of %s came at once.", 100 * share, rule_size(c, t.growth));
 	if (c->growth.n && c->growth.v[0].site && c->growth.v[0].bytes > t.growth / 2) {
 		rule_site(c, f, c->growth.v[0].site);
 		rule_stack(c, f, &c->stacks, c->growth.v[0].stack);
@@ -419,7 +493,7 @@ const struct rule rules_heap[] = {
 	  false,
 	  DIAGNOSIS_INFO,
 	  rule_burst,
-	  { { 8 * MIB, "bytes" }, { 0.1, "of what it was" }, { 0.5, "of the growth in one step" } } },
+	  { { 8 * MIB, "bytes" }, { 0.1, "of what it was" }, { 0.5, "of all rises at once" } } },
 	{ "warm-up",
 	  false,
 	  DIAGNOSIS_INFO,

@@ -26,6 +26,20 @@ static bool has_leak(const struct rule_context *c)
 	return false;
 }
 
+/* A leak that heap growth is part of. */
+static bool heap_is_judged(const struct rule_context *c)
+{
+	for (size_t i = 0; i < c->d->findings.n; i++) {
+		const struct finding *f = &c->d->findings.v[i];
+		bool part = f->leak && strcmp(f->kind, "heap") == 0;
+		for (size_t k = 0; f->leak && k < FINDING_ALSO && f->also[k]; k++)
+			part |= strcmp(f->also[k], "heap") == 0;
+		if (part)
+			return true;
+	}
+	return false;
+}
+
 /* How long until enough collections have ended: at the pace of the heap towards its goal, or of those seen. */
 static const char *enough_time(struct rule_context *c, double rate)
 {
@@ -50,7 +64,7 @@ static void open_heap(struct rule_context *c)
 	enum { FLAT_POINTS = 2 };
 	struct trend live = rule_trend(c, SAMPLE(heap_live));
 	const struct trend *m = &c->marked;
-	if (has_leak(c) || live.n < 2)
+	if (heap_is_judged(c) || live.n < 2)
 		return;
 	/* Of several collections none left more than the first: nothing grows, whatever stands between them. */
 	if (m->n >= FLAT_POINTS && !material(m->growth, m->first))

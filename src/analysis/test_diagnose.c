@@ -306,6 +306,47 @@ static void growth_without_a_collection_proves_nothing(void **state)
 	end(&w);
 }
 
+/* Collections at 40 and 80 MiB; the live heap rises by 3 MiB from look to look, and drops to what was marked. */
+static void rare_collections(struct watch *w, uint64_t kept)
+{
+	for (size_t i = 0; i < LOOKS; i++) {
+		struct diagnosis_sample *s = &w->v[i];
+		bool after = i >= 14;
+		s->gc_count = after ? 51 : 50;
+		s->last_gc_ns = after ? (int64_t)1027 * SECOND : (int64_t)999 * SECOND;
+		s->heap_marked = after ? kept : 40 * MIB;
+		s->heap_live = after ? kept + (i - 13) * 3 * MIB : (40 + 3 * i) * (uint64_t)MIB;
+		s->rss_anon = (90 + 3 * i) * (uint64_t)MIB;
+	}
+}
+
+static void one_collection_that_frees_nothing_is_enough(void **state)
+{
+	static const struct {
+		uint64_t kept;
+		int64_t by_one_stack;
+		enum diagnosis_verdict verdict;
+	} table[] = {
+		{ 78 * (uint64_t)MIB, 60 * MIB, DIAGNOSIS_LEAK },
+		{ 78 * (uint64_t)MIB, 5 * MIB, DIAGNOSIS_INCONCLUSIVE },  /* everywhere at once: it warms up */
+		{ 55 * (uint64_t)MIB, 60 * MIB, DIAGNOSIS_INCONCLUSIVE }, /* much of it was garbage */
+		{ 41 * (uint64_t)MIB, 60 * MIB, DIAGNOSIS_NO_LEAK },	  /* nearly all */
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct watch w;
+		start(&w);
+		rare_collections(&w, table[i].kept);
+		ALLOCATE(&w.first, MIB, 10, 5, "main.keep", "main.main");
+		ALLOCATE(&w.last, table[i].by_one_stack, 1000, 5, "main.keep", "main.main");
+		ALLOCATE(&w.last, 8 * MIB, 1000, 50, "main.other", "main.main");
+		ALLOCATE(&w.last, 8 * MIB, 1000, 60, "main.another", "main.main");
+		w.in.age_seconds = 60;
+		judge(&w);
+		assert_int_equal(w.d.verdict, table[i].verdict);
+		end(&w);
+	}
+}
+
 static void a_cache_that_fills_is_warm_up(void **state)
 {
 	struct watch w;
@@ -536,6 +577,26 @@ static void a_stack_that_only_doubles_leaks(void **state)
 		assert_int_equal(w.d.verdict, shrinks ? DIAGNOSIS_NO_LEAK : DIAGNOSIS_LEAK);
 		end(&w);
 	}
+}
+
+static void a_recursion_is_named_where_it_recurs(void **state)
+{
+	struct watch w;
+	start(&w);
+	for (size_t i = 0; i < LOOKS; i++)
+		w.v[i].deepest_stack = (uint64_t)MIB << (i / 5);
+	struct goroutines *gs = &w.last.goroutines;
+	uint32_t frames[9] = { stacks_frame(&gs->stacks,
+					    &(struct frame){ .function = "main.visit", .file = "a.go", .line = 3 }) };
+	for (size_t i = 1; i < 9; i++)
+		frames[i] = stacks_frame(&gs->stacks,
+					 &(struct frame){ .function = "main.visit", .file = "a.go", .line = 8 });
+	*vec_push(&gs->v) =
+		(struct goroutine){ .id = 1, .state = "waiting", .stack = stacks_add(&gs->stacks, frames, 9) };
+	w.last.parts |= SNAPSHOT_GOROUTINES;
+	judge(&w);
+	assert_int_equal(found(&w, "stack")->site.line, 8);
+	end(&w);
 }
 
 static void cgroups_left_behind_leak(void **state)
@@ -780,6 +841,7 @@ int main(void)
 		cmocka_unit_test(a_heap_that_breathes_is_no_leak),
 		cmocka_unit_test(garbage_between_collections_is_headroom),
 		cmocka_unit_test(growth_without_a_collection_proves_nothing),
+		cmocka_unit_test(one_collection_that_frees_nothing_is_enough),
 		cmocka_unit_test(a_cache_that_fills_is_warm_up),
 		cmocka_unit_test(one_large_allocation_is_a_burst),
 		cmocka_unit_test(a_young_process_is_less_sure),
@@ -792,6 +854,7 @@ int main(void)
 		cmocka_unit_test(threads_leak_when_they_only_grow),
 		cmocka_unit_test(descriptors_leak_when_they_only_grow),
 		cmocka_unit_test(a_stack_that_only_doubles_leaks),
+		cmocka_unit_test(a_recursion_is_named_where_it_recurs),
 		cmocka_unit_test(cgroups_left_behind_leak),
 		cmocka_unit_test(gc_thrash_needs_a_busy_collector),
 		cmocka_unit_test(gomemlimit_without_room_is_named),

@@ -181,7 +181,8 @@ static void look_at_timers(struct sampler *s, struct diagnosis_sample *ret)
 	ret->timers = snap.timers.total;
 	for (size_t i = 0; i < snap.timers.groups.n; i++) {
 		const struct timer_group *g = &snap.timers.groups.v[i];
-		if (stacks_depth(&snap.timers.stacks, g->callback))
+		/* a deadline belongs to its connection, which is a descriptor */
+		if (g->kind != TIMER_DEADLINE && stacks_depth(&snap.timers.stacks, g->callback))
 			count(s, site_of_timer(s, stacks_at(&snap.timers.stacks, g->callback, 0), g->kind), g->count);
 	}
 }
