@@ -41,7 +41,7 @@ ALIKES = [
     Case("cache", "-steps", 3000, "-size", 32 * MIB, go=GC_OFTEN),
     Case("cache", "-steps", 1500, "-size", 32 * MIB, "-base", 8 * MIB, explained=["warm-up"], go=GC_OFTEN),
     Case("garbage", "-steps", 3000, "-base", 8 * MIB, "-warm", "3s", explained=["gc-headroom"], go={"GOGC": "1000"}),
-    Case("burst", "-steps", 1000, "-size", 64 * MIB, "-when", 2500, "-base", 16 * MIB, explained=["burst"]),
+    Case("burst", "-steps", 1000, "-size", 64 * MIB, "-when", 4000, "-base", 16 * MIB, explained=["burst"]),
     Case("workers", "-steps", 100, "-size", 200),
     Case("pool", "-steps", 5000),
     Case("requests", "-steps", 5000),
@@ -111,7 +111,7 @@ def one(case, version, window):
     return None
 
 
-def together(cases, version, window, width=5):
+def together(cases, version, window, width=8):
     """All cases, `width` at a time; fails with every complaint."""
     with concurrent.futures.ThreadPoolExecutor(width) as workers:
         wrong = [w for w in workers.map(lambda c: one(c, version, window), cases) if w]

@@ -20,6 +20,7 @@ var (
 	work     = make(chan int)
 	workers  int
 	scratch  *os.File
+	block    = make([]byte, 256<<10)
 	filled   bool
 	original [][]byte
 )
@@ -144,7 +145,7 @@ func writeFile() {
 		}
 		scratch = f
 	}
-	if _, err := scratch.Write(make([]byte, 256<<10)); err != nil {
+	if _, err := scratch.Write(block); err != nil {
 		panic(err)
 	}
 }

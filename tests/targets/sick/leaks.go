@@ -87,7 +87,7 @@ func leakHolder() {
 
 //go:noinline
 func holdForever() {
-	buffer := make([]byte, 10000)
+	buffer := make([]byte, 10000+cap(never)) // of unknown size: on the heap
 	buffer[0] = byte(<-never)
 	runtime.KeepAlive(buffer)
 }
