@@ -213,7 +213,7 @@ static bool lock_abandoned(const struct suspicion_scene *s, const struct gorouti
 {
 	if (!waits_for_lock(s, g) || !stacks_depth(&s->groups->stacks, g->stack) || s->cut)
 		return false;
-	if (!is_long(g, self) && (g->wait_median >= 0 || g->count < self->few))
+	if (!is_long(g, self) && g->count < self->few)
 		return false;
 	const char *function = stacks_at(&s->groups->stacks, g->stack, g->blocked)->function;
 	if (someone_inside(s, function))
@@ -387,7 +387,7 @@ const struct suspicion_rule suspicion_rules[] = {
 	{ "lock-crowd", lock_crowd, 8, 32, MINUTE,
 	  "a lock is held for microseconds: 32 waiters, or 8 for a minute, are not passing contention" },
 	{ "lock-abandoned", lock_abandoned, 3, 3, MINUTE,
-	  "a holder that works is seen on a stack; with fewer waiters and no wait it may just have left" },
+	  "a holder is seen on a stack, wherever it waits; with one or two waiters it may have left this moment" },
 	{ "no-deadline", no_deadline, 8, 64, 10 * MINUTE,
 	  "a few idle connections are ordinary; ten minutes are longer than common idle timeouts" },
 	{ "open-bodies", open_bodies, 4, 4, MINUTE,

@@ -83,7 +83,7 @@ static void set_state(struct text status, struct intern *strings, struct gorouti
 	struct text select = status;
 	if (skip(&select, "select"))
 		g->flags |= GOROUTINE_SELECT;
-	g->state = intern_str(strings, "waiting");
+	g->state = intern_str(strings, g->flags & GOROUTINE_LEAKED ? "leaked" : "waiting");
 	g->wait_reason = intern_mem(strings, status.p, (size_t)(status.end - status.p));
 }
 
@@ -262,6 +262,33 @@ static void skip_pointers(struct text *t)
 	}
 }
 
+/*
+ * "chan receive] {job: j7}", and Go 1.26 with GODEBUG=tracebacklabels=1 "chan receive labels:{"job": "j7"}]": what stands
+ * in the brackets, and behind the brace of the labels, if any.
+ */
+static bool split(struct text t, struct text *status, struct text *labels)
+{
+	static const char inside[] = " labels:{";
+	const char *close = memchr(t.p, ']', (size_t)(t.end - t.p));
+	struct text last = t;
+	*labels = (struct text){ NULL, NULL };
+	if (!close)
+		return false;
+	if (ends_in(&last, "}]")) {
+		const char *brace = memmem(t.p, (size_t)(t.end - t.p), inside, sizeof(inside) - 1);
+		if (!brace)
+			return false;
+		*status = (struct text){ t.p, brace };
+		*labels = (struct text){ brace + sizeof(inside) - 1, t.end };
+		return true;
+	}
+	struct text rest = { close + 1, t.end };
+	*status = (struct text){ t.p, close };
+	if (skip(&rest, " {"))
+		*labels = rest;
+	return labels->p || rest.p == rest.end;
+}
+
 bool goheader_parse(const char *line, size_t len, struct goheader_memory *memory, struct goroutines *to,
 		    struct goroutine *g)
 {
@@ -272,17 +299,13 @@ bool goheader_parse(const char *line, size_t len, struct goheader_memory *memory
 	skip_pointers(&t);
 	if (!skip(&t, " [") || !ends_in(&t, ":"))
 		return false;
-	const char *close = memchr(t.p, ']', (size_t)(t.end - t.p));
-	if (!close)
-		return false;
-	struct text rest = { close + 1, t.end };
-	bool labels = skip(&rest, " {");
-	if (!labels && rest.p != rest.end)
+	struct text status, labels;
+	if (!split(t, &status, &labels))
 		return false;
 	g->id = id;
-	recall_brackets((struct text){ t.p, close }, memory, &to->stacks.strings, g);
-	if (labels)
-		goheader_labels(rest.p, (size_t)(rest.end - rest.p), ": ", to, g);
+	recall_brackets(status, memory, &to->stacks.strings, g);
+	if (labels.p)
+		goheader_labels(labels.p, (size_t)(labels.end - labels.p), ": ", to, g);
 	return true;
 }
 

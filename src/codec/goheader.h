@@ -8,6 +8,7 @@
  *	goroutine 1 gp=0xc000002380 m=0 mp=0x5c5e20 [running]:
  *	goroutine 7 [select (durable), synctest bubble 3]:
  *	goroutine 9 [chan send (leaked)] {job: j7, "my key": "a\nb"}:
+ *	goroutine 9 [chan send labels:{"job": "j7"}]:
  */
 
 #include "model/goroutine.h"

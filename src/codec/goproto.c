@@ -88,7 +88,8 @@ void goproto_infer(struct goroutines *gs, struct goroutine *g)
 		if ((here >= 0 && !waits[here].weak) || !carries_on(function))
 			break;
 	}
-	g->state = intern_str(strings, found >= 0 ? waits[found].state : "unknown");
+	bool leaked = g->flags & GOROUTINE_LEAKED;
+	g->state = intern_str(strings, leaked ? "leaked" : found >= 0 ? waits[found].state : "unknown");
 	g->wait_reason = found >= 0 && waits[found].reason ? intern_str(strings, waits[found].reason) : NULL;
 	if (g->wait_reason && strncmp(g->wait_reason, "select", 6) == 0)
 		g->flags |= GOROUTINE_SELECT;

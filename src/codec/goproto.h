@@ -17,7 +17,10 @@
  */
 MUST_CHECK struct err *goroutines_of_profile(const struct profile *p, uint32_t input, struct goroutines *ret);
 
-/* Sets state, wait_reason and GOROUTINE_SELECT by the functions of g->stack; "unknown" when they tell nothing. */
+/*
+ * Sets state, wait_reason and GOROUTINE_SELECT by the functions of g->stack; "unknown" when they tell nothing,
+ * "leaked" when it is flagged so.
+ */
 void goproto_infer(struct goroutines *gs, struct goroutine *g);
 
 /* Flags one of the runtime's own: only functions of the runtime, and not the main goroutine. */

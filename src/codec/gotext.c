@@ -13,7 +13,6 @@ enum {
 	PLACES = 4096,
 	FRAMES = 8192,
 	PLACE_TEXT = 208,	/* longer ones are not remembered */
-	UNAVAILABLE_MAX = 1024, /* goroutines of a crash whose own thread prints the stack later */
 	RUNTIME_CUT = 64 << 20, /* net/http/pprof prints no more than this */
 };
 
@@ -56,15 +55,16 @@ struct gotext {
 	size_t n_frames;
 	const char *function; /* interned: waits for its place */
 	bool inlined, creator, doubtful, ancestors;
-	bool unavailable; /* its stack is on another thread */
+	bool unavailable;     /* its stack is on another thread */
+	size_t section;	      /* row of the first goroutine of this crash */
+	bool threads;	      /* what follows are the threads of a crash, with the goroutines that they ran */
+	struct hash_map rows; /* row + 1 of each goroutine of the crash, by id */
 	/* of the dump */
 	bool crash, cut_header;
 	bool records;	       /* a debug=1 dump: */
 	unsigned record_flags; /* of its rows */
 	uint64_t total;	       /* goroutines that it says it has */
 	uint64_t counted;
-	uint32_t moved[UNAVAILABLE_MAX]; /* rows */
-	size_t n_moved;
 	struct name_slot names[NAMES];
 	struct place_slot places[PLACES];
 	struct frame_slot slots[FRAMES];
@@ -210,20 +210,33 @@ static void mark_system(struct gotext *t)
 		t->g.flags |= GOROUTINE_SYSTEM;
 }
 
-/* In a crash each thread prints the goroutine that it ran: that is the stack which was "unavailable" before. */
-static struct goroutine *row_for(struct gotext *t)
+/*
+ * In a crash each thread prints the goroutine that it ran: once more, or in place of a stack which was "unavailable". What is
+ * known by its id already is not counted twice.
+ */
+static bool is_known(struct gotext *t)
 {
-	struct goroutine_vec *v = &t->to->v;
-	for (size_t i = 0; t->g.id && i < t->n_moved; i++) {
-		struct goroutine *earlier = &v->v[t->moved[i]];
-		if (earlier->id == t->g.id && earlier->flags & GOROUTINE_CUT)
-			return earlier;
-	}
-	if (t->unavailable && t->n_moved < UNAVAILABLE_MAX)
-		t->moved[t->n_moved++] = (uint32_t)v->n;
-	t->to->total += t->g.flags & GOROUTINE_SYSTEM ? 0 : t->g.count;
-	t->counted += t->g.count;
-	return vec_push(v);
+	uint64_t *row = t->threads && t->g.id ? hash_map_get(&t->rows, t->g.id) : NULL;
+	if (!row)
+		return false;
+	struct goroutine *earlier = &t->to->v.v[*row - 1];
+	if (earlier->flags & GOROUTINE_CUT)
+		*earlier = t->g;
+	return true;
+}
+
+static void begin_threads(struct gotext *t)
+{
+	for (size_t i = t->section; !t->threads && i < t->to->v.n; i++)
+		*hash_map_at(&t->rows, t->to->v.v[i].id, NULL) = i + 1;
+	t->threads = true;
+}
+
+static void begin_crash(struct gotext *t)
+{
+	hash_map_deinit(&t->rows);
+	t->threads = false;
+	t->section = t->to->v.n;
 }
 
 static struct err *close_goroutine(struct gotext *t)
@@ -236,7 +249,11 @@ static struct err *close_goroutine(struct gotext *t)
 	if (!t->g.state)
 		goproto_infer(t->to, &t->g);
 	mark_system(t);
-	*row_for(t) = t->g;
+	if (is_known(t))
+		return NULL;
+	*vec_push(&t->to->v) = t->g;
+	t->to->total += t->g.flags & GOROUTINE_SYSTEM ? 0 : t->g.count;
+	t->counted += t->g.count;
 	if (t->to->v.n - t->first > GOTEXT_GOROUTINES_MAX)
 		return err_new(ERR_LIMIT, "%s: more than %d goroutines", t->s->name, GOTEXT_GOROUTINES_MAX);
 	return NULL;
@@ -458,8 +475,12 @@ static void take_other(struct gotext *t, const char *line, size_t len)
 {
 	if (take_total(t, line, len))
 		return;
-	if (starts(line, len, "panic: ") || starts(line, len, "fatal error: ") || starts(line, len, "[signal "))
-		t->crash = true;
+	if (len == 5 && memcmp(line, "-----", 5) == 0)
+		begin_threads(t);
+	t->crash = t->crash || starts(line, len, "panic: ") || starts(line, len, "fatal error: ") ||
+		   starts(line, len, "[signal ");
+	if (t->crash || (!t->threads && starts(line, len, "SIGQUIT: ")))
+		begin_crash(t);
 }
 
 static struct err *take_line(struct gotext *t, uint32_t input, const char *line, size_t len)
@@ -543,8 +564,9 @@ struct err *gotext_read(struct stream *s, uint32_t input, struct goroutines *ret
 	AUTO_FREE struct gotext *t = xcalloc(1, sizeof(*t));
 	t->s = s;
 	t->to = ret;
-	t->first = ret->v.n;
+	t->first = t->section = ret->v.n;
 	struct err *err = read_lines(t, input);
 	vec_deinit(&t->owners);
+	hash_map_deinit(&t->rows);
 	return err;
 }

@@ -125,8 +125,8 @@ static const struct {
 	  "goroutine 9 [chan send (leaked) (scan), 2 minutes]:\nmain.f()\n\t/m.go:1 +0x1\n\n"
 	  "goroutine 10 [sleep, synctest group 1]:\nmain.f()\n\t/m.go:1 +0x1\n\n"
 	  "goroutine 11 [???]:\nmain.f()\n\t/m.go:1 +0x1\n",
-	  "7 waiting/select s B D | main.f@/m.go:1\n8 waiting/chan receive (nil chan) X | main.f@/m.go:1\n"
-	  "9 waiting/chan send 2min X | main.f@/m.go:1\n10 waiting/sleep B | main.f@/m.go:1\n"
+	  "7 waiting/select s B D | main.f@/m.go:1\n8 leaked/chan receive (nil chan) X | main.f@/m.go:1\n"
+	  "9 leaked/chan send 2min X | main.f@/m.go:1\n10 waiting/sleep B | main.f@/m.go:1\n"
 	  "11 unknown/ | main.f@/m.go:1\ntotal 5" },
 	{ "labels of Go 1.27, bare and quoted",
 	  "goroutine 34 [chan receive] {job: j7, tenant: t42}:\nmain.f()\n\t/m.go:1 +0x1\n\n"
@@ -134,6 +134,10 @@ static const struct {
 	  "\"\"}:\nmain.f()\n\t/m.go:1 +0x1\n",
 	  "34 waiting/chan receive | main.f@/m.go:1 {job=j7} {tenant=t42}\n"
 	  "35 waiting/chan receive 1min | main.f@/m.go:1 {a \"b\", }=A\n\xc3\xa9} {c=}\ntotal 2" },
+	{ "labels of Go 1.26",
+	  "goroutine 34 [chan receive, 3 minutes labels:{\"job\": \"j]7\", \"b}]:\": \"\"}]:\nmain.f()\n\t/m.go:1 "
+	  "+0x1\n",
+	  "34 waiting/chan receive 3min | main.f@/m.go:1 {job=j]7} {b}]:=}\ntotal 1" },
 	{ "debug=1",
 	  "goroutine profile: total 9\n6 @ 0x486caa 0x4177ae\n# labels: {\"job\":\"j7\", \"tenant\":\"t 42\"}\n"
 	  "#\t0x5661db\tmain.f.func1+0x1b\t\t/m.go:96\n#\t0x55792b\tmain.f+0x8b\t/m.go:57\n\n"
@@ -147,7 +151,7 @@ static const struct {
 	{ "debug=1 of goroutineleak, and debug=2 behind it in one file",
 	  "goroutineleak profile: total 5\n5 @ 0x1\n#\t0x1\tmain.f+0x1\t/m.go:1\n\n"
 	  "goroutine 3 [select]:\nmain.f()\n\t/m.go:1 +0x1\n",
-	  "0 unknown/ X x5 | main.f@/m.go:1=1\n3 waiting/select s | main.f@/m.go:1\ntotal 6" },
+	  "0 leaked/ X x5 | main.f@/m.go:1=1\n3 waiting/select s | main.f@/m.go:1\ntotal 6" },
 	{ "nothing leaked", "goroutineleak profile: total 0\n", "total 0" },
 	{ "Windows: CRLF and drives", "goroutine 1 [running]:\r\nmain.main()\r\n\tC:/src/main.go:9 +0x1d\r\n\r\n",
 	  "1 running/ | main.main@C:/src/main.go:9\ntotal 1" },
@@ -157,6 +161,11 @@ static const struct {
 	  "main.main\n\t/m.go:3 +0x1\n\n"
 	  "-----\n\ngoroutine 2 [running]:\nmain.spin()\n\t/m.go:5 +0x1\ncreated by main.main\n\t/m.go:3 +0x1\n",
 	  "1 running/ C |\n2 running/ | main.spin@/m.go:5 < main.main@/m.go:3\ntotal 2" },
+	{ "what a thread prints once more is counted once, but not in the next crash",
+	  "goroutine 1 [syscall]:\nmain.f()\n\t/m.go:1 +0x1\n\n-----\n\nSIGQUIT: quit\n\n"
+	  "goroutine 1 [syscall]:\nmain.f()\n\t/m.go:1 +0x1\n\npanic: x\n\ngoroutine 1 [running]:\nmain.f()\n\t/m.go:1 "
+	  "+0x1\n",
+	  "1 syscall/ | main.f@/m.go:1\n1 running/ P | main.f@/m.go:1\ntotal 2" },
 	{ "elided frames, cgo frames with and without a symbolizer",
 	  "goroutine 4 [syscall]:\nnon-Go function at pc=0x7f\nnon-Go function\n\tpc=0x12\nC_sleep\n\t/c.c:4 pc=0x13\n"
 	  "main._Cfunc_f()\n\t_cgo_gotypes.go:40 +0x1\n...additional frames elided...\ncreated by main.main\n\t/m.go:1 "
@@ -232,6 +241,26 @@ static void a_dump_that_is_cut_anywhere_says_so(void **state)
 	}
 }
 
+/* Ids mean something within their own dump. */
+static void a_crash_does_not_take_the_rows_of_another_input(void **state)
+{
+	static const char crash[] = "goroutine 1 [running]:\n\tgoroutine running on other thread; stack unavailable\n\n"
+				    "-----\n\ngoroutine 1 [running]:\nmain.f()\n\t/m.go:1 +0x1\n";
+	struct goroutines gs;
+	struct err *err AUTO(err) =
+		parse("goroutine 1 [running]:\n\tgoroutine running on other thread; stack unavailable\n", 79, &gs);
+	assert_null(err);
+	struct stream s;
+	assert_null(stream_open_memory(crash, sizeof(crash) - 1, "b.txt", UINT64_MAX, &s));
+	assert_null(gotext_read(&s, 4, &gs));
+	stream_close(&s);
+	assert_int_equal(gs.total, 2);
+	assert_int_equal(gs.v.v[0].input, 3);
+	assert_int_equal(stacks_depth(&gs.stacks, gs.v.v[0].stack), 0);
+	assert_int_equal(stacks_depth(&gs.stacks, gs.v.v[1].stack), 1);
+	goroutines_deinit(&gs);
+}
+
 static void equal_stacks_are_one_whatever_their_arguments(void **state)
 {
 	struct strbuf text;
@@ -298,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_dialect_is_read),
 		cmocka_unit_test(a_dump_that_is_cut_anywhere_says_so),
+		cmocka_unit_test(a_crash_does_not_take_the_rows_of_another_input),
 		cmocka_unit_test(equal_stacks_are_one_whatever_their_arguments),
 		cmocka_unit_test(a_long_dump_is_read_in_pieces),
 		cmocka_unit_test(a_stack_without_end_is_cut),

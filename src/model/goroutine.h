@@ -30,7 +30,7 @@ struct goroutine {
 	uint64_t parent; /* 0: unknown */
 	/* "running", "runnable", "syscall", "waiting", "copystack", "preempted", "leaked", "idle", "unknown" (profiles) */
 	const char *state;
-	const char *wait_reason;    /* "chan receive", "IO wait", ...; NULL unless waiting */
+	const char *wait_reason;    /* "chan receive", "IO wait", ...; NULL unless waiting or leaked */
 	int64_t wait_ns;	    /* lower bound */
 	uint64_t stack_bytes;	    /* allocated for its stack; ACCOUNT_UNKNOWN */
 	uint32_t stack;		    /* in `stacks` */

@@ -236,21 +236,23 @@ void goroutines_json(const struct goroutines_report *r, struct strbuf *out)
 
 /* ---- text ---- */
 
-/* The last element of a path, where a reader looks. */
-static const char *file_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
-
-/* "worker main.go:42" of "example.com/pkg.worker": the package's last element stays. */
-static void place(struct strbuf *out, const struct frame *f)
+/* "pkg.worker:42" of "example.com/pkg.worker" in line 42; the file is in the package, and in --stacks and JSON. */
+static void short_place(struct strbuf *out, const struct frame *f)
 {
 	size_t package = stack_package(f->function);
 	const char *slash = package ? memrchr(f->function, '/', package) : NULL;
 	strbuf_puts(out, f->function[0] ? (slash ? slash + 1 : f->function) : "(unknown)");
 	if (f->line)
-		strbuf_printf(out, " %s:%u", file_name(f->file), f->line);
+		strbuf_printf(out, ":%u", f->line);
+}
+
+/* "example.com/pkg.worker (worker.go:42)" */
+static void long_place(struct strbuf *out, const struct frame *f)
+{
+	const char *slash = strrchr(f->file, '/');
+	strbuf_puts(out, f->function[0] ? f->function : "(unknown)");
+	if (f->line)
+		strbuf_printf(out, " (%s:%u)", slash ? slash + 1 : f->file, f->line);
 }
 
 static void place_cell(struct table *t, const struct stacks *s, uint32_t stack, uint32_t frame)
@@ -258,7 +260,7 @@ static void place_cell(struct table *t, const struct stacks *s, uint32_t stack, 
 	AUTO(strbuf) struct strbuf text;
 	strbuf_init(&text);
 	if (frame < stacks_depth(s, stack))
-		place(&text, stacks_at(s, stack, frame));
+		short_place(&text, stacks_at(s, stack, frame));
 	table_cell(t, text.len ? text.buf : NULL);
 }
 
@@ -342,7 +344,7 @@ static void put_table(const struct goroutines_report *r, struct strbuf *out)
 	if (shape.bytes)
 		columns[n++] = (struct table_column){ "STACKS", TABLE_RIGHT, 0 };
 	if (shape.places)
-		columns[n++] = (struct table_column){ "BLOCKED AT", TABLE_LEFT, shape.creators ? 38 : 0 };
+		columns[n++] = (struct table_column){ "BLOCKED AT", TABLE_LEFT, shape.creators ? 34 : 0 };
 	if (shape.creators)
 		columns[n++] = (struct table_column){ "CREATED BY", TABLE_LEFT, 0 };
 	struct table t;
@@ -423,7 +425,7 @@ static void put_hint(struct say *s, const struct goroutines_report *r, uint32_t 
 	AUTO(strbuf) struct strbuf at;
 	strbuf_init(&at);
 	if (stacks_depth(&r->sites->stacks, g->stack))
-		place(&at, stacks_at(&r->sites->stacks, g->stack, g->blocked));
+		long_place(&at, stacks_at(&r->sites->stacks, g->stack, g->blocked));
 	bool known = strcmp(state_of(g), "unknown") != 0;
 	say_line(s, STYLE_WARN, 2, "%s %s%s%s", say_num(g->count, num), known ? state_of(g) : "goroutines",
 		 at.len ? " at " : "", at.buf);
@@ -433,7 +435,7 @@ static void put_hint(struct say *s, const struct goroutines_report *r, uint32_t 
 
 static void put_hints(struct say *s, const struct goroutines_report *r)
 {
-	size_t hinted = 0, limit = r->top ? r->top : HINTS;
+	size_t hinted = 0, limit = (size_t)num_max(r->top, HINTS);
 	for (uint32_t i = 0; i < r->sites->v.n; i++) {
 		if (r->suspicions->at.v[i] == r->suspicions->at.v[i + 1])
 			continue;
