@@ -119,7 +119,10 @@ class Browser:
         self.call("Page.navigate", url="file://" + os.path.abspath(path))
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            if self.run("document.readyState") == "complete" and self.run("location.protocol") == "file:":
+            where = self.run("document.readyState + ' ' + location.protocol")
+            if where == "complete chrome-error:":
+                raise AssertionError(f"{path} cannot be opened")
+            if where == "complete file:":
                 return
             time.sleep(.02)
         raise AssertionError(f"{path} was not loaded in 60 s")
@@ -140,7 +143,7 @@ class Browser:
 
     def keys(self, *names):
         for key in names:
-            event = {"key": key, "windowsVirtualKeyCode": CODES.get(key, ord(key[0].upper()))}
+            event = {"key": key, "windowsVirtualKeyCode": CODES.get(key, ord(key.upper()) if key.isalnum() and len(key) == 1 else 0)}
             if len(key) == 1:
                 event["text"] = key
             elif key == "Enter":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A reader of pprof's protobuf that owes nothing to the tool under test."""
+"""A reader and a small writer of pprof's protobuf that owe nothing to the tool under test."""
 import collections
 import gzip
 
@@ -96,3 +96,43 @@ def read(path):
     last = lambda number: parts[number][-1] if parts[number] else 0
     return Profile(types, samples, mappings, [strings[i] for v in parts[13] for i in numbers(v)],
                    last(12), last(9), strings[last(14)])
+
+
+def pack_varint(value):
+    value &= (1 << 64) - 1
+    out = bytearray()
+    while value > 0x7f:
+        out.append(value & 0x7f | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def pack(*parts):
+    """A message of (number, int | str | bytes) pairs."""
+    out = []
+    for number, value in parts:
+        if isinstance(value, int):
+            out += [pack_varint(number << 3), pack_varint(value)]
+        else:
+            data = value.encode() if isinstance(value, str) else value
+            out += [pack_varint(number << 3 | 2), pack_varint(len(data)), data]
+    return b"".join(out)
+
+
+def make(types, samples):
+    """Bytes of a profile: types are (name, unit), samples (functions from the innermost, values). Names may be bytes."""
+    strings, functions, body = {"": 0}, {}, []
+
+    def string(text):
+        return strings.setdefault(text, len(strings))
+
+    for name, unit in types:
+        body.append((1, pack((1, string(name)), (2, string(unit)))))
+    for stack, values in samples:
+        ids = [functions.setdefault(string(name), len(functions) + 1) for name in stack]
+        body.append((2, pack((1, b"".join(map(pack_varint, ids))), (2, b"".join(map(pack_varint, values))))))
+    for name, number in functions.items():
+        body.append((4, pack((1, number), (3, 4096 + number), (4, pack((1, number), (2, 1))))))
+        body.append((5, pack((1, number), (2, name), (4, string("/src/a.go")))))
+    return pack(*body, *((6, text) for text in strings))
