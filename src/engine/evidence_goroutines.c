@@ -83,17 +83,17 @@ static int by_fd(const void *a, const void *b)
 	return ((const struct fd_row *)a)->fd - ((const struct fd_row *)b)->fd;
 }
 
-/* The peer of a socket, from what the descriptors were found to be: "tcp 10.0.0.1:5432". */
+/* The peer of a socket, "tcp 10.0.0.1:5432", from what the descriptors were found to be; of a listener its own address. */
 static const char *peer_of(struct taker *t, int fd)
 {
 	const struct fd_row key = { .fd = fd }, *r = NULL;
 	if (t->fds->rows.n)
 		r = bsearch(&key, t->fds->rows.v, t->fds->rows.n, sizeof(key), by_fd);
-	if (!r || !r->what || strncmp(r->kind, "tcp", 3) != 0)
+	const char *address = r && r->what ? strchr(r->what, ' ') : NULL;
+	const char *state = address ? strrchr(address + 1, ' ') : NULL; /* "tcp 10.0.0.1:5432 ESTAB" is of a socket */
+	if (!state)
 		return NULL;
-	const char *state = strchr(r->what, ' ');
-	state = state ? strchr(state + 1, ' ') : NULL; /* behind protocol and address */
-	size_t len = state ? (size_t)(state - r->what) : strlen(r->what);
+	size_t len = strcmp(state, " LISTEN") == 0 ? strlen(r->what) : (size_t)(state - r->what);
 	return intern_mem(&t->out->stacks.strings, r->what, len);
 }
 

@@ -133,6 +133,8 @@ def labels_descriptors_and_flags_are_those_of_the_target(version):
             socket_name = os.readlink(f"/proc/{target.pid}/fd/{g['fd']}")
             check(socket_name.startswith("socket:"), f"descriptor {g['fd']} is {socket_name}")
         equal("descriptors", len({g["fd"] for g in polled}), 4)
+        ends = sorted(re.sub(r":\d+", "", g["peer"]) for g in polled)
+        equal("peers", ends, ["tcp 127.0.0.1"] * 2 + ["tcp 127.0.0.1 LISTEN"] * 2)
         equal("with a deadline", sum("deadline" in g["flags"] for g in polled), 1)
         equal("without a deadline", sum("no_deadline" in g["flags"] for g in polled), 3)
         waiting = [g for g in groups if g["state"] == "waiting" and "system" not in g["flags"]]
@@ -142,7 +144,7 @@ def labels_descriptors_and_flags_are_those_of_the_target(version):
         check(any(f["function"] == "main.pipeRead" for g in in_syscall for f in g["stack"]), "pipeRead is in a syscall")
 
 
-@test(each=["1.19", "1.24", "1.27"])
+@test(each=["1.19", "1.27"])
 def wait_times_are_lower_bounds(version):
     """A GC that sees a goroutine wait notes the end of the GC before: that is no bound, the end of its own is."""
     def waits(target, function):
@@ -168,13 +170,13 @@ def wait_times_are_lower_bounds(version):
         equal("goroutines that were made", len(young), 1)
 
 
-@test(each=["1.19", "1.24", "1.27"])
+@test(each=["1.19", "1.27"])
 def stacks_of_what_moves_are_never_torn(version):
     """Each of these stacks has as many frames, of two sizes: a mixture of two moments would show."""
     with go_target(version, "stripped", program="gor") as target:
         target.ask("churn")
         whole = moving = 0
-        for _ in range(20):
+        for _ in range(5):
             for g in live(target.pid)["groups"]:
                 if not g["created_by"] or g["created_by"]["function"] != "main.churn":
                     continue
@@ -214,39 +216,36 @@ def a_hundred_thousand_goroutines_take_little(version):
         check(cpu < 2, f"{cpu} s of CPU")
 
 
-@test(each=PROGRAMS, timeout=120)
-def stacks_of_real_programs_reach_their_end(name):
+def against_endpoint(name, theirs, ours):
+    """Compare with what the program itself says at /debug/pprof; what went on in between is left out."""
+    compared, differences = 0, []
+    for goroutine, (state, frames, created) in theirs.items():
+        group = ours.get(goroutine)
+        if not group or not states_agree(group, state) or "moving" in group["flags"]:
+            continue
+        compared += 1
+        if not same_stack(stack_of(group), frames):
+            differences.append(f"{goroutine}: {first_difference(stack_of(group), frames)}")
+        elif goroutine != 1 and place_of(group["created_by"]) != created:
+            differences.append(f"{goroutine}: created by {group['created_by']}, not {created}")
+    figure("goroutines of real programs", name, "compared", compared)
+    figure("goroutines of real programs", name, "different", len(differences))
+    equal("differences", differences, [])
+    check(compared * 10 >= len(theirs) * 8, f"{compared} of {len(theirs)} stood still")
+
+
+@test(each=PROGRAMS, timeout=120, tries=2)
+def stacks_of_real_programs_are_whole_and_theirs(name):
     with Program(name) as program:
-        time.sleep(1)
-        document = live(program.pid)
-        groups = document["groups"]
+        time.sleep(0.5)
+        theirs = parse_dump(program.fetch("goroutine?debug=2")) if program.pprof else None
+        groups = live(program.pid)["groups"]
         moving = [g for g in groups if "moving" in g["flags"]]
         cut = [g for g in groups if "cut" in g["flags"]]
         figure("goroutines of real programs", name, "all", len(groups))
         figure("goroutines of real programs", name, "moving", len(moving))
-        figure("goroutines of real programs", name, "cut", len(cut))
         equal("stacks that do not reach their end", [stack_of(g)[-1:] for g in cut], [])
         empty = [g["id"] for g in groups if not g["stack"] and g not in moving]
         equal("stacks without a frame", empty, [])
-
-
-@test(each=["prometheus-1.19", "prometheus-1.24", "etcd-1.24"], timeout=120, tries=3)
-def stacks_of_real_programs_are_those_of_their_endpoint(name):
-    with Program(name) as program:
-        time.sleep(2)
-        theirs = parse_dump(program.fetch("goroutine?debug=2"))
-        ours = {g["id"]: g for g in live(program.pid)["groups"]}
-        compared, differences = 0, []
-        for goroutine, (state, frames, created) in theirs.items():
-            group = ours.get(goroutine)
-            if not group or not states_agree(group, state) or "moving" in group["flags"]:
-                continue  # it went on in between
-            compared += 1
-            if not same_stack(stack_of(group), frames):
-                differences.append(f"{goroutine}: {first_difference(stack_of(group), frames)}")
-            elif goroutine != 1 and place_of(group["created_by"]) != created:
-                differences.append(f"{goroutine}: created by {group['created_by']}, not {created}")
-        figure("stacks of real programs against their endpoint", name, "compared", compared)
-        figure("stacks of real programs against their endpoint", name, "different", len(differences))
-        equal("differences", differences, [])
-        check(compared * 10 >= len(theirs) * 8, f"{compared} of {len(theirs)} stood still")
+        if theirs:
+            against_endpoint(name, theirs, {g["id"]: g for g in groups})
