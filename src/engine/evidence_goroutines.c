@@ -10,8 +10,9 @@
 #include "gort/parked.h"
 #include "gort/stats.h"
 #include "gort/type.h"
+#include "model/memcache.h"
 
-enum { REASONS = 256 };
+enum { REASONS = 256, CACHE_BLOCK = 8192, CACHE_BLOCKS = 512 };
 
 static const int64_t MS = 1000000;
 /* A GC is forced after two minutes; and it takes its time. */
@@ -19,6 +20,8 @@ static const int64_t FORCED_NS = INT64_C(180) * 1000000000;
 
 struct taker {
 	const struct gort *g;
+	struct gort cached; /* the same, read through `cache`: for labels, which never change */
+	struct memcache cache;
 	struct goroutines *out;
 	struct gort_unwinder *unwinder;
 	const struct fds *fds;
@@ -56,7 +59,7 @@ static void take_labels(struct taker *t, uint64_t labels, struct goroutine *ret)
 	uint64_t *known = hash_map_at(&t->labels, labels, &fresh);
 	if (fresh) {
 		size_t at = t->out->labels.n;
-		gort_labels_read(t->g, labels, &t->out->stacks.strings, &t->out->labels);
+		gort_labels_read(&t->cached, labels, &t->out->stacks.strings, &t->out->labels);
 		*known = (uint64_t)at << 16 | (t->out->labels.n - at);
 	}
 	ret->label_at = (uint32_t)(*known >> 16);
@@ -209,12 +212,14 @@ static void read_gcs(struct taker *t)
 
 struct err *evidence_goroutines(struct target *t, struct snapshot *s)
 {
-	struct taker k = { .g = &t->gort, .out = &s->goroutines, .fds = &s->fds };
+	struct taker k = { .g = &t->gort, .cached = t->gort, .out = &s->goroutines, .fds = &s->fds };
 	struct gort_parked_vec all = { 0 };
 	k.unwinder = gort_unwinder_new(k.g, &k.out->stacks);
 	if (!k.unwinder)
 		return err_new(ERR_UNSUPPORTED, "the table of functions cannot be read, so stacks cannot be followed");
 	gort_types_init(&k.types, k.g);
+	memcache_init_sized(&k.cache, k.g->src, CACHE_BLOCK, CACHE_BLOCKS);
+	k.cached.src = &k.cache.src;
 	struct err *err = gort_parked_read(k.g, k.unwinder, &all);
 	if (!err) {
 		read_gcs(&k);
@@ -224,6 +229,7 @@ struct err *evidence_goroutines(struct target *t, struct snapshot *s)
 			take(&k, &all.v[i]);
 		note_moving(s);
 	}
+	memcache_deinit(&k.cache);
 	gort_types_deinit(&k.types);
 	hash_map_deinit(&k.labels);
 	hash_map_deinit(&k.creators);

@@ -216,7 +216,8 @@ static bool read_heap(struct reader *r, const struct heap *h)
 		for (size_t i = 0; i < some; i++)
 			r->addrs[i] = load_u64(entries + i * h->step);
 		size_t n = take_records(r, some);
-		judge(r, r->out->v + first, n);
+		if (n)
+			judge(r, r->out->v + first, n);
 	}
 	return true;
 }
