@@ -397,9 +397,9 @@ static void put_totals(struct diff *d)
 }
 
 struct ranked {
-	const struct diff *d;
-	struct diff_group group;
+	int64_t delta, value;
 	const char *tie; /* what settles a tie, so that the order is the same in every run */
+	uint32_t group;
 	bool out;
 };
 
@@ -408,15 +408,12 @@ static int by_growth(const void *a, const void *b)
 	const struct ranked *x = a, *y = b;
 	if (x->out != y->out)
 		return x->out - y->out;
-	int64_t dx = diff_main(x->d, x->group.delta), dy = diff_main(y->d, y->group.delta);
-	if (dx != dy)
-		return dx < dy ? 1 : -1;
-	int64_t vx = diff_main(x->d, diff_values(x->d, &x->group)[x->group.of]);
-	int64_t vy = diff_main(y->d, diff_values(y->d, &y->group)[y->group.of]);
-	if (vx != vy)
-		return vx < vy ? 1 : -1;
+	if (x->delta != y->delta)
+		return x->delta < y->delta ? 1 : -1;
+	if (x->value != y->value)
+		return x->value < y->value ? 1 : -1;
 	int names = strcmp(x->tie, y->tie);
-	return names ? names : x->group.at < y->group.at ? -1 : x->group.at > y->group.at;
+	return names ? names : x->group < y->group ? -1 : x->group > y->group;
 }
 
 static const char *tie_of(const struct diff *d, const struct diff_group *g)
@@ -430,18 +427,24 @@ static const char *tie_of(const struct diff *d, const struct diff_group *g)
 static void rank(struct diff *d, uint64_t threshold)
 {
 	AUTO_FREE struct ranked *r = xcalloc(d->groups.n + 1, sizeof(*r));
-	for (size_t i = 0; i < d->groups.n; i++) {
+	for (uint32_t i = 0; i < d->groups.n; i++) {
 		struct diff_group *g = &d->groups.v[i];
+		const struct diff_value *v = diff_values(d, g);
 		g->of = choose_target(d, g);
-		g->delta = diff_less(diff_values(d, g)[g->of], diff_values(d, g)[0]);
+		g->delta = diff_less(v[g->of], v[0]);
 		bool small = threshold && g->delta.objects != DIFF_UNKNOWN && g->delta.objects < known(threshold);
-		r[i] = (struct ranked){ d, *g, tie_of(d, g), small || all_zero(d, g) };
+		r[i] = (struct ranked){ diff_main(d, g->delta), diff_main(d, v[g->of]), tie_of(d, g), i,
+					small || all_zero(d, g) };
 		d->shown += !r[i].out;
 	}
 	if (d->groups.n)
 		qsort(r, d->groups.n, sizeof(*r), by_growth);
+	struct diff_group_vec sorted = { 0 };
+	vec_reserve(&sorted, d->groups.n + 1);
 	for (size_t i = 0; i < d->groups.n; i++)
-		d->groups.v[i] = r[i].group;
+		*vec_push(&sorted) = d->groups.v[r[i].group];
+	vec_deinit(&d->groups);
+	d->groups = sorted;
 }
 
 /* ---- entry ---- */
