@@ -60,7 +60,19 @@ static int by_line(const void *a, const void *b)
 		return x->line < y->line ? -1 : 1;
 	if (x->column != y->column)
 		return x->column < y->column ? -1 : 1;
-	return strcmp(x->file, y->file);
+	int file = strcmp(x->file, y->file);
+	return file ? file : strcmp(x->text, y->text);
+}
+
+/* The compiler says it again for every function that the code is inlined into. */
+static void drop_repeated(struct escapes *e)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < e->v.n; i++) {
+		if (!n || by_line(&e->v.v[n - 1], &e->v.v[i]))
+			e->v.v[n++] = e->v.v[i];
+	}
+	e->v.n = n;
 }
 
 /* One line into buf, without its end; false at the end of the file. A longer one is cut. */
@@ -98,6 +110,7 @@ struct err *escapes_read(struct stream *s, struct escapes *ret)
 			       "-gcflags=-m` prints (a second build prints nothing unless -a is given)",
 			       s->name);
 	vec_sort(&ret->v, by_line);
+	drop_repeated(ret);
 	return NULL;
 }
 

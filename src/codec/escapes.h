@@ -24,7 +24,7 @@ struct escape {
 
 struct escapes {
 	struct arena arena;
-	VEC(struct escape) v; /* by line, then in the order of the file */
+	VEC(struct escape) v; /* by line, then column; none twice */
 };
 
 /* FORMAT when there is no such line at all, LIMIT. On every return *ret is to be given to escapes_deinit(). */

@@ -8,6 +8,7 @@
 
 #include "base/cursor.h"
 #include "fixture/fixture.h"
+#include "gort/census.h"
 #include "gort/goroutine.h"
 #include "gort/heap.h"
 #include "gort/meta.h"
@@ -32,6 +33,22 @@ static void patch(struct fixture *f, struct cursor *c)
 	}
 }
 
+static void ignore_type(void *ctx, const struct gort_type *type, uint64_t bytes, uint64_t weight)
+{
+	*(uint64_t *)ctx += bytes * weight + type->size;
+}
+
+static void census(const struct gort *g, const struct gort_heap *h, uint64_t *sum)
+{
+	struct gort_census_vec rows = { 0 };
+	struct gort_types types;
+	gort_census_count(g, h, &rows);
+	vec_deinit(&rows);
+	gort_types_init(&types, g);
+	gort_census_types(g, h, &types, ignore_type, sum);
+	gort_types_deinit(&types);
+}
+
 static void use(struct gort *g, struct gort_heap *h)
 {
 	static const struct claim_vec none;
@@ -43,6 +60,7 @@ static void use(struct gort *g, struct gort_heap *h)
 	gort_meta_claims(g, h, &claims);
 	claim_settle(&claims);
 	vec_deinit(&claims);
+	census(g, h, &sum);
 	struct gort_profile profile;
 	gort_profile_read(g, GORT_PROFILE_PUBLISHED, &profile);
 	gort_profile_deinit(&profile);
@@ -57,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct gort_heap h;
 	fixture_init(&f);
 	fixture_heap(&f, &gort_layouts[cursor_u8(&c) % gort_layouts_count], &g);
+	g.module.moduledata = FIXTURE_MSTATS;
 	g.globals.addr[GORT_VAR_ALLGS] = FIXTURE_LIST;
 	g.globals.addr[GORT_VAR_ALLM] = FIXTURE_LIST + 8;
 	g.globals.addr[GORT_VAR_ALLP] = FIXTURE_LIST;
