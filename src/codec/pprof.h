@@ -14,7 +14,7 @@
 
 /* What is read of one file at most; more is LIMIT. */
 enum {
-	PPROF_MAX = 1 << 30,	      /* unpacked bytes */
+	PPROF_MAX = 256 << 20,	      /* unpacked bytes: five million stacks */
 	PPROF_STRINGS_MAX = 16 << 20, /* also functions, locations, lines, mappings and comments, each */
 	PPROF_SAMPLES_MAX = 16 << 20,
 	PPROF_FRAMES_MAX = 128 << 20, /* of all different stacks together */

@@ -139,7 +139,7 @@ def a_hundred_thousand_stacks():
         b.keys("Enter")
         zoom = time.monotonic() - start
         check("functions:" in b.text("#found"), b.text("#found"))
-        figure("100,000 stacks in a browser", f"{os.path.getsize(page) / MIB:.1f} MiB",
+        figure("100,000 stacks in a browser", f"{os.path.getsize(page) / MIB:.1f} MiB", "time",
                f"load {load:.2f} s, a key of the search {1000 * search:.0f} ms, zoom {1000 * zoom:.0f} ms")
         check(load < 30 and search < 5 and zoom < 5, "too slow to use")
         healthy(b)
