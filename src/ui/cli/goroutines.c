@@ -3,6 +3,7 @@
 
 #include "ui/cli/command.h"
 #include "ui/cli/input.h"
+#include "ui/cli/lacks.h"
 #include "ui/report/goroutines.h"
 #include "ui/report/output.h"
 
@@ -11,7 +12,7 @@ struct goroutines_options {
 	bool json, stacks, system, help;
 	int color, group;
 	uint64_t top;
-	const char *file, *procfs;
+	const char *file, *procfs, *source;
 };
 
 #define AT(member) offsetof(struct goroutines_options, member)
@@ -21,6 +22,8 @@ static const struct option_row options[] = {
 	{ "group", 0, OPTION_CHOICE, AT(group), "BY", false, 0, goroutine_by_names,
 	  "together: site (who started them and where they are blocked; the default), state, stack, or none" },
 	{ "stacks", 0, OPTION_FLAG, AT(stacks), NULL, false, 0, NULL, "the stack of every group that is shown" },
+	{ "source", 0, OPTION_STR, AT(source), "DIR", false, 0, NULL,
+	  "read the Go source below DIR where goroutines are blocked and started, and say what it lacks" },
 	{ "top", 0, OPTION_COUNT, AT(top), "N", false, 0, NULL, "show N groups (default 20 in text, all in JSON)" },
 	{ "system", 0, OPTION_FLAG, AT(system), NULL, false, 0, NULL, "the runtime's own goroutines too" },
 	OPTION_ROWS_OUT(goroutines_options),
@@ -35,6 +38,7 @@ struct sources {
 	struct goroutines all;
 	struct arena arena;
 	struct goroutines_report report;
+	struct source *source; /* the program's, or NULL */
 };
 
 /* What the flags of the goroutines of one input mean for the whole. */
@@ -100,12 +104,23 @@ static struct err *read_sources(const struct goroutines_options *opt, const stru
 	return NULL;
 }
 
-static void render(const struct goroutines_options *opt, struct goroutines_report *r, struct strbuf *text)
+/* What the source lacks joins what is suspicious. */
+static void look_into_source(struct sources *src, const struct goroutine_groups *sites, struct suspicions *suspicions)
 {
+	if (src->source && !lacks_add(src->source, sites, suspicions))
+		*vec_push(&src->report.notes) =
+			"the source has none of the places where these goroutines are blocked or were started, or has "
+			"them in another version";
+}
+
+static void render(const struct goroutines_options *opt, struct sources *src, struct strbuf *text)
+{
+	struct goroutines_report *r = &src->report;
 	struct goroutine_groups sites, groups = { 0 };
 	struct suspicions suspicions;
 	goroutine_groups_make(r->goroutines, GOROUTINE_BY_SITE, opt->system, &sites);
 	suspicions_find(r->goroutines, &sites, &suspicions);
+	look_into_source(src, &sites, &suspicions);
 	if (r->by != GOROUTINE_BY_SITE)
 		goroutine_groups_make(r->goroutines, r->by, opt->system, &groups);
 	r->sites = &sites;
@@ -125,7 +140,7 @@ static struct err *show(const struct goroutines_options *opt, struct sources *sr
 {
 	AUTO(strbuf) struct strbuf text;
 	strbuf_init(&text);
-	render(opt, &src->report, &text);
+	render(opt, src, &text);
 	return output_commit(out, text.buf, text.len);
 }
 
@@ -140,10 +155,13 @@ static struct err *list(const struct goroutines_options *opt, const struct arg_v
 	src.report.top = opt->top;
 	src.report.stacks = opt->stacks || opt->group == GOROUTINE_BY_STACK;
 	src.report.style = style_of(opt->file ? -1 : STDOUT_FILENO, (enum style_when)opt->color);
-	struct err *err = read_sources(opt, operands, &src, status);
+	struct err *err = opt->source ? source_open(opt->source, &src.source) : NULL;
+	if (!err)
+		err = read_sources(opt, operands, &src, status);
 	if (!err)
 		err = show(opt, &src, &out);
 	output_abandon(&out);
+	source_close(src.source);
 	vec_deinit(&src.report.inputs);
 	vec_deinit(&src.report.notes);
 	arena_deinit(&src.arena);
@@ -170,6 +188,7 @@ static const struct command_example examples[] = {
 	{ "ullage goroutines panic.log", "the same of a dump: a panic, SIGQUIT, debug=1, debug=2" },
 	{ "ullage goroutines a.txt b.txt", "two dumps side by side" },
 	{ "ullage goroutines 4711 --group stack", "with whole stacks" },
+	{ "ullage goroutines 4711 --source .", "and what the code there lacks, as the program's source tells" },
 	{ "ullage goroutines 4711 --group none --json | jq '.groups[].id'", "each one, for programs" },
 	{ NULL, NULL },
 };
