@@ -565,6 +565,32 @@ static void fields_of_a_later_version_are_passed_over(void **state)
 	snapshot_deinit(&s);
 }
 
+/* Written when the format was made: what is in it must be found by every later version. */
+static void a_file_of_the_first_version_is_read(void **state)
+{
+	const char *root = getenv("ULLAGE_SOURCE");
+	if (!root)
+		skip();
+	AUTO_FREE char *path = xasprintf("%s/tests/corpora/snapfile/seed/go1.27.ullage", root);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	AUTO(stream) struct stream stream = { 0 };
+	AUTO(snapshot) struct snapshot s;
+	snapshot_init(&s);
+	assert_null(stream_open(fd, path, UINT64_MAX, &stream));
+	assert_null(snapfile_read(&stream, &s));
+	assert_int_equal(s.parts, SNAPSHOT_ALL);
+	assert_string_equal(s.id.go_version, "go1.27.4");
+	assert_int_equal(s.clock.gc_count, 2);
+	assert_int_equal(s.account.maps.n, 30);
+	assert_int_equal(s.account.rss, 5296128);
+	assert_int_equal(s.account.classes[CLASS_GO_HEAP_LIVE].resident, 932296);
+	assert_int_equal(s.goroutines.total, 17);
+	assert_int_equal(s.heap.profile.samples.n, 3);
+	assert_int_equal(s.heap.types.n, 8);
+	assert_int_equal(s.timers.total, 1);
+	assert_int_equal(s.fds.total, 9);
+}
+
 /* A file cut anywhere, or with any byte changed, is an error or a snapshot, never a crash. */
 static void every_cut_is_an_error(void **state)
 {
@@ -607,6 +633,7 @@ int main(void)
 		cmocka_unit_test(the_schema_says_what_the_tables_say),
 		cmocka_unit_test(damage_is_one_sentence_with_the_place),
 		cmocka_unit_test(fields_of_a_later_version_are_passed_over),
+		cmocka_unit_test(a_file_of_the_first_version_is_read),
 		cmocka_unit_test(every_cut_is_an_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,10 +3,11 @@
 
 /*
  * model/snapshot - everything that was read of one process at one time: the account and the evidence. It comes from a
- * live process (engine/evidence), from a file that `ullage snap` wrote (codec/snapshot), or in part from the files of
+ * live process (engine/evidence), from a file that `ullage snap` wrote (codec/snapfile), or in part from the files of
  * others (a pprof profile, a goroutine dump); whoever reads it need not know which.
  *
  * Plain data. `parts` says which members hold something. Everything dies with snapshot_deinit().
+ * A new member, here or in a struct inside, is kept in files by a row in codec/snaptable.c; a test finds what has none.
  */
 
 #include "model/account.h"

@@ -48,9 +48,8 @@ static struct err *list(const struct fds_options *opt, const struct arg_vec *ope
 		.account.procfs = opt->procfs,
 	};
 	struct output out;
-	AUTO(snapshot) struct snapshot s;
-	snapshot_init(&s);
 	TRY(output_open(&out, opt->file));
+	AUTO(snapshot) struct snapshot s;
 	struct err *err = input_one(operands, &opt->target, &want, &s, status);
 	if (!err)
 		err = show(opt, &s, &out);

@@ -146,9 +146,6 @@ static struct err *take_account(const struct map_options *opt, const struct arg_
 		},
 	};
 	bool file = operands->n == 1 && input_is_file(operands->v[0]);
-	snapshot_init(ret);
-	if (file && want.account.stop)
-		return err_new(ERR_ARG, "--stop is for a running process, and '%s' is a file", operands->v[0]);
 	TRY(input_one(operands, &opt->target, &want, ret, status));
 	if (want.account.pss && ret->account.pss == ACCOUNT_UNKNOWN && file)
 		return err_new(ERR_UNSUPPORTED, "%s has no proportional sizes: it was taken without --pss",
@@ -162,6 +159,8 @@ static struct err *map_target(const struct map_options *opt, const struct arg_ve
 			      int *status)
 {
 	TRY(choose_outputs(opt, outs));
+	if (opt->stop_budget_ns > 0 && operands->n == 1 && input_is_file(operands->v[0]))
+		return err_new(ERR_ARG, "--stop is for a running process, and '%s' is a file", operands->v[0]);
 	TRY(open_outputs(outs));
 	AUTO(snapshot) struct snapshot s;
 	TRY(take_account(opt, operands, &s, status));

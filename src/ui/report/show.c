@@ -90,44 +90,44 @@ static uint64_t count_stacks(const struct goroutines *gs)
 static void holds_account(const struct snapshot *s, struct strbuf *out)
 {
 	char x[SAY_NUM_LEN], y[SAY_NUM_LEN], z[SAY_NUM_LEN];
-	strbuf_printf(out, "%s resident, %s mappings, %s owners", say_size(s->account.rss, x),
+	strbuf_printf(out, "%s resident; mappings: %s, owners: %s", say_size(s->account.rss, x),
 		      say_num(s->account.maps.n, y), say_num(s->account.owners.n, z));
 }
 
 static void holds_heap(const struct snapshot *s, struct strbuf *out)
 {
 	char x[SAY_NUM_LEN], y[SAY_NUM_LEN];
-	strbuf_printf(out, "%s sites, %s in use", say_num(s->heap.profile.samples.n, x),
-		      say_size((uint64_t)sum_values(&s->heap, HEAP_INUSE_SPACE), y));
+	strbuf_printf(out, "%s in use; buckets: %s", say_size((uint64_t)sum_values(&s->heap, HEAP_INUSE_SPACE), y),
+		      say_num(s->heap.profile.samples.n, x));
 	if (!s->heap.enabled)
-		strbuf_puts(out, ", the runtime does not sample");
+		strbuf_puts(out, "; the runtime does not sample");
 }
 
 static void holds_census(const struct snapshot *s, struct strbuf *out)
 {
 	char x[SAY_NUM_LEN], y[SAY_NUM_LEN], z[SAY_NUM_LEN];
 	struct census_sums c = sum_spans(&s->heap);
-	strbuf_printf(out, "%s objects of %s, %s types", say_num(c.objects, x), say_size(c.bytes, y),
+	strbuf_printf(out, "%s in use; objects: %s, types: %s", say_size(c.bytes, y), say_num(c.objects, x),
 		      say_num(s->heap.types.n, z));
 }
 
 static void holds_goroutines(const struct snapshot *s, struct strbuf *out)
 {
 	char x[SAY_NUM_LEN], y[SAY_NUM_LEN];
-	strbuf_printf(out, "%s goroutines, %s different stacks", say_num(s->goroutines.total, x),
+	strbuf_printf(out, "%s in all; different stacks: %s", say_num(s->goroutines.total, x),
 		      say_num(count_stacks(&s->goroutines), y));
 }
 
 static void holds_timers(const struct snapshot *s, struct strbuf *out)
 {
 	char x[SAY_NUM_LEN], y[SAY_NUM_LEN];
-	strbuf_printf(out, "%s timers, %s callbacks", say_num(s->timers.total, x), say_num(s->timers.groups.n, y));
+	strbuf_printf(out, "%s in all; callbacks: %s", say_num(s->timers.total, x), say_num(s->timers.groups.n, y));
 }
 
 static void holds_fds(const struct snapshot *s, struct strbuf *out)
 {
 	char x[SAY_NUM_LEN], y[SAY_NUM_LEN];
-	strbuf_printf(out, "%s descriptors, %s sockets", say_num(s->fds.total, x), say_num(sum_sockets(&s->fds), y));
+	strbuf_printf(out, "%s in all; sockets: %s", say_num(s->fds.total, x), say_num(sum_sockets(&s->fds), y));
 }
 
 static void (*const holds[SHOW_PARTS])(const struct snapshot *s, struct strbuf *out) = {
