@@ -134,6 +134,8 @@ static void render(const struct goroutines_options *opt, struct sources *src, st
 	goroutine_groups_deinit(&sites);
 	if (r->by != GOROUTINE_BY_SITE)
 		goroutine_groups_deinit(&groups);
+	r->sites = r->groups = NULL;
+	r->suspicions = NULL;
 }
 
 static struct err *show(const struct goroutines_options *opt, struct sources *src, struct output *out)
