@@ -91,17 +91,15 @@ struct grouping {
 	VEC(struct group_key) keys; /* of each group */
 	struct hash_index index;
 	struct u32_vec group_of; /* of each goroutine; HASH_NONE: left out */
-	struct u32_vec place_of; /* of each plain stack: frame number + 1 where it is blocked; 0 not looked for yet */
+	uint32_t *place_of;	 /* of each plain stack: frame number + 1 where it is blocked; 0 not looked for yet */
 };
 
 static uint32_t place_of(struct grouping *g, uint32_t stack)
 {
 	const struct stacks *s = &g->to->stacks;
-	while (g->place_of.n < s->v.n)
-		*vec_push(&g->place_of) = 0;
-	if (!g->place_of.v[stack] && stacks_depth(s, stack))
-		g->place_of.v[stack] = s->pool.v[s->v.v[stack].at + goroutine_blocked(s, stack)] + 1;
-	return g->place_of.v[stack];
+	if (!g->place_of[stack] && stacks_depth(s, stack))
+		g->place_of[stack] = s->pool.v[s->v.v[stack].at + goroutine_blocked(s, stack)] + 1;
+	return g->place_of[stack];
 }
 
 static struct group_key key_of(struct grouping *g, const struct goroutine *gr)
@@ -268,6 +266,7 @@ void goroutine_groups_make(const struct goroutines *gs, enum goroutine_group_by 
 	*ret = (struct goroutine_groups){ 0 };
 	stacks_init(&ret->stacks);
 	plain_stacks(ret, &gs->stacks);
+	g.place_of = xcalloc(ret->stacks.v.n, sizeof(*g.place_of));
 	assign(&g, system);
 	collect_members(&g);
 	for (size_t i = 0; i < ret->v.n; i++)
@@ -277,7 +276,7 @@ void goroutine_groups_make(const struct goroutines *gs, enum goroutine_group_by 
 	vec_deinit(&words);
 	vec_deinit(&g.keys);
 	vec_deinit(&g.group_of);
-	vec_deinit(&g.place_of);
+	free(g.place_of);
 	hash_index_deinit(&g.index);
 }
 

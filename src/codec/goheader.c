@@ -203,8 +203,10 @@ static void escape(struct text *t, struct strbuf *out)
 		else
 			add_rune(out, v);
 		t->p += digits;
+	} else if (letter && c) {
+		strbuf_putc(out, bytes[letter - letters]);
 	} else {
-		strbuf_putc(out, letter && c ? bytes[letter - letters] : c);
+		strbuf_putc(out, c);
 	}
 }
 

@@ -153,8 +153,8 @@ static struct place place_of(struct gotext *t, const char *s, size_t len)
 
 static struct frame_slot *frame_of(struct gotext *t, const char *function, struct place p, bool inlined)
 {
-	uint64_t h =
-		((uintptr_t)function * 31 ^ (uintptr_t)p.file) * 0x9e3779b97f4a7c15 + p.line * 0x85ebca6bu + inlined;
+	uint64_t h = ((uintptr_t)function * 31 ^ (uintptr_t)p.file) * 0x9e3779b97f4a7c15 +
+		     (uint64_t)p.line * 0x85ebca6b + inlined;
 	struct frame_slot *slot = &t->slots[(h >> 32 ^ h) % FRAMES];
 	if (slot->function == function && slot->file == p.file && slot->line == p.line && slot->inlined == inlined)
 		return slot;
@@ -485,7 +485,7 @@ static void take_other(struct gotext *t, const char *line, size_t len)
 
 static struct err *take_line(struct gotext *t, uint32_t input, const char *line, size_t len)
 {
-	char c = len ? line[0] : 0;
+	char c = len ? line[0] : '\0';
 	bool started = false;
 	if (c == 'g' || (t->records && c >= '0' && c <= '9'))
 		TRY(take_start(t, input, line, len, &started));

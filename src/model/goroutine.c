@@ -39,11 +39,13 @@ void goroutines_append(struct goroutines *to, const struct goroutines *from, uin
 		g.wait_type = keep(to, g.wait_type);
 		g.stack = stack_of(to, from, g.stack, memo);
 		g.created_by = stack_of(to, from, g.created_by, memo);
-		const struct goroutine_label *labels = from->labels.v + g.label_at;
+		uint32_t at = g.label_at;
 		g.label_at = (uint32_t)to->labels.n;
-		for (uint32_t l = 0; l < g.label_n; l++)
+		for (uint32_t l = 0; l < g.label_n; l++) {
+			const struct goroutine_label *label = &from->labels.v[at + l];
 			*vec_push(&to->labels) =
-				(struct goroutine_label){ keep(to, labels[l].key), keep(to, labels[l].value) };
+				(struct goroutine_label){ keep(to, label->key), keep(to, label->value) };
+		}
 		g.input = input;
 		*vec_push(&to->v) = g;
 	}
