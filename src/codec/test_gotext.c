@@ -65,7 +65,7 @@ static struct err *parse(const char *text, size_t len, struct goroutines *gs)
 static char *rendered(const char *text, size_t len)
 {
 	struct goroutines gs;
-	struct strbuf out;
+	AUTO(strbuf) struct strbuf out;
 	strbuf_init(&out);
 	struct err *err AUTO(err) = parse(text, len, &gs);
 	for (size_t i = 0; !err && i < gs.v.n; i++) {
