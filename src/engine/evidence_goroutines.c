@@ -18,6 +18,13 @@ static const int64_t MS = 1000000;
 /* A GC is forced after two minutes; and it takes its time. */
 static const int64_t FORCED_NS = INT64_C(180) * 1000000000;
 
+/* Why goroutines wait, as the runtime words it. */
+struct reason {
+	const char *text; /* NULL: not read yet, or none */
+	bool asked;
+	bool durable; /* nothing outside of a synctest bubble can end it */
+};
+
 struct taker {
 	const struct gort *g;
 	struct gort cached; /* the same, read through `cache`: for labels, which never change */
@@ -25,8 +32,7 @@ struct taker {
 	struct goroutines *out;
 	struct gort_unwinder *unwinder;
 	const struct fds *fds;
-	const char *reasons[REASONS]; /* NULL: not read yet, or none */
-	bool asked[REASONS];
+	struct reason reasons[REASONS];
 	struct gort_types types;
 	struct hash_map labels;	   /* address -> label_at << 16 | label_n, of those seen */
 	struct hash_map creators;  /* pc -> stack + 1 */
@@ -43,12 +49,40 @@ static int64_t clock_ns(clockid_t clock)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-static const char *reason_of(struct taker *t, unsigned reason)
+/* Cut a suffix that says the same as a flag. */
+static bool cut_suffix(struct taker *t, struct reason *r, const char *suffix)
 {
-	if (!t->asked[reason])
-		t->reasons[reason] = gort_wait_reason(t->g, reason, &t->out->stacks.strings);
-	t->asked[reason] = true;
-	return t->reasons[reason];
+	size_t len = strlen(r->text), n = strlen(suffix);
+	if (len <= n || strcmp(r->text + len - n, suffix) != 0)
+		return false;
+	r->text = intern_mem(&t->out->stacks.strings, r->text, len - n);
+	return true;
+}
+
+static const struct reason *reason_of(struct taker *t, unsigned number)
+{
+	/* Those that have no wording of their own inside a bubble. */
+	static const char *const durable[] = {
+		"chan receive (nil chan)",
+		"chan send (nil chan)",
+		"select (no cases)",
+		"sleep",
+		"sync.Cond.Wait",
+		"coroutine",
+		"synctest.Run",
+		"synctest.Wait",
+	};
+	struct reason *r = &t->reasons[number];
+	if (r->asked)
+		return r;
+	r->asked = true;
+	r->text = gort_wait_reason(t->g, number, &t->out->stacks.strings);
+	if (!r->text)
+		return r;
+	r->durable = cut_suffix(t, r, " (durable)") || cut_suffix(t, r, " (synctest)");
+	for (size_t i = 0; i < sizeof(durable) / sizeof(durable[0]); i++)
+		r->durable = r->durable || strcmp(r->text, durable[i]) == 0;
+	return r;
 }
 
 static void take_labels(struct taker *t, uint64_t labels, struct goroutine *ret)
@@ -100,7 +134,7 @@ static const char *peer_of(struct taker *t, int fd)
 	return intern_mem(&t->out->stacks.strings, r->what, len);
 }
 
-static unsigned flags_of(const struct gort_parked *p, const char *reason)
+static unsigned flags_of(const struct gort_parked *p, const struct reason *reason)
 {
 	static const struct {
 		unsigned from, to;
@@ -112,9 +146,9 @@ static unsigned flags_of(const struct gort_parked *p, const char *reason)
 	unsigned ret = 0;
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
 		ret |= p->flags & flags[i].from ? flags[i].to : 0;
-	if (reason && strncmp(reason, "select", 6) == 0)
+	if (reason && reason->text && strncmp(reason->text, "select", 6) == 0)
 		ret |= GOROUTINE_SELECT;
-	if (reason && strstr(reason, "(durable)"))
+	if (reason && reason->durable && p->flags & GORT_PARKED_BUBBLE)
 		ret |= GOROUTINE_DURABLE;
 	if (p->status == GORT_G_LEAKED)
 		ret |= GOROUTINE_LEAKED;
@@ -145,13 +179,13 @@ static int64_t wait_at_least(const struct taker *t, int64_t since)
 static void take(struct taker *t, const struct gort_parked *p)
 {
 	bool waits = p->status == GORT_G_WAITING || p->status == GORT_G_LEAKED;
-	const char *reason = waits ? reason_of(t, p->reason) : NULL;
+	const struct reason *reason = waits ? reason_of(t, p->reason) : NULL;
 	struct goroutine *ret = vec_push(&t->out->v);
 	*ret = (struct goroutine){
 		.id = p->id,
 		.parent = p->parent,
 		.state = gort_g_status_names[p->status],
-		.wait_reason = reason,
+		.wait_reason = reason ? reason->text : NULL,
 		.wait_ns = -1,
 		.stack_bytes = p->stack_hi - p->stack_lo,
 		.stack = p->flags & GORT_PARKED_MOVING ? 0 : p->stack,

@@ -75,7 +75,8 @@ def states_agree(group, state):
     words = state.split(", ")
     name = re.sub(r" \((leaked|scan|durable)\)", "", words[0])
     mine = group["wait_reason"] if group["state"] == "waiting" else group["state"]
-    return name == (mine or "waiting") and ("locked to thread" in words) == ("locked_to_thread" in group["flags"])
+    return (name == (mine or "waiting") and ("locked to thread" in words) == ("locked_to_thread" in group["flags"])
+            and ("(durable)" in words[0]) == ("durable" in group["flags"]))
 
 
 def compare(target):
@@ -111,6 +112,18 @@ def stacks_are_those_of_runtime_stack(version, variant):
             raise AssertionError(f"{len(differences)} of {count} goroutines differ: " + "\n".join(differences[:5]))
 
 
+
+
+@test(each=["1.25", "1.27"])
+def bubbles_are_told(version):
+    env = dict(os.environ, GODEBUG="asynctimerchan=0")  # a bubble needs the new timers
+    with go_target(version, "stripped", "bubble", program="gor", env=env) as target:
+        _, differences, ours = compare(target)
+        equal("differences", differences, [])
+        bubble = [g for g in ours.values() if "bubble" in g["flags"]]
+        durable = sorted(g["wait_reason"] for g in bubble if "durable" in g["flags"])
+        check({"chan receive", "select", "sync.Cond.Wait", "sync.WaitGroup.Wait"} <= set(durable), f"{durable}")
+        check(any(g["state"] == "syscall" for g in bubble), "one of them is in a system call")
 
 
 @test(each=["1.19", "1.23", "1.24", "1.27"])

@@ -245,6 +245,9 @@ func park(s *server, ch chan int) {
 	listen(false)
 	listen(true)
 	parkNative(ch)
+	if len(os.Args) > 1 && os.Args[1] == "bubble" {
+		parkInBubble()
+	}
 }
 
 // The answers: one command a line.
