@@ -142,7 +142,7 @@ static void rule_other_process(struct rule_context *c, const struct rule *r)
 	if (grew)
 		rule_evidence(c, f, "They grew by %s over the window, this process by %s.", rule_size(c, more),
 			      rule_size(c, fmax(grown(c, SAMPLE(rss_anon)), 0)));
-	f->advice = rule_text(c, "Look at pid %d too; it shares this limit.", most->pid);
+	f->advice = rule_text(c, "Look at pid %d too; it shares this cgroup.", most->pid);
 }
 
 static uint64_t event(const struct account *a, const char *name)

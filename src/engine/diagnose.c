@@ -137,9 +137,7 @@ static void judge(const struct diagnose_options *opt, struct sampler *s, struct 
 struct err *engine_diagnose(int pid, const struct diagnose_options *opt, struct diagnose_run *ret)
 {
 	struct sampler s;
-	*ret = (struct diagnose_run){ 0 };
-	snapshot_init(&ret->first);
-	snapshot_init(&ret->last);
+	*ret = (struct diagnose_run){ 0 }; /* what is read initializes its snapshot; zeroes may be given back too */
 	struct err *err = sampler_open(opt->procfs, pid, &s);
 	if (!err)
 		err = read_whole(pid, opt, &ret->first);

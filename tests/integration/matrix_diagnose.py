@@ -5,12 +5,12 @@ from sick import *
 
 @test(each=VERSIONS, timeout=600)
 def every_leak_is_named(version):
-    together(LEAKS, version, "8s")
+    together(LEAKS, version, "6s")
 
 
 @test(each=[(v, n) for v in VERSIONS for n in (1, 2, 3)], timeout=600)
 def no_look_alike_is_accused(version, _try):
-    together(ALIKES, version, "8s")
+    together(ALIKES, version, "6s")
 
 
 @test(each=PROGRAMS, timeout=120)

@@ -93,8 +93,8 @@ static void put_growth(const struct finding *f, struct strbuf *out)
 {
 	char x[WORDS_LEN];
 	if (f->count != ACCOUNT_UNKNOWN && f->count_rate > 0 && strcmp(f->kind, "heap") != 0)
-		strbuf_printf(out, "%s: %llu, %.3g more a second", f->kind, (unsigned long long)f->count,
-			      f->count_rate);
+		strbuf_printf(out, "%s: %llu, %.*f more a second", f->kind, (unsigned long long)f->count,
+			      f->count_rate < 10 ? 1 : 0, f->count_rate);
 	else if (isfinite(f->rate))
 		strbuf_printf(out, "%s grows by %s", f->kind, rate_words(f->rate, x));
 	else
@@ -216,8 +216,9 @@ static void say_table(struct say *s, const struct diagnose_run *run)
 	};
 	char x[SAY_NUM_LEN];
 	const struct diagnosis_sample *a = &run->samples.v[0], *b = &run->samples.v[run->samples.n - 1];
-	say_title(s, "Before and after: %.1f s, %zu looks, %llu collections compared", run->diagnosis.seconds,
-		  run->samples.n, (unsigned long long)run->diagnosis.gc_points);
+	say_title(s, "Before and after: %.1f s, %zu looks, %llu collection%s compared", run->diagnosis.seconds,
+		  run->samples.n, (unsigned long long)run->diagnosis.gc_points,
+		  run->diagnosis.gc_points == 1 ? "" : "s");
 	struct table t;
 	table_init(&t, columns, LEN(columns), s->style);
 	t.indent = 2;
