@@ -101,8 +101,7 @@ static bool goroutine_keeps_heap(const struct rule_context *c, const struct find
 		return true;
 	if (!(g->count_rate > 0) || !share_function(c, heap, g))
 		return false;
-	double objects = heap->count == ACCOUNT_UNKNOWN ? 0 : (double)heap->count / fmax(c->seconds, 0.001);
-	return heap->rate / g->count_rate <= HEAP_EACH || alike(objects, g->count_rate, OBJECTS_ALIKE);
+	return heap->rate / g->count_rate <= HEAP_EACH || alike(heap->count_rate, g->count_rate, OBJECTS_ALIKE);
 }
 
 static bool goroutine_keeps_fd(const struct rule_context *c, const struct finding *g, const struct finding *fd)

@@ -59,6 +59,7 @@ static void add_profile(struct rule_context *c, const struct profile *p, int sig
 		if (sign > 0) {
 			g->stack = g->now > (double)v[HEAP_INUSE_SPACE] ? g->stack : stack;
 			g->now += (double)v[HEAP_INUSE_SPACE];
+			g->objects_now += (double)v[HEAP_INUSE_OBJECTS];
 		}
 	}
 }

@@ -33,7 +33,7 @@ struct heap_growth {
 	uint32_t stack;		  /* in rule_context.stacks */
 	const struct frame *site; /* the innermost frame of the program's own; NULL: of the runtime only */
 	double bytes, objects;	  /* grown by */
-	double now;		  /* bytes in use at the end */
+	double now, objects_now;  /* in use at the end */
 };
 
 struct rule_context {

@@ -112,7 +112,10 @@ static void describe_site(struct rule_context *c, struct finding *f)
 		rule_site(c, f, g->site);
 	if (g->now > 0)
 		f->bytes = (uint64_t)g->now;
-	f->count = g->objects > 0 ? (uint64_t)g->objects : ACCOUNT_UNKNOWN;
+	if (g->objects_now > 0)
+		f->count = (uint64_t)g->objects_now;
+	if (g->objects > 0)
+		f->count_rate = g->objects / fmax(c->seconds, 0.001);
 	rule_evidence(c, f,
 		      "%.0f%% of what grew in the heap profile was allocated by this call stack: %s more in %.0f "
 		      "objects, %s in use.",

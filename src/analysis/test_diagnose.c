@@ -222,6 +222,7 @@ static void a_heap_whose_marked_bytes_rise_leaks(void **state)
 	assert_int_equal(f->site.line, 11);
 	assert_int_equal(f->stack.n, 3);
 	assert_int_equal(f->bytes, 100 * MIB);
+	assert_int_equal(f->count, 10000);
 	assert_true(fabs(f->rate - 2 * MIB) < 1000);
 	assert_true(f->confidence > 0.8);
 	assert_true(says(f, "GOMEMLIMIT="));

@@ -23,7 +23,7 @@ def real_programs_do_not_leak(name):
             return
         stop = time.monotonic() + 17
         with concurrent.futures.ThreadPoolExecutor(2) as workers:
-            load = workers.submit(lambda: [target.fetch("heap") for _ in iter(lambda: time.monotonic() < stop, False)])
+            load = workers.submit(lambda: [target.fetch("heap?debug=1") for _ in iter(lambda: time.monotonic() < stop, False)])
             busy = ullage_json("diagnose", target.pid, "--for", "15s", expect=None)
             load.result()
         check(busy["verdict"] != "leak", f"under load: {busy['findings']}")

@@ -140,3 +140,15 @@ def a_process_that_is_not_go_is_judged_by_its_counts():
         verdict = ullage_json("diagnose", target.pid, "--for", "2s")
     equal("verdict", verdict["verdict"], "no-leak")
     equal("heap", verdict["after"]["heap_live_bytes"], None)
+
+
+@test(each=["prometheus-1.24", "etcd-1.19"])
+def a_program_under_load_does_not_leak(name):
+    with program(name) as target:
+        stop = time.monotonic() + 8
+        with concurrent.futures.ThreadPoolExecutor(1) as workers:
+            load = workers.submit(lambda: [target.fetch("heap?debug=1") for _ in iter(lambda: time.monotonic() < stop, False)])
+            verdict = ullage_json("diagnose", target.pid, "--for", "7s", expect=None)
+            load.result()
+    check(verdict["verdict"] != "leak", f"{verdict['findings']}")
+    figure("verdicts", name, "under load", verdict["verdict"])
