@@ -252,11 +252,10 @@ struct err *evidence_census(struct target *t, struct snapshot *s)
 		take_rows(&rows, resident, &s->heap);
 		count_types(t, &h, s);
 		if (h.error_bound)
-			snapshot_note(
-				s,
-				"the heap changed while it was counted: figures of spans may be off by %llu bytes "
-				"together",
-				(unsigned long long)h.error_bound);
+			snapshot_note(s,
+				      "the heap changed while it was counted: figures of spans may be off by %llu kB "
+				      "together",
+				      (unsigned long long)(h.error_bound + 1023) / 1024);
 	}
 	vec_deinit(&rows);
 	gort_heap_deinit(&h);

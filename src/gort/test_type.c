@@ -39,7 +39,7 @@ static void put_name(unsigned char *types, size_t at, const char *text, size_t l
 	if (len >= 128)
 		types[at++] = (unsigned char)(len & 0x7f) | 0x80;
 	types[at++] = (unsigned char)(len >= 128 ? len >> 7 : len);
-	memcpy(types + at, text, len < 100 ? len : 100);
+	memcpy(types + at, text, strnlen(text, len));
 }
 
 static unsigned char *setup(struct fixture *f, struct gort *g, const struct gort_layout *l)

@@ -1,64 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The heap profile, read from outside, against the one that the program writes itself."""
-import collections
-import os
+"""The heap profile, read from outside, against the one that the program writes itself; the census; the formats."""
 import re
-import tempfile
 
-import pprofproto
-from ullagetest import *
-
-
-def start(version, variant, *args, **keywords):
-    return go_target(version, variant, *args, program="profiled", **keywords)
-
-
-def path_for(name):
-    directory = tempfile.mkdtemp(prefix="ullage-heap-")
-    at_end(shutil.rmtree, directory, True)
-    return os.path.join(directory, name)
-
-
-def written(target):
-    """The program's own profile. Writing it allocates, but with the collector off nothing of that is published."""
-    path = path_for("own.pb.gz")
-    equal("answer", target.ask(f"write {path}"), "ok")
-    return pprofproto.read(path)
-
-
-def buckets(profile):
-    """The values of each bucket: of its stack, with the addresses, and the size of its objects."""
-    sums = collections.defaultdict(lambda: [0, 0, 0, 0])
-    for s in profile.samples:
-        for i, v in enumerate(s.values):
-            sums[s.stack, s.addresses, dict(s.labels).get("bytes")][i] += v
-    # without any value: buckets that are as old as the next collection, and have no size in old versions' profiles
-    return {key: tuple(values) for key, values in sums.items() if any(values)}
-
-
-def same(name, measured, truth):
-    for key in truth.keys() | measured.keys():
-        if measured.get(key) != truth.get(key):
-            raise AssertionError(f"{name}: {measured.get(key)}, not {truth.get(key)} at {key}; "
-                                 f"{len(measured)} buckets, not {len(truth)}")
-
-
-def emitted(target, *args):
-    path = path_for("ullage.pb.gz")
-    ullage("heap", target.pid, "--pprof", path, *args)
-    return path
-
-
-def check_identical(name, target, rate):
-    own = written(target)
-    target.signal(signal.SIGSTOP)
-    read = pprofproto.read(emitted(target))
-    target.signal(signal.SIGCONT)
-    same(name, buckets(read), buckets(own))
-    equal("types", read.types, own.types)
-    equal("default type", read.default_type, "inuse_space")
-    equal("period", (read.period, own.period), (rate, rate))
-    return len(buckets(own))
+from heap_cases import *
 
 
 @test(each=[(v, "stripped") for v in VERSIONS] + [("1.19", "pie"), ("1.23", "cgo"), ("1.25", "greentea"),
@@ -198,6 +142,3 @@ def the_compiler_says_why():
             out.write("ok\n")
         refused = ullage("heap", target.pid, "--escapes", path, expect=6)
         check("gcflags=-m" in refused.err, refused.err)
-
-
-main()

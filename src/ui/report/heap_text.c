@@ -156,6 +156,8 @@ static void put_age(struct say *s, const struct heap_report *r)
 	if (snap->clock.last_gc_wall && snap->clock.wall > snap->clock.last_gc_wall)
 		say_fact(s, "as of", "the last garbage collection, %s ago; `go tool pprof` would show the same",
 			 say_duration(snap->clock.wall - snap->clock.last_gc_wall, age));
+	else if (!snap->clock.gc_count)
+		say_fact(s, "as of", "now: there was no garbage collection yet, so nothing that died is known");
 	if (census)
 		say_fact(s, "heap", "%s of objects now, those that died since then among them", say_size(census, size));
 }
