@@ -457,6 +457,13 @@ static unsigned common_parts(const struct diff_input *inputs, size_t n)
 	return parts;
 }
 
+unsigned diff_parts(const struct diff *d)
+{
+	if (d->by == DIFF_SITE)
+		return d->of_goroutines ? SNAPSHOT_GOROUTINES : SNAPSHOT_HEAP;
+	return needs[d->by];
+}
+
 struct err *diff_choose(const struct diff_input *inputs, size_t n, enum diff_by *ret)
 {
 	/* the first that fits: what has it, what lacks it, what is then compared */

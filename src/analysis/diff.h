@@ -116,11 +116,17 @@ static inline int64_t diff_main(const struct diff *d, struct diff_value v)
 /* a - b; unknown where one of them is. */
 struct diff_value diff_less(struct diff_value a, struct diff_value b);
 
+/* The parts of snapshots that were compared. */
+unsigned diff_parts(const struct diff *d);
+
 /* The stacks that a group's stack and created_by are in. */
 const struct stacks *diff_stacks(const struct diff *d, const struct diff_group *g);
 
 /* The name of a group, or the frame that stands for its stack, "main.load (store.go:42)". In the arena of the diff. */
 const char *diff_key(struct diff *d, const struct diff_group *g);
+
+/* The same of the stack alone; "" without one. */
+const char *diff_place(struct diff *d, const struct diff_group *g);
 
 /* The way there, root first: "main.main > main.serve > main.load"; "" without a stack. */
 const char *diff_path(struct diff *d, const struct diff_group *g);

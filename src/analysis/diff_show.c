@@ -41,17 +41,21 @@ static const struct frame *key_frame(const struct diff *d, const struct diff_gro
 	return stacks_at(s, g->stack, depth - 1); /* all the runtime's: what for is said at the root */
 }
 
-const char *diff_key(struct diff *d, const struct diff_group *g)
+const char *diff_place(struct diff *d, const struct diff_group *g)
 {
-	const struct frame *f = g->name ? NULL : key_frame(d, g);
-	if (g->name)
-		return g->name;
+	const struct frame *f = key_frame(d, g);
 	if (!f)
-		return "(no stack)";
+		return "";
 	const char *slash = strrchr(f->file, '/'), *file = slash ? slash + 1 : f->file;
 	if (!*file)
 		return arena_strdup(&d->arena, function_of(f));
 	return arena_printf(&d->arena, "%s (%s:%u)", function_of(f), file, f->line);
+}
+
+const char *diff_key(struct diff *d, const struct diff_group *g)
+{
+	const char *place = g->name ? g->name : diff_place(d, g);
+	return *place ? place : "(no stack)";
 }
 
 const char *diff_path(struct diff *d, const struct diff_group *g)

@@ -161,9 +161,11 @@ static bool grew_by_more(const struct diff *d, uint64_t limit)
 	return more;
 }
 
-static void collect_notes(const struct diff_sources *src, struct arena *arena, struct str_vec *ret)
+/* What the inputs lack, as far as it is about what was compared. */
+static void collect_notes(struct diff_sources *src, const struct diff *d, struct arena *arena, struct str_vec *ret)
 {
 	for (size_t i = 0; i < src->n; i++) {
+		snapshot_notes_keep(&src->s[i], diff_parts(d));
 		for (size_t k = 0; k < src->s[i].notes.n; k++)
 			*vec_push(ret) = arena_printf(arena, "%s: %s", src->inputs[i].name, src->s[i].notes.v[k]);
 	}
@@ -181,7 +183,7 @@ static struct err *show(const struct diff_cli *opt, struct diff_sources *src, st
 		.style = style_of(is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
 	};
 	r.failed = r.judged && grew_by_more(d, opt->fail_on);
-	collect_notes(src, &d->arena, &r.notes);
+	collect_notes(src, d, &d->arena, &r.notes);
 	struct err *err = write_outputs(outs, &r);
 	vec_deinit(&r.notes);
 	if (r.failed && *status == STATUS_OK)

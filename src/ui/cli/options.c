@@ -132,7 +132,7 @@ static struct err *set_size(const struct option_row *row, const char *arg, uint6
 	uint64_t v = 0;
 	unit += at != NULL;
 	bool good = num_dec(arg, digits, &v) && v <= UINT64_MAX >> shift && v << shift <= INT64_MAX;
-	if (!good || (*unit && strcmp(unit, "B") != 0 && (!at || strcmp(unit, "iB") != 0)))
+	if (!good || (*unit && strcmp(unit, at ? "iB" : "B") != 0))
 		return err_new(ERR_ARG, "--%s takes bytes, as 4096, 10M or 10MiB, not '%s'", row->name, arg);
 	*ret = v << shift;
 	return NULL;

@@ -212,9 +212,84 @@ static void help_has_two_columns(void **state)
 			 "                          on one line with its option\n");
 }
 
+struct more_values {
+	uint64_t size;
+	struct arg_vec list;
+};
+
+static const struct option_row more_rows[] = {
+	{ "size", 0, OPTION_SIZE, offsetof(struct more_values, size), "BYTES", false, 0, NULL, "how large" },
+	{ "each", 0, OPTION_LIST, offsetof(struct more_values, list), "FILE", false, 0, NULL, "one of several" },
+	{ 0 },
+};
+
+static struct err *parse_more(char *const words[ARGS], struct more_values *v, struct arg_vec *rest)
+{
+	char *argv[ARGS + 1] = { 0 };
+	int argc = 0;
+	while (words[argc]) {
+		argv[argc] = words[argc];
+		argc++;
+	}
+	*v = (struct more_values){ 0 };
+	return options_parse(more_rows, argc, argv, v, rest);
+}
+
+static void sizes_have_units(void **state)
+{
+	static const struct {
+		const char *arg;
+		uint64_t want; /* UINT64_MAX: refused */
+	} cases[] = {
+		{ "--size=4096", 4096 },
+		{ "--size=10K", 10240 },
+		{ "--size=10KiB", 10240 },
+		{ "--size=1MiB", 1 << 20 },
+		{ "--size=2G", 2ull << 30 },
+		{ "--size=12B", 12 },
+		{ "--size=0", 0 },
+		{ "--size=", UINT64_MAX },
+		{ "--size=K", UINT64_MAX },
+		{ "--size=1X", UINT64_MAX },
+		{ "--size=1KB", UINT64_MAX },
+		{ "--size=-1", UINT64_MAX },
+		{ "--size=1iB", UINT64_MAX },
+		{ "--size=1KiBs", UINT64_MAX },
+		{ "--size=9000000000G", UINT64_MAX },
+		{ "--size=1.5M", UINT64_MAX },
+	};
+	static char words[][8] = { "diff" };
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct more_values v;
+		struct arg_vec rest = { 0 };
+		AUTO_FREE char *arg = xstrdup(cases[i].arg);
+		AUTO(err) struct err *err = parse_more((char *const[ARGS]){ words[0], arg }, &v, &rest);
+		assert_int_equal(err != NULL, cases[i].want == UINT64_MAX);
+		if (!err)
+			assert_int_equal(v.size, cases[i].want);
+		vec_deinit(&rest);
+	}
+}
+
+static void a_list_keeps_all_its_words_in_order(void **state)
+{
+	struct more_values v;
+	struct arg_vec rest = { 0 };
+	static char words[][10] = { "diff", "--each", "a", "x", "--each=b" };
+	assert_null(parse_more((char *const[ARGS]){ words[0], words[1], words[2], words[3], words[4] }, &v, &rest));
+	assert_int_equal(v.list.n, 2);
+	assert_string_equal(v.list.v[0], "a");
+	assert_string_equal(v.list.v[1], "b");
+	assert_int_equal(rest.n, 1);
+	vec_deinit(&v.list);
+	vec_deinit(&rest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sizes_have_units),
+		cmocka_unit_test(a_list_keeps_all_its_words_in_order),
 		cmocka_unit_test(options_stand_anywhere),
 		cmocka_unit_test(a_choice_and_a_time_may_go_without_value),
 		cmocka_unit_test(a_duration_has_a_unit),
