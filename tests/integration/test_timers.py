@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Timers of live processes: as many of each kind as the target made."""
 import collections
+import resource
 
 from ullagetest import *
 
@@ -82,6 +83,31 @@ def text_names_callbacks_and_the_rule():
         text = ullage("timers", target.pid).out
         for words in ("5,006 timers", "as before Go 1.23", "main.afterFuncs.func1 main.go:", "main.waitTicking"):
             check(words in text, f"no '{words}' in {text}")
+
+
+@test
+def a_snapshot_shows_the_same():
+    with timing("1.26", 1, **NUMBERS) as target:
+        path = os.path.join(tempfile.mkdtemp(prefix="ullage-"), "timers.ullage")
+        at_end(shutil.rmtree, os.path.dirname(path), True)
+        ullage("snap", target.pid, "-o", path)
+        live, saved = ullage_json("timers", target.pid), ullage_json("timers", path)
+        equal("timers", by_callback(saved), by_callback(live))
+        equal("semantics", saved["semantics"], live["semantics"])
+        top = ullage_json("timers", path, "--top", 2)["timers"]
+        equal("with --top", [t["count"] for t in top], [t["count"] for t in saved["timers"][:2]])
+
+
+@test(each=["1.22", "1.26"])
+def a_hundred_thousand_timers_take_little(version):
+    with timing(version, 1, after=100000) as target:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        document = ullage_json("timers", target.pid)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+        within("timers", document["timers_total"], 100000, 100010)
+        figure("CPU seconds for 100,000 timers", version, "all", cpu)
+        check(cpu < 2, f"{cpu} s of CPU")
 
 
 @test(each=["prometheus-1.19", "prometheus-1.24", "etcd-1.24"], timeout=120)
