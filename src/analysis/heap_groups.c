@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analysis/heap_groups.h"
 
-#include "base/hash.h"
+#include "base/alloc.h"
 
 enum { FEW = 64 };
 
@@ -23,58 +23,68 @@ static void add(int64_t *sum, const int64_t *v)
 		sum[i] = (int64_t)((uint64_t)sum[i] + (uint64_t)v[i]);
 }
 
-static struct heap_group_row *row_of(struct heap_groups *g, struct hash_map *rows, uint64_t key)
+/* The row of something numbered: `rows` holds its index + 1, 0 is none yet. */
+static struct heap_group_row *row_of(struct heap_groups *g, uint32_t *rows, uint32_t id)
 {
-	bool fresh = false;
-	uint64_t *row = hash_map_at(rows, key, &fresh);
-	if (fresh) {
-		*row = g->v.n;
-		*vec_push(&g->v) = (struct heap_group_row){ .stack = (uint32_t)key, .stacks = 1 };
+	if (!rows[id]) {
+		*vec_push(&g->v) = (struct heap_group_row){ .stacks = 0 };
+		rows[id] = (uint32_t)g->v.n;
 	}
-	return &g->v.v[*row];
+	return &g->v.v[rows[id] - 1];
 }
 
 static void group_by_stack(const struct profile *p, struct heap_groups *g)
 {
-	struct hash_map rows = { 0 };
+	AUTO_FREE uint32_t *rows = xcalloc(p->stacks.v.n + 1, sizeof(*rows));
 	vec_reserve(&g->v, FEW);
 	for (size_t i = 0; i < p->samples.n; i++) {
 		const int64_t *v = profile_values(p, i);
-		add(row_of(g, &rows, p->samples.v[i].stack)->v, v);
+		struct heap_group_row *row = row_of(g, rows, p->samples.v[i].stack);
+		row->stack = p->samples.v[i].stack;
+		row->stacks = 1;
+		add(row->v, v);
 		add(g->total, v);
 	}
 	for (size_t i = 0; i < g->v.n; i++)
 		g->v.v[i].stack_bytes = g->v.v[i].v[HEAP_INUSE_SPACE];
-	hash_map_deinit(&rows);
 }
 
-/* Rows of stacks, largest first, become rows of places. */
+/* Frames differ by address too; a place is a function, a file and a line. Place 0 is that of an empty stack. */
+static uint32_t place_of(const struct profile *p, uint32_t stack, struct stacks *places, uint32_t *known)
+{
+	if (!stacks_depth(&p->stacks, stack))
+		return 0;
+	uint32_t frame = p->stacks.pool.v[p->stacks.v.v[stack].at];
+	const struct frame *f = &p->stacks.frames.v[frame];
+	if (!known[frame])
+		known[frame] = stacks_place(places, f->function, f->file, f->line);
+	return known[frame];
+}
+
+/* Rows of stacks become rows of places, each with the largest of its stacks. */
 static void merge_places(const struct profile *p, struct heap_groups *g)
 {
 	struct heap_group_vec stacks = g->v;
 	struct stacks places;
-	struct hash_map rows = { 0 };
+	AUTO_FREE uint32_t *known = xcalloc(p->stacks.frames.n + 1, sizeof(*known));
+	AUTO_FREE uint32_t *rows = xcalloc(p->stacks.frames.n + 1, sizeof(*rows));
+	AUTO_FREE uint32_t *largest = xcalloc(p->stacks.frames.n + 1, sizeof(*largest)); /* by row: in `stacks` */
 	stacks_init(&places);
 	g->v = (struct heap_group_vec){ 0 };
 	vec_reserve(&g->v, FEW);
-	for (size_t i = 0; i < stacks.n; i++) {
-		const struct heap_group_row *from = &stacks.v[i];
-		uint32_t place = 0;
-		if (stacks_depth(&p->stacks, from->stack)) {
-			const struct frame *f = stacks_at(&p->stacks, from->stack, 0);
-			place = stacks_place(&places, f->function, f->file, f->line);
-		}
-		size_t before = g->v.n;
-		struct heap_group_row *row = row_of(g, &rows, place);
-		if (g->v.n > before) {
-			*row = *from;
-		} else {
-			add(row->v, from->v);
-			row->stacks++;
-		}
+	for (uint32_t i = 0; i < stacks.n; i++) {
+		uint32_t place = place_of(p, stacks.v[i].stack, &places, known);
+		struct heap_group_row *row = row_of(g, rows, place);
+		add(row->v, stacks.v[i].v);
+		uint32_t *best = &largest[rows[place] - 1];
+		if (!row->stacks++ || by_bytes(&stacks.v[i], &stacks.v[*best]) < 0)
+			*best = i;
+	}
+	for (size_t i = 0; i < g->v.n; i++) {
+		g->v.v[i].stack = stacks.v[largest[i]].stack;
+		g->v.v[i].stack_bytes = stacks.v[largest[i]].stack_bytes;
 	}
 	stacks_deinit(&places);
-	hash_map_deinit(&rows);
 	vec_deinit(&stacks);
 }
 
@@ -82,11 +92,9 @@ void heap_groups_make(const struct profile *p, enum heap_group_by by, struct hea
 {
 	*ret = (struct heap_groups){ 0 };
 	group_by_stack(p, ret);
-	vec_sort(&ret->v, by_bytes);
-	if (by == HEAP_BY_PLACE) {
+	if (by == HEAP_BY_PLACE)
 		merge_places(p, ret);
-		vec_sort(&ret->v, by_bytes);
-	}
+	vec_sort(&ret->v, by_bytes);
 }
 
 void heap_groups_deinit(struct heap_groups *g)

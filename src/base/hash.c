@@ -68,10 +68,10 @@ static void index_put(struct hash_index *ix, uint64_t hash, uint32_t id)
 	ix->slots[i] = (struct hash_slot){ hash, id };
 }
 
-static void index_grow(struct hash_index *ix)
+static void index_grow(struct hash_index *ix, size_t cap)
 {
 	struct hash_index old = *ix;
-	ix->cap = old.cap ? old.cap * 2 : FIRST;
+	ix->cap = cap;
 	ix->slots = xmalloc(ix->cap * sizeof(*ix->slots));
 	for (size_t i = 0; i < ix->cap; i++)
 		ix->slots[i].id = HASH_NONE;
@@ -85,9 +85,18 @@ static void index_grow(struct hash_index *ix)
 void hash_index_add(struct hash_index *ix, uint64_t hash, uint32_t id)
 {
 	if (ix->n >= ix->cap / 2)
-		index_grow(ix);
+		index_grow(ix, ix->cap ? ix->cap * 2 : FIRST);
 	index_put(ix, hash, id);
 	ix->n++;
+}
+
+void hash_index_reserve(struct hash_index *ix, size_t n)
+{
+	size_t cap = ix->cap ? ix->cap : FIRST;
+	while (cap / 2 < n)
+		cap *= 2;
+	if (cap > ix->cap)
+		index_grow(ix, cap);
 }
 
 /* ---- map ---- */

@@ -35,6 +35,8 @@ void hash_index_deinit(struct hash_index *ix);
 /* The first id entered under `hash` for which `same` holds, or HASH_NONE. */
 uint32_t hash_index_find(const struct hash_index *ix, uint64_t hash, hash_same_fn same, const void *ctx);
 void hash_index_add(struct hash_index *ix, uint64_t hash, uint32_t id);
+/* Room for n ids at once, where many are expected. */
+void hash_index_reserve(struct hash_index *ix, size_t n);
 
 struct hash_pair {
 	uint64_t key, value;

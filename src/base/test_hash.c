@@ -25,6 +25,10 @@ static void an_index_finds_what_was_entered_under_the_hash(void **state)
 	assert_int_equal(hash_index_find(&ix, 5, is_key, &seven), 0);
 	assert_int_equal(hash_index_find(&ix, 5, is_key, &nine), HASH_NONE);
 	assert_int_equal(hash_index_find(&ix, 6, is_key, &seven), HASH_NONE);
+	hash_index_reserve(&ix, 1); /* there is room for that already */
+	hash_index_reserve(&ix, 1000);
+	assert_true(ix.cap >= 2000);
+	assert_int_equal(hash_index_find(&ix, 5, is_key, &seven), 0);
 	hash_index_deinit(&ix);
 }
 

@@ -12,7 +12,10 @@
  * unpacked as a whole and gone through twice: once for all tables, once for the samples, which refer to them.
  */
 
-enum { DENSE_MAX = 1 << 20 }; /* ids below are looked up in an array */
+enum {
+	DENSE_MAX = 1 << 20,	/* ids below are looked up in an array */
+	EXPECTED_MAX = 1 << 20, /* samples that room is made for before they are read */
+};
 
 struct text {
 	uint32_t at, len; /* in the file; PPROF_MAX fits */
@@ -62,7 +65,7 @@ struct reader {
 	struct ids function_ids, location_ids;
 	struct type types[PROFILE_TYPES_MAX], period_type, default_type; /* period_type.offset 0: none */
 	VEC(struct type) comments;
-	size_t n_types;
+	size_t n_types, n_samples;
 };
 
 static void reader_deinit(struct reader *r)
@@ -258,6 +261,9 @@ static struct err *read_table(struct reader *r, struct wire_field *f, size_t off
 	switch (f->number) {
 	case PROFILE_SAMPLE_TYPE:
 		return read_sample_type(r, f->bytes);
+	case PROFILE_SAMPLE:
+		r->n_samples++;
+		break;
 	case PROFILE_STRING:
 		return read_string(r, f->bytes);
 	case PROFILE_FUNCTION:
@@ -478,6 +484,10 @@ static struct err *read_samples(struct reader *r)
 {
 	struct cursor m;
 	struct wire_field f;
+	size_t expected = num_min(r->n_samples, EXPECTED_MAX);
+	hash_index_reserve(&r->p->stacks.stack_index, expected);
+	vec_reserve(&r->p->samples, expected);
+	vec_reserve(&r->p->values, expected * r->n_types);
 	cursor_init(&m, r->data, r->len);
 	while (wire_next(&m, &f)) {
 		if (f.number == PROFILE_SAMPLE)
