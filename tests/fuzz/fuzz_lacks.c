@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,11 +11,11 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static char root[] = "/tmp/ullage-fuzz-lacks-XXXXXX";
+static char root[] = "/tmp/ullage-fuzz-lacks-XXXXXX", file[sizeof(root) + 8];
 
 static void remove_root(void)
 {
-	unlink("x.go");
+	unlink(file);
 	rmdir(root);
 }
 
@@ -23,10 +24,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static bool ready;
 	enum { LINES = 24, LEN_MAX = 4096 };
-	if (!ready && (!mkdtemp(root) || chdir(root) != 0 || atexit(remove_root) != 0))
+	if (!ready && (!mkdtemp(root) || atexit(remove_root) != 0))
 		return 0;
+	snprintf(file, sizeof(file), "%s/x.go", root);
 	ready = true;
-	AUTO_CLOSE int fd = open("x.go", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	AUTO_CLOSE int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	struct source *s = NULL;
 	if (size > LEN_MAX || fd < 0 || write(fd, data, size) != (ssize_t)size)
 		return 0;
