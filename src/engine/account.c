@@ -220,8 +220,8 @@ static struct err *account_pages(struct pass *p)
 		struct vma *v = vec_push(&a->maps);
 		*v = p->t.maps.v[i];
 		v->name = arena_strdup(&a->arena, v->name);
-		if (p->roles[i].label == p->t.maps.v[i].name) /* that dies with the target */
-			p->roles[i].label = v->name;
+		if (p->roles[i].label) /* some are parts of names that die with the target */
+			p->roles[i].label = arena_strdup(&a->arena, p->roles[i].label);
 	}
 	if (p->opt->owners)
 		target_find_refs(&p->t);
