@@ -155,8 +155,8 @@ var (
 func deeper(n int) int {
 	var frame [400]byte
 	frame[n%len(frame)] = 1
-	if n%100 == 0 {
-		time.Sleep(2 * time.Millisecond)
+	if n%50 == 0 {
+		time.Sleep(5 * time.Millisecond)
 	}
 	return deeper(n+1) + int(frame[0]) // site: depth
 }
