@@ -15,7 +15,7 @@
 #define MODULE UINT64_C(0x6200000)
 #define TYPES UINT64_C(0x6300000)
 
-enum { CACHE_LEN = 8192, P_LEN = 1 << 16, SMALL = 5 << 1, TYPES_LEN = 4096, NAME = 1024 };
+enum { CACHE_LEN = 8192, P_LEN = 1 << 16, P_STEP = P_LEN - 128, SMALL = 5 << 1, TYPES_LEN = 4096, NAME = 1024 };
 
 static void put_word(struct fixture *f, const struct gort_layout *l, uint64_t base, enum gort_field field, uint64_t v)
 {
@@ -27,15 +27,15 @@ static void setup(struct fixture *f, struct gort *g, const struct gort_layout *l
 {
 	fixture_init(f);
 	fixture_heap(f, l, g);
-	fixture_region(f, ALLP, 2 * P_LEN + 64);
-	fixture_region(f, CACHES, 2 * CACHE_LEN);
+	fixture_region(f, ALLP, (size_t)2 * P_LEN + 64);
+	fixture_region(f, CACHES, (size_t)2 * CACHE_LEN);
 	fixture_put(f, ALLP, ALLP + 64, 8);
 	fixture_put(f, ALLP + 8, 2, 8);
 	for (uint64_t i = 0; i < 2; i++) {
-		fixture_put(f, ALLP + 64 + i * 8, ALLP + 128 + i * (P_LEN - 128), 8);
-		put_word(f, l, ALLP + 128 + i * (P_LEN - 128), GORT_p_mcache, CACHES + i * CACHE_LEN);
+		fixture_put(f, ALLP + 64 + i * 8, ALLP + 128 + i * P_STEP, 8);
+		put_word(f, l, ALLP + 128 + i * P_STEP, GORT_p_mcache, CACHES + i * CACHE_LEN);
 	}
-	fixture_put(f, gort_at(l, CACHES + CACHE_LEN, GORT_mcache_alloc) + 8 * SMALL, FIXTURE_SPANS, 8);
+	fixture_put(f, gort_at(l, CACHES + CACHE_LEN, GORT_mcache_alloc) + UINT64_C(8) * SMALL, FIXTURE_SPANS, 8);
 	g->globals.addr[GORT_VAR_ALLP] = ALLP;
 }
 
@@ -107,7 +107,7 @@ static void large_objects_tell_their_type(void **state)
 		put_word(&f, l, TYPES + 64, GORT_type_kind, 25);
 		put_word(&f, l, TYPES + 64, GORT_type_align, 8);
 		put_word(&f, l, TYPES + 64, GORT_type_str, NAME);
-		memcpy(bytes + NAME, "\0\011main.Blob", 11);
+		memcpy(bytes + NAME, (unsigned char[]){ 0, 9, 'm', 'a', 'i', 'n', '.', 'B', 'l', 'o', 'b' }, 11);
 		if (gort_has(l, GORT_mspan_largeType))
 			put_word(&f, l, FIXTURE_SPANS + 2 * (uint64_t)gort_sizeof(l, GORT_mspan_SIZEOF),
 				 GORT_mspan_largeType, TYPES + 64);

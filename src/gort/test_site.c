@@ -58,7 +58,8 @@ static void put_types(struct world *w, const struct gort_layout *l)
 	};
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 		fixture_put(&w->f, words[i].at, words[i].value, words[i].size);
-	memcpy(bytes + NAME, "\0\014main.Session", 14);
+	static const unsigned char name[] = { 0, 12, 'm', 'a', 'i', 'n', '.', 'S', 'e', 's', 's', 'i', 'o', 'n' };
+	memcpy(bytes + NAME, name, sizeof(name));
 }
 
 /* main.work loads a type into a register and calls `callee`. */
@@ -94,7 +95,7 @@ static void teardown(struct world *w)
 	fixture_deinit(&w->f);
 }
 
-static const uint64_t pc = IMAGE_TEXT + CALLER * IMAGE_FUNC_LEN + CALL_AT + 5;
+static const uint64_t pc = IMAGE_TEXT + (uint64_t)CALLER * IMAGE_FUNC_LEN + CALL_AT + 5;
 
 static void the_register_of_the_callee_counts(void **state)
 {
