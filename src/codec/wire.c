@@ -112,7 +112,8 @@ void wire_put_bytes(struct strbuf *out, uint32_t field, const void *data, size_t
 {
 	put_key(out, field, WIRE_BYTES);
 	wire_put_varint(out, len);
-	strbuf_add(out, data, len);
+	if (len)
+		strbuf_add(out, data, len);
 }
 
 void wire_put_str(struct strbuf *out, uint32_t field, const char *s)
