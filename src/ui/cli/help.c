@@ -58,9 +58,10 @@ static void put_all(struct strbuf *out)
 	for (size_t i = 0; command_table[i]; i++)
 		strbuf_printf(out, "  %-10s  %s\n", command_table[i]->name, command_table[i]->purpose);
 	strbuf_puts(out, "\nStart with:\n"
-			 "  ullage ps            find the process\n"
-			 "  ullage map PID       see where its memory is\n"
-			 "  ullage doctor PID    when something is missing\n"
+			 "  ullage ps              find the process\n"
+			 "  ullage diagnose PID    does it leak, where, and when does memory run out\n"
+			 "  ullage map PID         see where its memory is\n"
+			 "  ullage doctor PID      when something is missing\n"
 			 "\n`ullage help COMMAND` tells more; `ullage --version` tells the version.\n");
 }
 
