@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 
 #include "base/num.h"
+#include "engine/evidence.h"
 #include "engine/target.h"
 #include "model/account.h"
 #include "proc/cgroup.h"
@@ -58,7 +59,9 @@ static void check_capabilities(struct doctor *d)
 	} table[] = {
 		{ 19, "CAP_SYS_PTRACE", "the memory of other users' processes cannot be read" },
 		{ 2, "CAP_DAC_READ_SEARCH", "pagemap and environment of other users' processes cannot be opened" },
-		{ 21, "CAP_SYS_ADMIN", "zero pages cannot be told from resident ones before Linux 6.7" },
+		{ 21, "CAP_SYS_ADMIN",
+		  "zero pages cannot be told from resident ones before Linux 6.7, and of sockets in another network "
+		  "namespace not how much memory they hold" },
 	};
 	uint64_t have = capabilities();
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
@@ -131,6 +134,26 @@ static void check_layout(struct doctor *d, const struct target *t)
 	}
 }
 
+/* What the runtime keeps of its own allocations: without it `heap` has no allocation sites. */
+static void check_profile(struct doctor *d, struct target *t)
+{
+	if (!t->is_go || !t->gort.layout)
+		return;
+	struct snapshot s AUTO(snapshot);
+	snapshot_init(&s);
+	struct err *err AUTO(err) = evidence_heap(t, &s);
+	if (err)
+		row(d, "heap profile", DOCTOR_DEGRADED, arena_strdup(&d->arena, err_text(err)), NULL);
+	else if (s.heap.enabled)
+		row(d, "heap profile", DOCTOR_OK,
+		    arena_printf(&d->arena, "%llu buckets, one sample in %llu bytes",
+				 (unsigned long long)s.heap.buckets, (unsigned long long)s.heap.rate),
+		    NULL);
+	else
+		row(d, "heap profile", DOCTOR_DEGRADED, arena_strdup(&d->arena, s.heap.reason ? s.heap.reason : "off"),
+		    "import net/http/pprof or runtime/pprof in the program; the census by size class works without");
+}
+
 static void check_cgroup(struct doctor *d, const struct target *t)
 {
 	struct cgroup cg;
@@ -152,17 +175,24 @@ static void check_cgroup(struct doctor *d, const struct target *t)
 
 static void check_namespaces(struct doctor *d, const struct target *t)
 {
-	static const char *const names[] = { "ns/pid", "ns/mnt", "ns/user" };
+	static const struct {
+		const char *name, *other;
+	} spaces[] = {
+		{ "ns/pid", "another one; read through procfs" },
+		{ "ns/mnt", "another one; read through procfs" },
+		{ "ns/user", "another one; read through procfs" },
+		{ "ns/net", "another one; its sockets are asked for there, which takes CAP_SYS_ADMIN" },
+	};
 	struct proc_process self AUTO(proc_process);
 	struct err *err AUTO(err) = proc_process_open(t->procfs, getpid(), &self);
-	for (size_t i = 0; !err && i < sizeof(names) / sizeof(names[0]); i++) {
+	for (size_t i = 0; !err && i < sizeof(spaces) / sizeof(spaces[0]); i++) {
 		char *ours = NULL, *theirs = NULL;
-		struct err *a AUTO(err) = proc_process_link(&self, names[i], &d->arena, &ours);
-		struct err *b AUTO(err) = proc_process_link(&t->process, names[i], &d->arena, &theirs);
+		struct err *a AUTO(err) = proc_process_link(&self, spaces[i].name, &d->arena, &ours);
+		struct err *b AUTO(err) = proc_process_link(&t->process, spaces[i].name, &d->arena, &theirs);
 		if (a || b)
 			continue;
-		row(d, names[i], DOCTOR_OK,
-		    strcmp(ours, theirs) == 0 ? "the same as ours" : "another one; read through procfs", NULL);
+		row(d, spaces[i].name, DOCTOR_OK, strcmp(ours, theirs) == 0 ? "the same as ours" : spaces[i].other,
+		    NULL);
 	}
 }
 
@@ -183,6 +213,7 @@ static struct err *check_target(struct doctor *d, const char *procfs, int pid)
 		check_memory(d, &t);
 		check_namespaces(d, &t);
 		check_layout(d, &t);
+		check_profile(d, &t);
 		check_cgroup(d, &t);
 	}
 	target_close(&t);
