@@ -79,7 +79,8 @@ static struct err *make(uint64_t stacks, uint64_t noise, const char *path)
 		v[2] = next(&noise) % 4 ? n : 0;
 		v[3] = v[2] * size;
 	}
-	*vec_push(&p.mappings) = (struct profile_mapping){ 0x400000, 0x800000, 0, "/usr/bin/service", "0123456789abcdef" };
+	*vec_push(&p.mappings) =
+		(struct profile_mapping){ 0x400000, 0x800000, 0, "/usr/bin/service", "0123456789abcdef" };
 	p.period_type = (struct profile_type){ "space", "bytes" };
 	p.period = 524288;
 	AUTO(strbuf) struct strbuf out;
