@@ -55,13 +55,13 @@ static struct err *fill_in(struct stream *s)
 static struct err *cut_short(const struct stream *s)
 {
 	return err_new(ERR_FORMAT, "%s: the compressed data ends too early, after %llu unpacked bytes", s->name,
-		       (unsigned long long)(s->offset + (s->len - s->pos)));
+		       (unsigned long long)s->offset + (s->len - s->pos));
 }
 
 static struct err *damaged(const struct stream *s)
 {
 	return err_new(ERR_FORMAT, "%s: the compressed data is damaged after %llu unpacked bytes", s->name,
-		       (unsigned long long)(s->offset + (s->len - s->pos)));
+		       (unsigned long long)s->offset + (s->len - s->pos));
 }
 
 /* ---- unpacking: each appends to the window, and sets `end` at the end ---- */
@@ -284,7 +284,7 @@ struct err *stream_all(struct stream *s, size_t max, unsigned char **ret, size_t
 			break;
 		if (n + have > max)
 			return err_new(ERR_LIMIT, "%s: more than %zu bytes when unpacked", s->name, max);
-		if (n + have + 1 > cap) {
+		if (!buf || n + have + 1 > cap) {
 			cap = (n + have + 1) * 2;
 			buf = xrealloc(buf, cap);
 		}
