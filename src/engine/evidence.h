@@ -16,7 +16,7 @@ struct evidence_options {
 };
 
 /*
- * Errors: NOT_FOUND, GONE, DENIED; UNSUPPORTED when a required part needs a Go runtime and there is none that can be
+ * *ret is initialized here, whatever it held: what it owned must have been given back. Errors: NOT_FOUND, GONE, DENIED; UNSUPPORTED when a required part needs a Go runtime and there is none that can be
  * read. On every return *ret is to be given to snapshot_deinit().
  */
 MUST_CHECK struct err *engine_evidence(int pid, const struct evidence_options *opt, struct snapshot *ret);
