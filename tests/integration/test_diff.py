@@ -87,6 +87,13 @@ def heap_dumps_show_what_grew_at_its_site_and_by_its_shape(version):
     equal("goroutines", waiting["delta_objects"], 9)
     equal("new", waiting["new"], 9)
     equal("gone", waiting["gone"], 0)
+    heap = ullage_json("heap", f"{d}/2")
+    equal("bytes at the site, of the dump alone",
+          sum(s["inuse_bytes"] for s in heap["sites"] if any(f["function"] == "main.keep" for f in s["stack"])), 1700 * KEPT)
+    check(heap["sampling"]["enabled"] and heap["types"] and not heap["spans"], "the dump's objects are not shown")
+    ullage("heap", f"{d}/2", "--by", "size", expect=2)
+    goroutines = ullage_json("goroutines", f"{d}/2")
+    check(any(g["count"] == 9 and g["wait_reason"] == "chan receive" for g in goroutines["groups"]), f"{goroutines}")
     figure("growth at main.keep, objects", version, "heap dump", sum_of(sites, "main.keep", "delta_objects"))
 
 

@@ -201,7 +201,8 @@ const struct command command_goroutines = {
 	.usage = "goroutines [OPTIONS] PID | FILE...\n"
 		 "goroutines [OPTIONS] --name COMM | --cgroup PATH | --unit NAME | --container ID",
 	.about = "From a running process, which is not stopped, or from what Go printed: a goroutine\n"
-		 "profile (debug=1, debug=2 or protobuf), a panic, an answer to SIGQUIT, a snapshot.\n"
+		 "profile (debug=1, debug=2 or protobuf), a panic, an answer to SIGQUIT, a heap dump, a\n"
+		 "snapshot.\n"
 		 "WAITS is the median wait, a lower bound: a live process knows it since the garbage\n"
 		 "collector first saw the goroutine waiting, a dump in whole minutes.",
 	.examples = examples,

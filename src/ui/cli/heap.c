@@ -182,6 +182,8 @@ static struct err *read_heap(const struct heap_options *opt, const struct arg_ve
 		.account.procfs = opt->procfs,
 	};
 	TRY(input_one(operands, &opt->target, &want, s, status));
+	if (census && opt->by != HEAP_BY_TYPE && !s->heap.spans.n)
+		return err_new(ERR_ARG, "%s has objects and no spans: --by type and --by site work", s->source);
 	if (wants_profile(opt) && s->heap.reason && !s->heap.profile.samples.n)
 		return err_new(ERR_UNSUPPORTED, "there is no profile to write: %s; --by type and --by size work",
 			       s->heap.reason);
@@ -250,8 +252,8 @@ const struct command command_heap = {
 	.about = "The profile that the runtime keeps by itself, read from outside: no endpoint is needed,\n"
 		 "and the process is not stopped. It shows the same buckets with the same counts as\n"
 		 "/debug/pprof/heap. Where profiling is off the heap is counted by size class, and by\n"
-		 "type as far as allocation headers tell. A snapshot or a heap profile of another tool\n"
-		 "may stand in place of the process.",
+		 "type as far as allocation headers tell. A snapshot, a heap profile of another tool or a\n"
+		 "heap dump (debug.WriteHeapDump) may stand in place of the process.",
 	.examples = examples,
 	.options = options,
 	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE, or root.",

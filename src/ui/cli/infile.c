@@ -83,7 +83,7 @@ static const char *const readers[CODEC_KIND_MAX_] = {
 	[CODEC_SNAPSHOT] = "`show` tells what is in it",
 	[CODEC_PPROF] = "`heap`, `goroutines` and `diff` read those",
 	[CODEC_GOROUTINES] = "`goroutines` and `diff` read it",
-	[CODEC_HEAPDUMP] = "`diff` reads it",
+	[CODEC_HEAPDUMP] = "`heap`, `goroutines` and `diff` read it",
 	[CODEC_HPROF] = "`diff` reads it",
 };
 

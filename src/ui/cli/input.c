@@ -6,6 +6,7 @@
 
 #include "codec/goproto.h"
 #include "codec/gotext.h"
+#include "codec/heapdump.h"
 #include "codec/pprof.h"
 #include "codec/snapfile.h"
 #include "ui/cli/infile.h"
@@ -171,10 +172,23 @@ static struct err *read_dump(struct infile *f, struct snapshot *ret)
 	return NULL;
 }
 
+/* One without an allocation profile has its objects to show, as a process has whose profiling is off. */
+static struct err *read_heapdump(struct infile *f, struct snapshot *ret)
+{
+	TRY(heapdump_read(&f->stream, ret));
+	ret->parts |= SNAPSHOT_HEAP;
+	ret->noting = SNAPSHOT_CENSUS;
+	snapshot_note(ret, "objects have no type in a heap dump: they are told apart by size and by where their "
+			   "pointers are, and those that the last collection left for dead may be among them");
+	ret->noting = 0;
+	return NULL;
+}
+
 static struct err *(*const readers[CODEC_KIND_MAX_])(struct infile *f, struct snapshot *ret) = {
 	[CODEC_SNAPSHOT] = read_snapshot,
 	[CODEC_PPROF] = read_profile,
 	[CODEC_GOROUTINES] = read_dump,
+	[CODEC_HEAPDUMP] = read_heapdump,
 };
 
 static struct err *read_file(const char *name, const struct evidence_options *want, struct snapshot *ret)
