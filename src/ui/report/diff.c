@@ -360,7 +360,8 @@ static void put_stack(struct json *j, struct diff *d, const struct diff_group *g
 	json_array_end(j);
 	if (stacks_depth(s, g->created_by))
 		put_frame(j, "created_by", stacks_at(s, g->created_by, 0));
-	json_str(j, "path", stacks_depth(s, g->stack) ? diff_path(d, g) : NULL);
+	const char *path = stacks_depth(s, g->stack) ? diff_path(d, g) : "";
+	json_str(j, "path", *path ? path : NULL);
 }
 
 static void put_group(struct json *j, struct diff *d, size_t rank)
