@@ -98,6 +98,10 @@ def show_tells_what_is_in_a_file(version):
     account = ullage_json("map", path, "--vmas", "--pss")
     check(account["pss_bytes"] > 0, "no proportional sizes")
     equal("the account in show", shown["account"], account)
+    for command in ("heap", "goroutines", "timers"):
+        equal(f"{command} in show", shown[command], ullage_json(command, path))
+    equal("fds in show", shown["fds"], ullage_json("fds", path, "--list"))
+    check(shown["heap"]["sites"] and shown["goroutines"]["groups"] and shown["fds"]["fds"], "a part is empty")
     text = ullage("show", path).out
     check(comm in text and f"pid {target.pid}" in text, f"does not name the process: {text}")
     check(max(map(len, text.splitlines())) <= 100, "a line is longer than 100 columns")
@@ -182,6 +186,23 @@ def an_address_is_read_like_a_file():
         refused(f"{base}/heap", 2, "`heap` reads it", command="goroutines")
         refused(f"{base}/goroutine", 2, "`goroutines` reads it", command="heap")
     refused(f"{base}/heap", 3, base)
+
+
+def largest_first(name, rows, key):
+    sizes = [row[key] for row in rows]
+    equal(name, sizes, sorted(sizes, reverse=True))
+
+
+@test
+def lists_stand_largest_first():
+    with go_target("1.24", "plain", "-heap", "20000000") as target:
+        shown = ullage_json("show", snap(target.pid))
+    largest_first("sites", shown["heap"]["sites"], "inuse_bytes")
+    largest_first("spans", shown["heap"]["spans"], "span_bytes")
+    largest_first("types", [t for t in shown["heap"]["types"] if t["type"] != "(no type)"], "bytes")
+    largest_first("groups", shown["goroutines"]["groups"], "count")
+    largest_first("timers", shown["timers"]["timers"], "count")
+    largest_first("kinds", shown["fds"]["by_kind"], "count")
 
 
 # ---- what is not in it --------------------------------------------------------------------------

@@ -101,6 +101,7 @@ static struct err *read_sources(const struct goroutines_options *opt, const stru
 	TRY(input_one(operands, &opt->target, &want, &src->one, status));
 	keep_texts(src, &src->one, operands->n ? operands->v[0] : "");
 	src->report.goroutines = &src->one.goroutines;
+	src->report.time = src->one.clock.wall;
 	return NULL;
 }
 

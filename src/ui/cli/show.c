@@ -73,7 +73,7 @@ static struct err *run(const struct command *self, int argc, char **argv, int *s
 
 static const struct command_example examples[] = {
 	{ "ullage show before.ullage", "of which process, when, and what is in it" },
-	{ "ullage show before.ullage --json | jq .clock", "for programs" },
+	{ "ullage show before.ullage --json | jq '.goroutines.groups[0]'", "all of it, for programs" },
 	{ NULL, NULL },
 };
 
@@ -84,7 +84,7 @@ const struct command command_show = {
 	.about = "Tells of which process a file of `ullage snap` is, when it was taken and at which\n"
 		 "point of the garbage collector's cycle, which parts are in it and what could not be\n"
 		 "read. The parts themselves are shown by `map`, `heap`, `goroutines`, `timers` and\n"
-		 "`fds`, which take the file in place of a process id.",
+		 "`fds`, which take the file in place of a process id; --json holds them all.",
 	.examples = examples,
 	.options = options,
 	.run = run,

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/json.h"
 #include "base/num.h"
 #include "ui/report/fields.h"
 #include "ui/report/parts.h"
@@ -112,31 +111,33 @@ static void put_list(struct json *j, const struct fds *f)
 	json_array_end(j);
 }
 
-void fds_json(const struct fds_report *r, struct strbuf *out)
+void fds_json_members(struct json *j, const struct fds_report *r)
 {
 	const struct snapshot *s = r->snapshot;
 	const struct fds *f = &s->fds;
 	char time[PARTS_TIME_LEN];
+	json_str(j, "schema", "ullage.fds/1");
+	json_str(j, "time", s->clock.wall ? parts_time(s->clock.wall, time) : NULL);
+	json_i64(j, "pid", s->id.pid);
+	json_str(j, "comm", s->id.comm);
+	json_str(j, "exe", s->id.exe);
+	json_u64(j, "total", f->total);
+	fields_u64(j, "limit", f->limit);
+	put_counts(j, f);
+	put_epolls(j, f);
+	fields_json(j, fds_fields, LEN(fds_fields), f);
+	put_cgroups(j, f);
+	if (r->list)
+		put_list(j, f);
+	parts_notes(j, s, SNAPSHOT_FDS);
+}
+
+void fds_json(const struct fds_report *r, struct strbuf *out)
+{
 	struct json j;
 	json_init(&j, out);
 	json_object(&j, NULL);
-	json_str(&j, "schema", "ullage.fds/1");
-	json_str(&j, "time", s->clock.wall ? parts_time(s->clock.wall, time) : NULL);
-	json_i64(&j, "pid", s->id.pid);
-	json_str(&j, "comm", s->id.comm);
-	json_str(&j, "exe", s->id.exe);
-	json_u64(&j, "total", f->total);
-	fields_u64(&j, "limit", f->limit);
-	put_counts(&j, f);
-	put_epolls(&j, f);
-	fields_json(&j, fds_fields, LEN(fds_fields), f);
-	put_cgroups(&j, f);
-	if (r->list)
-		put_list(&j, f);
-	json_array(&j, "notes");
-	for (size_t i = 0; i < s->notes.n; i++)
-		json_str(&j, NULL, s->notes.v[i]);
-	json_array_end(&j);
+	fds_json_members(&j, r);
 	json_object_end(&j);
 	strbuf_putc(out, '\n');
 }

@@ -5,6 +5,7 @@
  * ui/report/fds - the descriptors of a process, as text and as JSON ("ullage.fds/1").
  */
 
+#include "base/json.h"
 #include "base/strbuf.h"
 #include "model/snapshot.h"
 #include "ui/report/style.h"
@@ -17,4 +18,5 @@ struct fds_report {
 };
 
 void fds_text(const struct fds_report *r, struct strbuf *out);
+void fds_json_members(struct json *j, const struct fds_report *r); /* into an object that the caller opened */
 void fds_json(const struct fds_report *r, struct strbuf *out);

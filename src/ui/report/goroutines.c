@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/json.h"
 #include "base/num.h"
 #include "ui/report/fields.h"
 #include "ui/report/parts.h"
@@ -210,26 +209,31 @@ static void put_strings(struct json *j, const char *key, const struct str_vec *s
 	json_array_end(j);
 }
 
-void goroutines_json(const struct goroutines_report *r, struct strbuf *out)
+void goroutines_json_members(struct json *j, const struct goroutines_report *r)
 {
 	char time[PARTS_TIME_LEN];
+	json_str(j, "schema", "ullage.goroutines/1");
+	json_str(j, "time", r->time ? parts_time(r->time, time) : NULL);
+	put_strings(j, "inputs", &r->inputs);
+	json_u64(j, "goroutines_total", r->goroutines->total);
+	json_u64(j, "system_goroutines", of_the_runtime(r));
+	json_bool(j, "live", r->goroutines->live);
+	json_seconds(j, "since_gc_seconds", r->goroutines->since_gc_ns);
+	json_str(j, "group", goroutine_by_names[r->by]);
+	json_u64(j, "groups_total", r->groups->v.n);
+	json_array(j, "groups");
+	for (size_t i = 0; i < r->groups->v.n && (!r->top || i < r->top); i++)
+		put_group(j, r, &r->groups->v.v[i]);
+	json_array_end(j);
+	put_strings(j, "notes", &r->notes);
+}
+
+void goroutines_json(const struct goroutines_report *r, struct strbuf *out)
+{
 	struct json j;
 	json_init(&j, out);
 	json_object(&j, NULL);
-	json_str(&j, "schema", "ullage.goroutines/1");
-	json_str(&j, "time", parts_time(parts_now(), time));
-	put_strings(&j, "inputs", &r->inputs);
-	json_u64(&j, "goroutines_total", r->goroutines->total);
-	json_u64(&j, "system_goroutines", of_the_runtime(r));
-	json_bool(&j, "live", r->goroutines->live);
-	json_seconds(&j, "since_gc_seconds", r->goroutines->since_gc_ns);
-	json_str(&j, "group", goroutine_by_names[r->by]);
-	json_u64(&j, "groups_total", r->groups->v.n);
-	json_array(&j, "groups");
-	for (size_t i = 0; i < r->groups->v.n && (!r->top || i < r->top); i++)
-		put_group(&j, r, &r->groups->v.v[i]);
-	json_array_end(&j);
-	put_strings(&j, "notes", &r->notes);
+	goroutines_json_members(&j, r);
 	json_object_end(&j);
 	strbuf_putc(out, '\n');
 }

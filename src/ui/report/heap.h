@@ -5,6 +5,7 @@
  * ui/report/heap - what a Go heap holds, as text and as JSON ("ullage.heap/1").
  */
 
+#include "base/json.h"
 #include "base/strbuf.h"
 #include "codec/escapes.h"
 #include "model/snapshot.h"
@@ -22,5 +23,11 @@ struct heap_report {
 	struct style style;
 };
 
+VEC_TYPE(heap_span_rows, const struct heap_span *);
+
+/* Appends the rows of classes, or of what each P holds, which are parts of the former; largest first. */
+void heap_spans(const struct heap_view *h, bool of_ps, struct heap_span_rows *ret);
+
 void heap_text(const struct heap_report *r, struct strbuf *out);
+void heap_json_members(struct json *j, const struct heap_report *r); /* into an object that the caller opened */
 void heap_json(const struct heap_report *r, struct strbuf *out);

@@ -2,7 +2,6 @@
 #include "ui/report/heap.h"
 
 #include "analysis/heap_groups.h"
-#include "base/json.h"
 #include "base/num.h"
 #include "ui/report/fields.h"
 #include "ui/report/parts.h"
@@ -88,14 +87,13 @@ static void put_sites(struct json *j, const struct heap_report *r)
 	heap_groups_deinit(&g);
 }
 
-/* Rows of classes, or those of what each P holds, which are parts of the former. */
 static void put_spans(struct json *j, const char *key, const struct heap_view *h, bool of_ps)
 {
+	struct heap_span_rows rows = { 0 };
+	heap_spans(h, of_ps, &rows);
 	json_array(j, key);
-	for (size_t i = 0; i < h->spans.n; i++) {
-		const struct heap_span *s = &h->spans.v[i];
-		if ((s->p >= 0) != of_ps)
-			continue;
+	for (size_t i = 0; i < rows.n; i++) {
+		const struct heap_span *s = rows.v[i];
 		json_object(j, NULL);
 		if (of_ps)
 			json_i64(j, "p", s->p);
@@ -104,6 +102,7 @@ static void put_spans(struct json *j, const char *key, const struct heap_view *h
 		json_object_end(j);
 	}
 	json_array_end(j);
+	vec_deinit(&rows);
 }
 
 static void put_census(struct json *j, const struct heap_report *r)
@@ -150,18 +149,20 @@ static void put_head(struct json *j, const struct heap_report *r)
 	json_object_end(j);
 }
 
+void heap_json_members(struct json *j, const struct heap_report *r)
+{
+	put_head(j, r);
+	put_sites(j, r);
+	put_census(j, r);
+	parts_notes(j, r->snapshot, SNAPSHOT_HEAP | SNAPSHOT_CENSUS);
+}
+
 void heap_json(const struct heap_report *r, struct strbuf *out)
 {
 	struct json j;
 	json_init(&j, out);
 	json_object(&j, NULL);
-	put_head(&j, r);
-	put_sites(&j, r);
-	put_census(&j, r);
-	json_array(&j, "notes");
-	for (size_t i = 0; i < r->snapshot->notes.n; i++)
-		json_str(&j, NULL, r->snapshot->notes.v[i]);
-	json_array_end(&j);
+	heap_json_members(&j, r);
 	json_object_end(&j);
 	strbuf_putc(out, '\n');
 }

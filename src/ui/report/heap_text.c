@@ -189,6 +189,21 @@ static void sites_text(struct say *s, const struct heap_report *r)
 
 /* ---- types ---- */
 
+/* Is the last row that of the objects whose type is not known? Those of a dump have none, and are told apart by shape. */
+static bool ends_untyped(const struct heap_view *h)
+{
+	return h->types.n && strcmp(h->types.v[h->types.n - 1].type, "(no type)") == 0;
+}
+
+static void put_type(struct table *t, const struct heap_type *row, uint64_t sum, enum style_role role)
+{
+	table_size(t, row->bytes);
+	put_percent(t, (double)row->bytes, (double)sum);
+	put_count(t, row->objects);
+	table_cell(t, row->type);
+	table_role(t, role);
+}
+
 static void types_text(struct say *s, const struct heap_report *r)
 {
 	static const struct table_column columns[] = {
@@ -198,34 +213,27 @@ static void types_text(struct say *s, const struct heap_report *r)
 		{ "TYPE", TABLE_LEFT, 0 },
 	};
 	const struct heap_view *h = &r->snapshot->heap;
-	uint64_t sum = 0, bytes = 0, objects = 0;
+	struct heap_type more = { 0 };
+	uint64_t sum = 0;
 	for (size_t i = 0; i < h->types.n; i++)
 		sum += h->types.v[i].bytes;
 	say_fact(s, "typed", "%.1f %% of the bytes in objects", 100 * h->typed_ratio);
 	strbuf_putc(s->out, '\n');
 	struct table t;
 	table_init(&t, columns, LEN(columns), &r->style);
-	size_t last = h->types.n ? h->types.n - 1 : 0, n = shown(r, last);
-	for (size_t i = 0; i < h->types.n; i++) {
-		const struct heap_type *row = &h->types.v[i];
-		if (i >= n && i < last) {
-			bytes += row->bytes;
-			objects += row->objects;
-			continue;
-		}
-		if (i == last && last > n) {
-			table_size(&t, bytes);
-			put_percent(&t, (double)bytes, (double)sum);
-			put_count(&t, objects);
-			table_cellf(&t, "(%zu more types)", last - n);
-			table_role(&t, STYLE_DIM);
-		}
-		table_size(&t, row->bytes);
-		put_percent(&t, (double)row->bytes, (double)sum);
-		put_count(&t, row->objects);
-		table_cell(&t, row->type);
-		table_role(&t, i == last ? STYLE_DIM : STYLE_PLAIN);
+	size_t last = h->types.n - ends_untyped(h), n = shown(r, last);
+	for (size_t i = 0; i < n; i++)
+		put_type(&t, &h->types.v[i], sum, STYLE_PLAIN);
+	for (size_t i = n; i < last; i++) {
+		more.bytes += h->types.v[i].bytes;
+		more.objects += h->types.v[i].objects;
 	}
+	AUTO_FREE char *name = xasprintf("(%zu more type%s)", last - n, last - n == 1 ? "" : "s");
+	more.type = name;
+	if (n < last)
+		put_type(&t, &more, sum, STYLE_DIM);
+	if (last < h->types.n)
+		put_type(&t, &h->types.v[last], sum, STYLE_DIM);
 	table_print(&t, s->out);
 	table_deinit(&t);
 }
@@ -276,14 +284,12 @@ static void put_held(struct say *s, const struct heap_view *h)
 	char a[SAY_NUM_LEN], b[SAY_NUM_LEN], c[SAY_NUM_LEN];
 	say_fact(s, "spans", "%s of %s in all; %s of that hold no object", say_num(sum.spans, a),
 		 say_size(sum.bytes, b), say_size(sum.slack, c));
-	say_fact(s, "mcache", "%s spans are held by the Ps for their next allocations, %s of them free",
-		 say_num(sum.mcache_spans, a), say_size(sum.mcache_bytes, b));
-	say_fact(s, "mcentral", "%s spans are partly free and wait for the next allocation of their class",
-		 say_num(sum.partial, a));
-	say_fact(s, "unswept",
-		 "%s spans were not swept since the last garbage collection: dead objects in them still "
-		 "count",
-		 say_num(sum.unswept, a));
+	say_fact(s, "mcache", "%s span%s held by the Ps for their next allocations, %s of that free",
+		 say_num(sum.mcache_spans, a), sum.mcache_spans == 1 ? "" : "s", say_size(sum.mcache_bytes, b));
+	say_fact(s, "mcentral", "%s span%s partly free, waiting for the next allocation of the class",
+		 say_num(sum.partial, a), sum.partial == 1 ? "" : "s");
+	say_fact(s, "unswept", "%s span%s not swept since the last garbage collection: dead objects there still count",
+		 say_num(sum.unswept, a), sum.unswept == 1 ? "" : "s");
 	say_line(s, STYLE_DIM, 2,
 		 "What mcache, mcentral and unswept spans hold back is ready for reuse. It is how the allocator works "
 		 "and alone no leak: it is bounded by the number of Ps and classes and by what was once in use.");
@@ -297,9 +303,7 @@ static int by_span_bytes(const void *a, const void *b)
 	return (*x)->class_bytes > (*y)->class_bytes ? -1 : (*x)->class_bytes < (*y)->class_bytes;
 }
 
-VEC_TYPE(span_rows, const struct heap_span *);
-
-static void pick(const struct heap_view *h, bool of_ps, struct span_rows *ret)
+void heap_spans(const struct heap_view *h, bool of_ps, struct heap_span_rows *ret)
 {
 	for (size_t i = 0; i < h->spans.n; i++) {
 		if ((h->spans.v[i].p >= 0) == of_ps)
@@ -316,8 +320,8 @@ static void sizes_text(struct say *s, const struct heap_report *r)
 		{ "FREE", TABLE_RIGHT, 0 },    { "MCACHE", TABLE_RIGHT, 0 },   { "UNSWEPT", TABLE_RIGHT, 0 },
 		{ "PARTIAL", TABLE_RIGHT, 0 }, { "FULL", TABLE_RIGHT, 0 },
 	};
-	struct span_rows rows = { 0 };
-	pick(&r->snapshot->heap, false, &rows);
+	struct heap_span_rows rows = { 0 };
+	heap_spans(&r->snapshot->heap, false, &rows);
 	struct table t;
 	table_init(&t, columns, LEN(columns), &r->style);
 	for (size_t i = 0; i < (r->top ? shown(r, rows.n) : rows.n); i++) {
@@ -347,8 +351,8 @@ static void caches_text(struct say *s, const struct heap_report *r)
 		{ "BYTES", TABLE_RIGHT, 0 }, { "OBJECTS", TABLE_RIGHT, 0 }, { "FREE SLOTS", TABLE_RIGHT, 0 },
 		{ "FREE", TABLE_RIGHT, 0 },
 	};
-	struct span_rows rows = { 0 };
-	pick(&r->snapshot->heap, true, &rows);
+	struct heap_span_rows rows = { 0 };
+	heap_spans(&r->snapshot->heap, true, &rows);
 	struct table t;
 	table_init(&t, columns, LEN(columns), &r->style);
 	for (size_t i = 0; i < (r->top ? shown(r, rows.n) : rows.n); i++) {
@@ -388,6 +392,7 @@ void heap_text(const struct heap_report *r, struct strbuf *out)
 	bool instead = r->by == HEAP_BY_SITE && snap->heap.reason && !snap->heap.buckets && census;
 	if (r->by == HEAP_BY_TYPE || instead)
 		types_text(&s, r);
+	instead = instead && snap->heap.spans.n;
 	if (instead)
 		strbuf_putc(out, '\n');
 	if (r->by == HEAP_BY_SIZE || r->by == HEAP_BY_SPAN || instead)

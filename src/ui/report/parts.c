@@ -30,6 +30,16 @@ int64_t parts_now(void)
 	return (int64_t)ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
+void parts_notes(struct json *j, const struct snapshot *s, unsigned about)
+{
+	json_array(j, "notes");
+	for (size_t i = 0; i < s->notes.n; i++) {
+		if (!s->note_parts.v[i] || s->note_parts.v[i] & about)
+			json_str(j, NULL, s->notes.v[i]);
+	}
+	json_array_end(j);
+}
+
 char *parts_perms(unsigned vma_flags, char buf[PARTS_PERMS_LEN])
 {
 	buf[0] = vma_flags & VMA_READ ? 'r' : '-';

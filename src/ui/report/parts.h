@@ -9,12 +9,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "model/account.h"
+#include "base/json.h"
+#include "model/snapshot.h"
 
 /* "2025-11-21T09:57:03.120Z". Returns buf. */
 enum { PARTS_TIME_LEN = 40 };
 char *parts_time(int64_t unix_ns, char buf[PARTS_TIME_LEN]);
 int64_t parts_now(void); /* wall clock, nanoseconds since 1970 */
+
+/* The notes about one of the parts `about`, or about the whole, as "notes". */
+void parts_notes(struct json *j, const struct snapshot *s, unsigned about);
 
 /* "rw-p". Returns buf. */
 enum { PARTS_PERMS_LEN = 5 };

@@ -5,12 +5,16 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "ui/report/fds.h"
 #include "ui/report/fields.h"
+#include "ui/report/goroutines.h"
+#include "ui/report/heap.h"
 #include "ui/report/parts.h"
 #include "ui/report/report.h"
 #include "ui/report/say.h"
 #include "ui/report/table.h"
 #include "ui/report/text.h"
+#include "ui/report/timers.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -59,6 +63,10 @@ static struct census_sums sum_spans(const struct heap_view *h)
 		c.spans += s->spans;
 		c.objects += s->objects;
 		c.bytes += s->object_bytes;
+	}
+	for (size_t i = 0; !c.classes && i < h->types.n; i++) { /* a heap dump has objects and no spans */
+		c.objects += h->types.v[i].objects;
+		c.bytes += h->types.v[i].bytes;
 	}
 	return c;
 }
@@ -228,7 +236,7 @@ void show_text(const struct snapshot *s, uint64_t size, const struct style *styl
 		say_line(&say, STYLE_PLAIN, 2, "%s", s->notes.v[i]);
 }
 
-/* ---- JSON: one object a part ---- */
+/* ---- JSON: of each part the object that the command which reads it prints ---- */
 
 static const struct field identity_fields[] = {
 	FIELD(snapshot_identity, comm, FIELD_STR, "comm"),
@@ -247,50 +255,54 @@ static void json_account(struct json *j, const struct snapshot *s)
 
 static void json_heap(struct json *j, const struct snapshot *s)
 {
-	const struct heap_view *h = &s->heap;
-	json_u64(j, "sites", h->profile.samples.n);
-	json_i64(j, "inuse_bytes", sum_values(h, HEAP_INUSE_SPACE));
-	json_i64(j, "inuse_objects", sum_values(h, HEAP_INUSE_OBJECTS));
-	json_i64(j, "alloc_bytes", sum_values(h, HEAP_ALLOC_SPACE));
-	json_i64(j, "alloc_objects", sum_values(h, HEAP_ALLOC_OBJECTS));
-	fields_u64(j, "rate_bytes", h->rate);
-	json_bool(j, "enabled", h->enabled);
-	json_str(j, "reason", h->reason);
+	heap_json_members(j, &(struct heap_report){ .snapshot = s });
 }
 
+/* Its rows stand in the heap. */
 static void json_census(struct json *j, const struct snapshot *s)
 {
 	struct census_sums c = sum_spans(&s->heap);
 	json_u64(j, "size_classes", c.classes);
 	json_u64(j, "spans", c.spans);
 	json_u64(j, "objects", c.objects);
-	json_u64(j, "bytes", c.bytes);
+	json_u64(j, "object_bytes", c.bytes);
 	json_u64(j, "types", s->heap.types.n);
-	json_double(j, "typed_ratio", s->heap.typed_ratio);
 }
 
 static void json_goroutines(struct json *j, const struct snapshot *s)
 {
-	json_u64(j, "total", s->goroutines.total);
-	json_u64(j, "stacks", count_stacks(&s->goroutines));
-	json_bool(j, "live", s->goroutines.live);
+	struct goroutine_groups groups;
+	struct suspicions suspicions;
+	goroutine_groups_make(&s->goroutines, GOROUTINE_BY_SITE, false, &groups);
+	suspicions_find(&s->goroutines, &groups, &suspicions);
+	struct goroutines_report r = {
+		.goroutines = &s->goroutines,
+		.groups = &groups,
+		.by = GOROUTINE_BY_SITE,
+		.sites = &groups,
+		.suspicions = &suspicions,
+		.time = s->clock.wall,
+	};
+	*vec_push(&r.inputs) = s->source;
+	for (size_t i = 0; i < s->notes.n; i++) {
+		if (!s->note_parts.v[i] || s->note_parts.v[i] & (SNAPSHOT_GOROUTINES | SNAPSHOT_FDS))
+			*vec_push(&r.notes) = s->notes.v[i];
+	}
+	goroutines_json_members(j, &r);
+	vec_deinit(&r.notes);
+	vec_deinit(&r.inputs);
+	suspicions_deinit(&suspicions);
+	goroutine_groups_deinit(&groups);
 }
 
 static void json_timers(struct json *j, const struct snapshot *s)
 {
-	json_u64(j, "total", s->timers.total);
-	json_u64(j, "callbacks", s->timers.groups.n);
-	json_bool(j, "complete", s->timers.complete);
-	json_str(j, "semantics", s->timers.semantics_123 ? "1.23" : "pre-1.23");
+	timers_json_members(j, &(struct timers_report){ .snapshot = s });
 }
 
 static void json_fds(struct json *j, const struct snapshot *s)
 {
-	json_u64(j, "total", s->fds.total);
-	fields_u64(j, "limit", s->fds.limit);
-	json_u64(j, "sockets", sum_sockets(&s->fds));
-	json_u64(j, "socket_kernel_bytes", s->fds.socket_kernel);
-	json_u64(j, "deleted_files_bytes", s->fds.deleted_bytes);
+	fds_json_members(j, &(struct fds_report){ .snapshot = s, .list = true });
 }
 
 static void (*const members[SHOW_PARTS])(struct json *j, const struct snapshot *s) = {
@@ -359,10 +371,7 @@ void show_json(const struct snapshot *s, uint64_t size, struct strbuf *out)
 		members[i](&j, s);
 		json_object_end(&j);
 	}
-	json_array(&j, "notes");
-	for (size_t i = 0; i < s->notes.n; i++)
-		json_str(&j, NULL, s->notes.v[i]);
-	json_array_end(&j);
+	parts_notes(&j, s, SNAPSHOT_ALL);
 	json_object_end(&j);
 	strbuf_putc(out, '\n');
 }

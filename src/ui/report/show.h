@@ -2,7 +2,8 @@
 #pragma once
 
 /*
- * ui/report/show - what a snapshot holds, for people and as JSON.
+ * ui/report/show - what a snapshot holds: for people a line for each part, as JSON ("ullage.show/1") all of it, each part
+ * as its own command prints it.
  */
 
 #include "base/strbuf.h"

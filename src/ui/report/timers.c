@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "base/json.h"
 #include "base/num.h"
 #include "ui/report/parts.h"
 #include "ui/report/say.h"
@@ -61,28 +60,31 @@ static void put_group(struct json *j, const struct timers *t, const struct timer
 	json_object_end(j);
 }
 
-void timers_json(const struct timers_report *r, struct strbuf *out)
+void timers_json_members(struct json *j, const struct timers_report *r)
 {
 	const struct timers *t = &r->snapshot->timers;
+	int64_t when = r->snapshot->clock.wall;
 	char time[PARTS_TIME_LEN];
+	json_str(j, "schema", "ullage.timers/1");
+	json_str(j, "time", when ? parts_time(when, time) : NULL);
+	json_str(j, "source", r->snapshot->source);
+	json_u64(j, "timers_total", t->total);
+	json_bool(j, "complete", t->complete);
+	json_str(j, "semantics", t->semantics_123 ? "1.23" : "pre-1.23");
+	json_str(j, "semantics_from", t->semantics_from);
+	json_array(j, "timers");
+	for (size_t i = 0; i < shown(r, SIZE_MAX); i++)
+		put_group(j, t, &t->groups.v[i]);
+	json_array_end(j);
+	parts_notes(j, r->snapshot, SNAPSHOT_TIMERS);
+}
+
+void timers_json(const struct timers_report *r, struct strbuf *out)
+{
 	struct json j;
 	json_init(&j, out);
 	json_object(&j, NULL);
-	json_str(&j, "schema", "ullage.timers/1");
-	json_str(&j, "time", parts_time(parts_now(), time));
-	json_str(&j, "source", r->snapshot->source);
-	json_u64(&j, "timers_total", t->total);
-	json_bool(&j, "complete", t->complete);
-	json_str(&j, "semantics", t->semantics_123 ? "1.23" : "pre-1.23");
-	json_str(&j, "semantics_from", t->semantics_from);
-	json_array(&j, "timers");
-	for (size_t i = 0; i < shown(r, SIZE_MAX); i++)
-		put_group(&j, t, &t->groups.v[i]);
-	json_array_end(&j);
-	json_array(&j, "notes");
-	for (size_t i = 0; i < r->snapshot->notes.n; i++)
-		json_str(&j, NULL, r->snapshot->notes.v[i]);
-	json_array_end(&j);
+	timers_json_members(&j, r);
 	json_object_end(&j);
 	strbuf_putc(out, '\n');
 }

@@ -5,6 +5,7 @@
  * ui/report/timers - timers by callback, as text and as JSON ("ullage.timers/1").
  */
 
+#include "base/json.h"
 #include "base/strbuf.h"
 #include "model/snapshot.h"
 #include "ui/report/style.h"
@@ -16,4 +17,5 @@ struct timers_report {
 };
 
 void timers_text(const struct timers_report *r, struct strbuf *out);
+void timers_json_members(struct json *j, const struct timers_report *r); /* into an object that the caller opened */
 void timers_json(const struct timers_report *r, struct strbuf *out);
