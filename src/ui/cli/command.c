@@ -41,3 +41,16 @@ struct err *command_find(const char *name, const struct command **ret)
 		return err_new(ERR_ARG, "unknown command '%s'; did you mean %s?", name, near);
 	return err_new(ERR_ARG, "unknown command '%s'; `ullage help` lists the commands", name);
 }
+
+struct err *command_run(const struct command *c, int argc, char **argv, int *status)
+{
+	struct arg_vec operands = { 0 };
+	AUTO_FREE void *values = xmalloc(c->size);
+	memcpy(values, c->defaults, c->size);
+	struct err *err = options_parse(c->options, argc, argv, values, &operands);
+	if (!err)
+		err = options_ask_help(c->options, values) ? command_print_help(c) : c->run(values, &operands, status);
+	options_free(c->options, values);
+	vec_deinit(&operands);
+	return err;
+}

@@ -22,9 +22,11 @@ struct command {
 	const char *about;			/* what it does and how to read it */
 	const struct command_example *examples; /* end with a NULL line */
 	const struct option_row *options;
-	const char *needs; /* which permission for what; NULL: none */
-	/* argv[0] is the command's name. *status is what to exit with on success; it is 0 before. */
-	struct err *(*run)(const struct command *self, int argc, char **argv, int *status);
+	const char *needs;    /* which permission for what; NULL: none */
+	const void *defaults; /* its own struct of option values, as they are where nothing is given */
+	size_t size;
+	/* `values` is that struct after the options. *status is what to exit with on success; it is 0 before. */
+	struct err *(*run)(void *values, const struct arg_vec *operands, int *status);
 };
 
 /* clang-format off: a line each */
@@ -48,6 +50,9 @@ void command_help_text(const struct command *c, struct strbuf *out);
 
 /* ARG, with a suggestion, when there is no such command. */
 MUST_CHECK struct err *command_find(const char *name, const struct command **ret);
+
+/* Parse, and run it or print its help. argv[0] is its name. */
+MUST_CHECK struct err *command_run(const struct command *c, int argc, char **argv, int *status);
 
 /* The help of one command, or of the program for NULL, on standard output. */
 MUST_CHECK struct err *command_print_help(const struct command *c);

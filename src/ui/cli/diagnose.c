@@ -91,17 +91,11 @@ static struct err *judge(const struct diagnose_cli *opt, const struct arg_vec *o
 	return err;
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct diagnose_cli defaults = { .window_ns = DEFAULT_FOR, .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct diagnose_cli opt = { .window_ns = DEFAULT_FOR, .procfs = "/proc" };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = judge(&opt, &operands, status);
-	vec_deinit(&operands);
-	return err;
+	return judge(values, operands, status);
 }
 
 static const struct command_example examples[] = {
@@ -125,6 +119,8 @@ const struct command command_diagnose = {
 		 "Interrupt ends the window early, with a verdict over what was seen.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE and\n"
 		 "CAP_DAC_READ_SEARCH, or root; `ullage doctor PID` says what is missing.",
 	.run = run,

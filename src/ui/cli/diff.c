@@ -221,23 +221,17 @@ static struct err *diff(const struct diff_cli *opt, const struct arg_vec *operan
 	return err;
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct diff_cli defaults = { .by = BY_DEFAULT, .fail_on = UINT64_MAX, .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct diff_cli opt = { .by = BY_DEFAULT, .fail_on = UINT64_MAX, .procfs = "/proc" };
 	struct diff_outputs outs = { 0 };
-	struct arg_vec operands = { 0 }, all = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = all_operands(&opt, &operands, &all);
-	if (!err && !opt.help)
-		err = diff(&opt, &all, &outs, status);
+	struct arg_vec all = { 0 };
+	struct err *err = all_operands(values, operands, &all);
+	if (!err)
+		err = diff(values, &all, &outs, status);
 	for (size_t i = 0; i < outs.n; i++)
 		output_abandon(&outs.v[i].out);
-	vec_deinit(&opt.bases);
-	vec_deinit(&opt.targets);
-	vec_deinit(&operands);
 	vec_deinit(&all);
 	return err;
 }
@@ -265,6 +259,8 @@ const struct command command_diff = {
 		 "NAME= in front an input is a node; of three or more, those that differ are named.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = "Files need nothing but to be readable. Processes need what `ullage snap` needs.",
 	.run = run,
 };

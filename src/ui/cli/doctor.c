@@ -119,17 +119,11 @@ static struct err *examine(const struct doctor_options *opt, const struct arg_ve
 	return output_commit(&out, text.buf, text.len);
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct doctor_options defaults = { .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct doctor_options opt = { .procfs = "/proc" };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = examine(&opt, &operands);
-	vec_deinit(&operands);
-	return err;
+	return examine(values, operands);
 }
 
 static const struct command_example examples[] = {
@@ -147,6 +141,8 @@ const struct command command_doctor = {
 		 "the field `ok` of --json.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = NULL,
 	.run = run,
 };

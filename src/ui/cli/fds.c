@@ -57,17 +57,11 @@ static struct err *list(const struct fds_options *opt, const struct arg_vec *ope
 	return err;
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct fds_options defaults = { .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct fds_options opt = { .procfs = "/proc" };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = list(&opt, &operands, status);
-	vec_deinit(&operands);
-	return err;
+	return list(values, operands, status);
 }
 
 static const struct command_example examples[] = {
@@ -89,6 +83,8 @@ const struct command command_fds = {
 		 "processes are shown where there are any.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE and\n"
 		 "CAP_DAC_READ_SEARCH, or root; the memory of sockets in another network namespace needs\n"
 		 "CAP_SYS_ADMIN.",

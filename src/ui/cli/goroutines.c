@@ -173,17 +173,11 @@ static struct err *list(const struct goroutines_options *opt, const struct arg_v
 	return err;
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct goroutines_options defaults = { .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct goroutines_options opt = { .procfs = "/proc" };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = list(&opt, &operands, status);
-	vec_deinit(&operands);
-	return err;
+	return list(values, operands, status);
 }
 
 static const struct command_example examples[] = {
@@ -208,6 +202,8 @@ const struct command command_goroutines = {
 		 "collector first saw the goroutine waiting, a dump in whole minutes.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE, or root.",
 	.run = run,
 };

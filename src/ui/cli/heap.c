@@ -218,18 +218,13 @@ static struct err *show(const struct heap_options *opt, const struct arg_vec *op
 	return err;
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct heap_options defaults = { .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct heap_options opt = { .procfs = "/proc" };
 	struct heap_outputs outs = { 0 };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = show(&opt, &operands, &outs, status);
+	struct err *err = show(values, operands, &outs, status);
 	abandon_outputs(&outs);
-	vec_deinit(&operands);
 	return err;
 }
 
@@ -256,6 +251,8 @@ const struct command command_heap = {
 		 "heap dump (debug.WriteHeapDump) may stand in place of the process.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE, or root.",
 	.run = run,
 };

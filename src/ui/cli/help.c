@@ -93,17 +93,11 @@ static struct err *show(const struct arg_vec *operands)
 	return command_print_help(c);
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct help_options defaults = { 0 };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct help_options opt = { 0 };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = show(&operands);
-	vec_deinit(&operands);
-	return err;
+	return show(operands);
 }
 
 static const struct command_example examples[] = {
@@ -119,5 +113,7 @@ const struct command command_help = {
 	.about = "The same text as `ullage COMMAND --help`.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.run = run,
 };

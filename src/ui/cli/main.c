@@ -47,7 +47,7 @@ static struct err *dispatch(int argc, char **argv, const struct command **c, int
 	if (is_option(argv[1], "--help", "-h"))
 		return command_print_help(NULL);
 	TRY(command_find(argv[1], c));
-	return (*c)->run(*c, argc - 1, argv + 1, status);
+	return command_run(*c, argc - 1, argv + 1, status);
 }
 
 static int fail(const struct err *err, const struct command *c, int status)

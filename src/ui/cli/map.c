@@ -22,7 +22,7 @@ struct map_options {
 	const char *file, *html, *flame, *procfs;
 };
 
-static const char *const values[] = { "rss", "pss", "swap", NULL }; /* as enum report_value */
+static const char *const measures[] = { "rss", "pss", "swap", NULL }; /* as enum report_value */
 
 #define AT(member) offsetof(struct map_options, member)
 
@@ -34,7 +34,7 @@ static const struct option_row options[] = {
 	  "space" },
 	{ "flame", 0, OPTION_STR, AT(flame), "FILE", false, 0, NULL,
 	  "a flame graph of classes and owners; folded stacks when FILE ends in .folded" },
-	{ "value", 0, OPTION_CHOICE, AT(value), "VALUE", false, 0, values,
+	{ "value", 0, OPTION_CHOICE, AT(value), "VALUE", false, 0, measures,
 	  "what the flame graph measures: rss, pss or swap (pss and swap are known by class only)" },
 	{ "vmas", 0, OPTION_FLAG, AT(vmas), NULL, false, 0, NULL, "list every mapping" },
 	{ "pss", 0, OPTION_FLAG, AT(pss), NULL, false, 0, NULL,
@@ -167,18 +167,13 @@ static struct err *map_target(const struct map_options *opt, const struct arg_ve
 	return write_outputs(outs, opt, &s.account);
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct map_options defaults = { .top = TOP, .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct map_options opt = { .top = TOP, .procfs = "/proc" };
 	struct map_outputs outs = { 0 };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = map_target(&opt, &operands, &outs, status);
+	struct err *err = map_target(values, operands, &outs, status);
 	abandon_outputs(&outs);
-	vec_deinit(&operands);
 	return err;
 }
 
@@ -205,6 +200,8 @@ const struct command command_map = {
 		 "the classes that apply.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE and\n"
 		 "CAP_DAC_READ_SEARCH, or root; `ullage doctor PID` says what is missing.",
 	.run = run,

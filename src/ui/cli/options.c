@@ -245,6 +245,24 @@ struct err *options_parse(const struct option_row *rows, int argc, char **argv, 
 	return NULL;
 }
 
+bool options_ask_help(const struct option_row *rows, const void *values)
+{
+	for (; rows->name; rows++) {
+		if (strcmp(rows->name, "help") == 0)
+			return *(const bool *)((const char *)values + rows->offset);
+	}
+	return false;
+}
+
+void options_free(const struct option_row *rows, void *values)
+{
+	for (; rows->name; rows++) {
+		struct arg_vec *list = (struct arg_vec *)((char *)values + rows->offset);
+		if (rows->kind == OPTION_LIST)
+			vec_deinit(list);
+	}
+}
+
 /* Words of `about` in a column of their own. */
 static void put_about(const char *about, struct strbuf *out)
 {

@@ -24,7 +24,7 @@ enum option_kind {
 	OPTION_MS,	 /* int64_t nanoseconds, given in whole milliseconds, from 1 */
 	OPTION_DURATION, /* int64_t nanoseconds, given as "30s", "2m", "1h" or "500ms"; from 10ms to a day */
 	OPTION_SIZE,	 /* uint64_t bytes, given as "4096", "10M" or "10MiB" */
-	OPTION_LIST,	 /* struct arg_vec: may be given several times; to be freed with vec_deinit() */
+	OPTION_LIST,	 /* struct arg_vec: may be given several times; freed by options_free() */
 };
 
 struct option_row {
@@ -47,6 +47,10 @@ VEC_TYPE(arg_vec, const char *);
  */
 MUST_CHECK struct err *options_parse(const struct option_row *rows, int argc, char **argv, void *values,
 				     struct arg_vec *rest);
+
+/* Was --help given? And what lists of values take, given back. */
+bool options_ask_help(const struct option_row *rows, const void *values);
+void options_free(const struct option_row *rows, void *values);
 
 /* Two columns: the option, what it does. */
 void options_help(const struct option_row *rows, struct strbuf *out);

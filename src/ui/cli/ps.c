@@ -129,19 +129,13 @@ static struct err *list(const struct ps_options *opt)
 	return output_commit(&out, text.buf, text.len);
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct ps_options defaults = { .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct ps_options opt = { .procfs = "/proc" };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err && operands.n)
-		err = err_new(ERR_ARG, "ps takes no operand, but '%s' is given", operands.v[0]);
-	else if (!err)
-		err = list(&opt);
-	vec_deinit(&operands);
-	return err;
+	if (operands->n)
+		return err_new(ERR_ARG, "ps takes no operand, but '%s' is given", operands->v[0]);
+	return list(values);
 }
 
 static const struct command_example examples[] = {
@@ -159,6 +153,8 @@ const struct command command_ps = {
 		 "executable is like: s stripped of symbols, p position independent, c linked with C.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = "Your own processes need nothing. To see those of other users: CAP_SYS_PTRACE, or root.",
 	.run = run,
 };

@@ -58,17 +58,11 @@ static struct err *show(const struct show_options *opt, const struct arg_vec *op
 	return output_commit(&out, text.buf, text.len);
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct show_options defaults = { .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct show_options opt = { .procfs = "/proc" };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = show(&opt, &operands, status);
-	vec_deinit(&operands);
-	return err;
+	return show(values, operands, status);
 }
 
 static const struct command_example examples[] = {
@@ -87,5 +81,7 @@ const struct command command_show = {
 		 "`fds`, which take the file in place of a process id; --json holds them all.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.run = run,
 };

@@ -105,17 +105,11 @@ static struct err *snap(const struct snap_options *opt, const struct arg_vec *op
 	return err;
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct snap_options defaults = { .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct snap_options opt = { .procfs = "/proc" };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = snap(&opt, &operands, status);
-	vec_deinit(&operands);
-	return err;
+	return snap(values, operands, status);
 }
 
 static const struct command_example examples[] = {
@@ -139,6 +133,8 @@ const struct command command_snap = {
 		 "it does hold names of functions, files and peers.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE and\n"
 		 "CAP_DAC_READ_SEARCH, or root; `ullage doctor PID` says what is missing.",
 	.run = run,

@@ -58,17 +58,11 @@ static struct err *list(const struct timers_options *opt, const struct arg_vec *
 	return err;
 }
 
-static struct err *run(const struct command *self, int argc, char **argv, int *status)
+static const struct timers_options defaults = { .procfs = "/proc" };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct timers_options opt = { .procfs = "/proc" };
-	struct arg_vec operands = { 0 };
-	struct err *err = options_parse(options, argc, argv, &opt, &operands);
-	if (!err && opt.help)
-		err = command_print_help(self);
-	else if (!err)
-		err = list(&opt, &operands, status);
-	vec_deinit(&operands);
-	return err;
+	return list(values, operands, status);
 }
 
 static const struct command_example examples[] = {
@@ -89,6 +83,8 @@ const struct command command_timers = {
 		 "waits for it, unless GODEBUG has asynctimerchan=1, as Debian's builds have.",
 	.examples = examples,
 	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
 	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE, or root.",
 	.run = run,
 };
