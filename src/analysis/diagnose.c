@@ -22,6 +22,14 @@ static const double SOON = 3600;
 /* The families, in the order they run: leaks first, and what explains looks at what was found. Causes are merged after. */
 static const struct rule *const families[] = { rules_count, rules_heap, rules_cgroup };
 
+void diagnosis_sample_init(struct diagnosis_sample *s)
+{
+	_Static_assert(ACCOUNT_UNKNOWN == UINT64_MAX, "all its bits are set");
+	memset(s, 0xff, sizeof(*s));
+	s->time_ns = s->last_gc_ns = 0;
+	s->gc_cpu = (double)NAN;
+}
+
 /* ---- the context ---- */
 
 /* A point for each collection whose marked size was seen, at the time it ended. */

@@ -35,6 +35,8 @@ struct diagnosis_sample {
 	uint64_t cgroup_usage, working_set, anon, file, inactive_file, shmem, kernel, sock;
 };
 
+void diagnosis_sample_init(struct diagnosis_sample *s); /* all unknown */
+
 /* Goroutines by go statement, or timers by callback, sample by sample. */
 enum diagnosis_site_kind { DIAGNOSIS_GOROUTINE, DIAGNOSIS_TIMER };
 

@@ -130,7 +130,7 @@ static void judge(const struct diagnose_options *opt, struct sampler *s, struct 
 		.module = s->t.is_go ? s->t.gort.module.main_path : NULL,
 		.cut = run->gone || interrupted(opt),
 	};
-	in.sites = sampler_sites(s, &in.n_sites);
+	in.sites = sites_view(&s->sites, &in.n_sites);
 	diagnose(&in, &run->diagnosis);
 }
 

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * engine/diagnose - watch a live process for a while and judge what was seen: `ullage diagnose`.
+ * engine/diagnose - watch a live process for a while, or look at its snapshots, and judge what was seen: `ullage diagnose`.
  *
  * A whole reading at the start and at the end (just after a collection, where one ends in time), and quick looks between
  * them. The target is never stopped.
@@ -34,4 +34,12 @@ struct diagnose_run {
  * Errors: NOT_FOUND, GONE, DENIED at the start. On every return *ret is to be given to diagnose_run_deinit().
  */
 MUST_CHECK struct err *engine_diagnose(int pid, const struct diagnose_options *opt, struct diagnose_run *ret);
+
+/*
+ * The same from snapshots of one process, in any order: each is a look, the earliest and the latest are the ends of the
+ * window. Takes the snapshots: v[i] are empty afterwards. ARG when they are of several processes, lack the account, or
+ * are not of two moments at least. On every return *ret is to be given to diagnose_run_deinit().
+ */
+MUST_CHECK struct err *engine_diagnose_snapshots(struct snapshot *v, size_t n, struct diagnose_run *ret);
+
 void diagnose_run_deinit(struct diagnose_run *run);

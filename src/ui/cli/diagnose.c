@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "engine/diagnose.h"
 #include "ui/cli/command.h"
+#include "ui/cli/input.h"
 #include "ui/cli/progress.h"
 #include "ui/cli/status.h"
 #include "ui/cli/target.h"
@@ -70,16 +73,82 @@ static int status_of_run(const struct diagnose_run *run)
 	return run->diagnosis.verdict == DIAGNOSIS_LEAK ? STATUS_BAD : STATUS_OK;
 }
 
-static struct err *judge(const struct diagnose_cli *opt, const struct arg_vec *operands, int *status)
+/* ---- snapshots in place of a process ---- */
+
+static struct err *check_files(const struct diagnose_cli *opt, const struct arg_vec *operands)
+{
+	for (size_t i = 0; i < operands->n; i++) {
+		if (!input_is_file(operands->v[i]))
+			return err_new(ERR_ARG,
+				       "process %s cannot be judged together with files: give snapshots alone, or "
+				       "the process alone",
+				       operands->v[i]);
+	}
+	if (target_given(&(struct arg_vec){ 0 }, &opt->target))
+		return err_new(ERR_ARG, "a process by name cannot be judged together with files");
+	if (operands->n < 2)
+		return err_new(ERR_ARG,
+			       "one snapshot shows no growth: give two or more of one process, or a process id");
+	if (operands->n > DIAGNOSIS_SAMPLES)
+		return err_new(ERR_ARG, "at most %d snapshots are judged together, not %zu", DIAGNOSIS_SAMPLES,
+			       operands->n);
+	if (opt->window_ns || opt->interval_ns)
+		return err_new(ERR_ARG, "--for and --interval are about a process; snapshots have times of their own");
+	return NULL;
+}
+
+static struct err *judge_files(const struct arg_vec *operands, struct diagnose_run *run, int *status)
+{
+	struct evidence_options want = {
+		.parts = SNAPSHOT_ALL & ~(unsigned)SNAPSHOT_CENSUS,
+		.required = SNAPSHOT_ACCOUNT,
+	};
+	struct snapshot *v = xcalloc(operands->n, sizeof(*v));
+	struct err *err = NULL;
+	*run = (struct diagnose_run){ 0 };
+	for (size_t i = 0; i < operands->n; i++) {
+		snapshot_init(&v[i]);
+		if (!err)
+			err = input_operand(operands->v[i], &want, &v[i], status);
+	}
+	if (!err)
+		err = engine_diagnose_snapshots(v, operands->n, run);
+	for (size_t i = 0; i < operands->n; i++)
+		snapshot_deinit(&v[i]);
+	free(v);
+	return err;
+}
+
+static bool any_file(const struct arg_vec *operands)
+{
+	for (size_t i = 0; i < operands->n; i++) {
+		if (input_is_file(operands->v[i]))
+			return true;
+	}
+	return false;
+}
+
+static struct err *judge_process(const struct diagnose_cli *opt, const struct arg_vec *operands,
+				 struct diagnose_run *run)
 {
 	int pid = 0;
+	*run = (struct diagnose_run){ 0 };
+	TRY(target_one(opt->procfs, operands, &opt->target, &pid));
+	return watch(pid, opt, run);
+}
+
+static struct err *judge(struct diagnose_cli *opt, const struct arg_vec *operands, int *status)
+{
 	struct output out;
 	struct diagnose_run run;
+	bool files = any_file(operands);
+	if (files)
+		TRY(check_files(opt, operands));
+	opt->window_ns = opt->window_ns ? opt->window_ns : DEFAULT_FOR;
 	if (opt->interval_ns > opt->window_ns)
 		return err_new(ERR_ARG, "--interval is longer than --for");
-	TRY(target_one(opt->procfs, operands, &opt->target, &pid));
 	TRY(output_open(&out, opt->file));
-	struct err *err = watch(pid, opt, &run);
+	struct err *err = files ? judge_files(operands, &run, status) : judge_process(opt, operands, &run);
 	if (!err)
 		err = show(opt, &run, &out);
 	if (!err && run.gone)
@@ -91,7 +160,7 @@ static struct err *judge(const struct diagnose_cli *opt, const struct arg_vec *o
 	return err;
 }
 
-static const struct diagnose_cli defaults = { .window_ns = DEFAULT_FOR, .procfs = "/proc" };
+static const struct diagnose_cli defaults = { .procfs = "/proc" };
 
 static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
@@ -103,6 +172,7 @@ static const struct command_example examples[] = {
 	{ "ullage diagnose --name etcd --for 5m", "a slow leak, or one between rare collections" },
 	{ "ullage diagnose 4711 --json | jq '.verdict, .findings[].site'", "for programs" },
 	{ "ullage diagnose 4711 || page-someone", "the exit status is 1 when it leaks" },
+	{ "ullage diagnose monday.ullage tuesday.ullage wednesday.ullage", "from snapshots of one process" },
 	{ NULL, NULL },
 };
 
@@ -110,13 +180,16 @@ const struct command command_diagnose = {
 	.name = "diagnose",
 	.purpose = "whether a process leaks, what explains its memory, and what to do",
 	.usage = "diagnose [OPTIONS] PID\ndiagnose [OPTIONS] --name COMM | --cgroup PATH | --unit NAME | "
-		 "--container ID",
+		 "--container ID\n"
+		 "diagnose [OPTIONS] SNAPSHOT SNAPSHOT...",
 	.about = "Watches a process, which is not stopped, and says leak, no-leak or inconclusive. A leak is\n"
 		 "what keeps growing without bound: bytes that each garbage collection finds alive, or a\n"
 		 "count (goroutines, timers, threads, descriptors, cgroups). Garbage between collections,\n"
 		 "caches that fill, page cache and memory not yet returned are explained, not accused.\n"
 		 "Between rare collections growth proves nothing: then it says how long to look.\n"
-		 "Interrupt ends the window early, with a verdict over what was seen.",
+		 "Interrupt ends the window early, with a verdict over what was seen.\n"
+		 "Snapshots of one process (`ullage snap`) are judged in its place: three can prove that a\n"
+		 "heap grows, five that a count does.",
 	.examples = examples,
 	.options = options,
 	.defaults = &defaults,
