@@ -30,6 +30,14 @@ void diagnosis_sample_init(struct diagnosis_sample *s)
 	s->gc_cpu = (double)NAN;
 }
 
+const char *diagnosis_file(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	while (slash && slash > file && slash[-1] != '/')
+		slash--;
+	return slash && slash > file ? slash : file;
+}
+
 /* ---- the context ---- */
 
 /* A point for each collection whose marked size was seen, at the time it ended. */

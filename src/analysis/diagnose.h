@@ -117,6 +117,9 @@ struct diagnosis {
 	struct str_vec notes;
 };
 
+/* The last two elements of a path: enough to find a file, and short enough for a sentence. */
+const char *diagnosis_file(const char *file);
+
 /* `ret` keeps no pointer into the input. */
 void diagnose(const struct diagnosis_input *in, struct diagnosis *ret);
 void diagnosis_deinit(struct diagnosis *d);

@@ -120,9 +120,8 @@ static void describe_goroutines(struct rule_context *c, struct finding *f, const
 {
 	struct site_look look = look_at_site(c, site);
 	f->class = mem_classes[CLASS_GO_STACK_INUSE].name;
-	rule_evidence(c, f, "Goroutines started at %s (%s:%u): %.0f at first, %.0f at last, %s; %llu ended meanwhile.",
-		      site->function, site->file, site->line, t->first, t->last, per_second(c, f->count_rate),
-		      (unsigned long long)site->gone);
+	rule_evidence(c, f, "Goroutines started there: %.0f at first, %.0f at last; %llu ended meanwhile.", t->first,
+		      t->last, (unsigned long long)site->gone);
 	if (look.seen) {
 		f->bytes = look.stack_bytes;
 		f->rate = f->count_rate * (double)look.stack_bytes / (double)look.seen;
@@ -135,14 +134,14 @@ static void describe_goroutines(struct rule_context *c, struct finding *f, const
 	const struct frame *at =
 		f->stack.n ? rule_own_frame(&c->in->last->goroutines.stacks, look.stack, c->in->module) : NULL;
 	if (at)
-		rule_evidence(c, f, "The newest wait in %s (%s:%u): %s; %s of stack each.", at->function, at->file,
-			      at->line, look.state ? look.state : "unknown",
+		rule_evidence(c, f, "The newest wait in %s (%s:%u): %s; %s of stack each.", at->function,
+			      diagnosis_file(at->file), at->line, look.state ? look.state : "unknown",
 			      rule_size(c, (double)look.stack_bytes / (double)look.seen));
-	f->advice = rule_text(
-		c,
-		"Give the goroutine started at %s:%u a way to end: a closed channel, a context that is cancelled, "
-		"a deadline. `ullage goroutines PID` lists what they wait for.",
-		site->file, site->line);
+	f->advice =
+		rule_text(c,
+			  "Give the goroutine started at %s:%u a way to end: a closed channel, a cancelled context, a "
+			  "deadline. `ullage goroutines PID` lists what they wait for.",
+			  diagnosis_file(site->file), site->line);
 }
 
 static void rule_goroutine(struct rule_context *c, const struct rule *r)
@@ -172,8 +171,8 @@ static void rule_timer(struct rule_context *c, const struct rule *r)
 			rule_site(
 				c, f,
 				&(struct frame){ .function = site->function, .file = site->file, .line = site->line });
-		rule_evidence(c, f, "Timers that call %s: %.0f at first, %.0f at last, %s.", site->function, t.first,
-			      t.last, per_second(c, f->count_rate));
+		rule_evidence(c, f, "Timers that call %s: %.0f at first, %.0f at last.", site->function, t.first,
+			      t.last);
 		f->advice = "Call Stop() on each timer and ticker when its user ends (defer t.Stop()), and make one "
 			    "timer per "
 			    "loop, not one per turn. `ullage timers PID` lists them.";
@@ -209,8 +208,7 @@ static void rule_thread(struct rule_context *c, const struct rule *r)
 		return;
 	struct finding *f = report_count(c, r, &t);
 	f->class = mem_classes[CLASS_C_STACK].name;
-	rule_evidence(c, f, "Threads of the process: %.0f at first, %.0f at last, %s.", t.first, t.last,
-		      per_second(c, f->count_rate));
+	rule_evidence(c, f, "Threads of the process: %.0f at first, %.0f at last.", t.first, t.last);
 	const struct diagnosis_site *site = thread_site(c, t.growth);
 	if (site) {
 		struct site_look look = look_at_site(c, site);
@@ -218,10 +216,8 @@ static void rule_thread(struct rule_context *c, const struct rule *r)
 		if (look.stack)
 			rule_stack(c, f, &c->in->last->goroutines.stacks, look.stack);
 		rule_evidence(c, f,
-			      "Goroutines started at %s (%s:%u) hold them: %llu locked to their thread, %llu in a "
-			      "system call.",
-			      site->function, site->file, site->line, (unsigned long long)look.locked,
-			      (unsigned long long)look.blocked);
+			      "Goroutines started there hold them: %llu locked to their thread, %llu in a system call.",
+			      (unsigned long long)look.locked, (unsigned long long)look.blocked);
 	}
 	f->advice = "Bound how many goroutines block in system calls, in C, or behind runtime.LockOSThread at the same "
 		    "time; the "
@@ -290,8 +286,7 @@ static void rule_fd(struct rule_context *c, const struct rule *r)
 	if (!count_grows(r, &t))
 		return;
 	struct finding *f = report_count(c, r, &t);
-	rule_evidence(c, f, "Open descriptors: %.0f at first, %.0f at last, %s.", t.first, t.last,
-		      per_second(c, f->count_rate));
+	rule_evidence(c, f, "Open descriptors: %.0f at first, %.0f at last.", t.first, t.last);
 	describe_descriptors(c, f);
 	f->advice = "Close what is opened: defer Close() after each Open, Dial, Accept and Pipe, and read and close "
 		    "each response "
@@ -352,7 +347,8 @@ static void describe_deepest(struct rule_context *c, struct finding *f, uint64_t
 		rule_site(c, f, at);
 	if (stacks_depth(stacks, g->created_by))
 		rule_evidence(c, f, "It was started at %s (%s:%u).", stacks_at(stacks, g->created_by, 0)->function,
-			      stacks_at(stacks, g->created_by, 0)->file, stacks_at(stacks, g->created_by, 0)->line);
+			      diagnosis_file(stacks_at(stacks, g->created_by, 0)->file),
+			      stacks_at(stacks, g->created_by, 0)->line);
 }
 
 /* Stacks grow by doubling: few large steps, so the samples of one goroutine are compared, not their trend. */

@@ -55,13 +55,23 @@ static const char *enough_time(struct rule_context *c, double rate)
 	return rule_text(c, "`--for %.0fs` would see %d of them.", ceil(fmax(more, 2 * c->seconds) / 10) * 10, WANTED);
 }
 
+/* ", most of it at main.keep (store/map.go:12)", or nothing. */
+static const char *top_site(struct rule_context *c)
+{
+	const struct heap_growth *g = c->growth.n ? &c->growth.v[0] : NULL;
+	if (!g || !g->site || g->bytes < c->growth_sum / 2)
+		return "";
+	return rule_text(c, ", most of it at %s (%s:%u)", g->site->function, diagnosis_file(g->site->file),
+			 g->site->line);
+}
+
 /*
  * The heap: with collections enough the rule has spoken. With few, growth between them proves nothing, unless it stopped,
  * came at once, or was collected.
  */
 static void open_heap(struct rule_context *c)
 {
-	enum { FLAT_POINTS = 2 };
+	enum { FLAT_POINTS = 2, STEPS_SEEN = 3 };
 	struct trend live = rule_trend(c, SAMPLE(heap_live));
 	const struct trend *m = &c->marked;
 	if (heap_is_judged(c) || live.n < 2)
@@ -72,24 +82,23 @@ static void open_heap(struct rule_context *c)
 	double grown = m->n > 3 ? m->growth : fmax(live.growth, m->growth);
 	if (m->n >= 4 && (m->levelled || m->p > 0.2 || m->step > 0.6))
 		return;
-	if (m->n < 4 && (live.levelled || live.step > 0.6) && !material(m->n > 1 ? m->growth : 0, m->first))
+	bool at_once = live.n >= STEPS_SEEN && live.step > 0.6; /* of two looks any growth is one step */
+	if (m->n < 4 && (live.levelled || at_once) && !material(m->n > 1 ? m->growth : 0, m->first))
 		return;
 	if (!material(grown, live.first) || rule_found(c, "burst") || rule_found(c, "warm-up"))
 		return;
 	double rate = grown / fmax(c->seconds, 0.001);
-	rule_open(
-		c,
-		&(struct diagnosis_open){
-			.class = mem_classes[CLASS_GO_HEAP_LIVE].name,
-			.bytes = (uint64_t)grown,
-			.rate = rate,
-			.why = rule_text(
-				c,
-				"The Go heap grew by %s, but only %zu collections were seen: what is allocated between "
-				"two of them may all be garbage.",
-				rule_size(c, grown), m->n),
-			.settle = enough_time(c, rate),
-		});
+	rule_open(c, &(struct diagnosis_open){
+			     .class = mem_classes[CLASS_GO_HEAP_LIVE].name,
+			     .bytes = (uint64_t)grown,
+			     .rate = rate,
+			     .why = rule_text(
+				     c,
+				     "The Go heap grew by %s%s, but only %zu collection%s seen: what is allocated "
+				     "between two of them may all be garbage.",
+				     rule_size(c, grown), top_site(c), m->n, m->n == 1 ? " was" : "s were"),
+			     .settle = enough_time(c, rate),
+		     });
 }
 
 /* Memory of C, of mappings, of thread stacks: who made it is not known without probes. */
@@ -145,10 +154,49 @@ static void open_anonymous(struct rule_context *c)
 		     });
 }
 
+/* What few looks show of a count; false when it did not grow by more than counts breathe. */
+static bool open_count(struct rule_context *c, const char *what, double first, double last)
+{
+	static const double LEAST = 8, SHARE_OF_FIRST = 0.02;
+	if (last - first < fmax(LEAST, SHARE_OF_FIRST * first))
+		return false;
+	rule_open(c, &(struct diagnosis_open){
+			     .bytes = ACCOUNT_UNKNOWN,
+			     .rate = (double)NAN,
+			     .why = rule_text(
+				     c, "%s: %.0f at first, %.0f at last; %zu looks cannot tell a rise from a jump.",
+				     what, first, last, c->in->n),
+			     .settle = "More looks: a longer window, or five snapshots.",
+		     });
+	return true;
+}
+
+static bool open_sites(struct rule_context *c)
+{
+	bool any = false;
+	for (size_t i = 0; i < c->in->n_sites; i++) {
+		const struct diagnosis_site *s = &c->in->sites[i];
+		const char *what = s->kind == DIAGNOSIS_TIMER
+					   ? rule_text(c, "Timers that call %s", s->function)
+					   : rule_text(c, "Goroutines started at %s (%s:%u)", s->function,
+						       diagnosis_file(s->file), s->line);
+		any |= open_count(c, what, (double)s->counts[0], (double)s->counts[c->in->n - 1]);
+	}
+	return any;
+}
+
+/* Too few looks for any count to be judged. Where none grew over a while there is nothing to judge. */
 static void open_counts(struct rule_context *c)
 {
 	enum { LEAST = 5 };
+	static const double WHILE = 30; /* seconds: the default window */
 	if (c->in->n >= LEAST)
+		return;
+	struct trend threads = rule_trend(c, SAMPLE(threads)), fds = rule_trend(c, SAMPLE(fds));
+	bool any = open_sites(c);
+	any |= open_count(c, "Threads", threads.first, threads.last);
+	any |= open_count(c, "Open descriptors", fds.first, fds.last);
+	if (any || (c->in->n > 1 && c->seconds >= WHILE && !c->in->cut))
 		return;
 	rule_open(c, &(struct diagnosis_open){
 			     .bytes = ACCOUNT_UNKNOWN,

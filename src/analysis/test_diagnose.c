@@ -348,6 +348,34 @@ static void one_collection_that_frees_nothing_is_enough(void **state)
 	}
 }
 
+/* What one collection shows of a young process without a profile names no place, and accuses nothing. */
+static void a_young_heap_without_a_profile_is_inconclusive(void **state)
+{
+	for (int young = 0; young < 2; young++) {
+		struct watch w;
+		start(&w);
+		rare_collections(&w, 78 * (uint64_t)MIB);
+		w.in.age_seconds = young ? 60 : 150;
+		judge(&w);
+		assert_int_equal(w.d.verdict, young ? DIAGNOSIS_INCONCLUSIVE : DIAGNOSIS_LEAK);
+		end(&w);
+	}
+}
+
+/* Between two looks several collections ended: what they freed was not seen. */
+static void unseen_collections_prove_nothing_survived(void **state)
+{
+	struct watch w;
+	start(&w);
+	rare_collections(&w, 78 * (uint64_t)MIB);
+	for (size_t i = 14; i < LOOKS; i++)
+		w.v[i].gc_count = 60;
+	w.in.age_seconds = 150;
+	judge(&w);
+	assert_int_equal(w.d.verdict, DIAGNOSIS_INCONCLUSIVE);
+	end(&w);
+}
+
 static void a_cache_that_fills_is_warm_up(void **state)
 {
 	struct watch w;
@@ -411,6 +439,29 @@ static void linear(uint64_t counts[LOOKS], uint64_t from, uint64_t step)
 {
 	for (size_t i = 0; i < LOOKS; i++)
 		counts[i] = from + step * i;
+}
+
+static void two_looks_say_what_grew_and_prove_nothing(void **state)
+{
+	struct watch w;
+	uint64_t counts[LOOKS] = { 10, 900 };
+	start(&w);
+	w.v[1].time_ns = w.v[0].time_ns + 600 * (int64_t)SECOND;
+	w.in.n = 2;
+	judge(&w);
+	assert_int_equal(w.d.verdict, DIAGNOSIS_NO_LEAK); /* nothing grew in ten minutes */
+	end(&w);
+	start(&w);
+	w.v[1].time_ns = w.v[0].time_ns + 600 * (int64_t)SECOND;
+	w.v[1].heap_marked = 200 * (uint64_t)MIB;
+	w.in.n = 2;
+	count_site(&w, counts, DIAGNOSIS_GOROUTINE, 0);
+	judge(&w);
+	assert_int_equal(w.d.verdict, DIAGNOSIS_INCONCLUSIVE);
+	assert_int_equal(w.d.open.n, 2);
+	assert_string_equal(w.d.open.v[0].class, "go.heap.live");
+	assert_non_null(strstr(w.d.open.v[1].why, "10 at first, 900 at last"));
+	end(&w);
 }
 
 static void goroutines_of_one_place_leak(void **state)
@@ -843,7 +894,10 @@ int main(void)
 		cmocka_unit_test(garbage_between_collections_is_headroom),
 		cmocka_unit_test(growth_without_a_collection_proves_nothing),
 		cmocka_unit_test(one_collection_that_frees_nothing_is_enough),
+		cmocka_unit_test(a_young_heap_without_a_profile_is_inconclusive),
+		cmocka_unit_test(unseen_collections_prove_nothing_survived),
 		cmocka_unit_test(a_cache_that_fills_is_warm_up),
+		cmocka_unit_test(two_looks_say_what_grew_and_prove_nothing),
 		cmocka_unit_test(one_large_allocation_is_a_burst),
 		cmocka_unit_test(a_young_process_is_less_sure),
 		cmocka_unit_test(goroutines_of_one_place_leak),

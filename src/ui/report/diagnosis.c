@@ -80,25 +80,44 @@ static const char *time_words(double seconds, char buf[WORDS_LEN])
 	return buf;
 }
 
-/* The last two elements of a path are enough to find a file. */
-static const char *short_file(const char *file)
+/* How the first line says what grows, by kind. */
+static const struct words {
+	const char *kind, *plural, *where;
+} words[] = {
+	{ "goroutine", "goroutines", ", started at" },
+	{ "thread", "threads", ", held by goroutines started at" },
+	{ "timer", "timers", ", that call" },
+	{ "fd", "descriptors", ", opened at" },
+	{ "cgroup", "cgroups left behind", ", made at" },
+	{ "stack", NULL, ", in" },
+	{ "heap", NULL, ", at" },
+};
+
+static const struct words *words_of(const char *kind)
 {
-	const char *slash = strrchr(file, '/');
-	while (slash && slash > file && slash[-1] != '/')
-		slash--;
-	return slash && slash > file ? slash : file;
+	static const struct words other = { "", NULL, ", at" };
+	for (size_t i = 0; i < LEN(words); i++) {
+		if (strcmp(words[i].kind, kind) == 0)
+			return &words[i];
+	}
+	return &other;
 }
 
 static void put_growth(const struct finding *f, struct strbuf *out)
 {
 	char x[WORDS_LEN];
-	if (f->count != ACCOUNT_UNKNOWN && f->count_rate > 0 && strcmp(f->kind, "heap") != 0)
-		strbuf_printf(out, "%s: %llu, %.*f more a second", f->kind, (unsigned long long)f->count,
-			      f->count_rate < 10 ? 1 : 0, f->count_rate);
+	const struct words *w = words_of(f->kind);
+	if (w->plural && f->count != ACCOUNT_UNKNOWN && f->count_rate > 0)
+		strbuf_printf(out, "%llu %s, %.*f more %s", (unsigned long long)f->count, w->plural,
+			      f->count_rate < 10 ? 1 : 0, f->count_rate < 0.1 ? f->count_rate * 3600 : f->count_rate,
+			      f->count_rate < 0.1 ? "an hour" : "a second");
 	else if (isfinite(f->rate))
 		strbuf_printf(out, "%s grows by %s", f->kind, rate_words(f->rate, x));
 	else
 		strbuf_puts(out, f->kind);
+	if (*f->site.function)
+		strbuf_printf(out, "%s %s (%s:%u)", w->where, f->site.function, diagnosis_file(f->site.file),
+			      f->site.line);
 }
 
 static void put_verdict(const struct diagnosis *d, struct say *s)
@@ -111,9 +130,6 @@ static void put_verdict(const struct diagnosis *d, struct say *s)
 	if (d->verdict == DIAGNOSIS_LEAK && f) {
 		strbuf_puts(&line, "LEAK: ");
 		put_growth(f, &line);
-		if (*f->site.function)
-			strbuf_printf(&line, ", at %s (%s:%u)", f->site.function, short_file(f->site.file),
-				      f->site.line);
 	} else if (d->verdict == DIAGNOSIS_INCONCLUSIVE) {
 		strbuf_printf(&line, "INCONCLUSIVE: %s", d->open.n ? d->open.v[0].why : "too little was seen.");
 	} else {
@@ -123,6 +139,8 @@ static void put_verdict(const struct diagnosis *d, struct say *s)
 	if (isfinite(d->oom.eta))
 		strbuf_printf(&line, "; out of memory in about %s", time_words(d->oom.eta, x));
 	say_line(s, roles[d->verdict], 0, "%s", line.buf);
+	if (d->verdict == DIAGNOSIS_LEAK && f && f->advice)
+		say_line(s, STYLE_PLAIN, 0, "%s", f->advice);
 }
 
 /* ---- text ---- */
@@ -156,7 +174,8 @@ static void say_stack(struct say *s, const struct finding *f)
 		say_fact(s, "stack", "%s", t.buf);
 }
 
-static void say_finding(struct say *s, const struct finding *f)
+/* `advised`: what to do stands above already. */
+static void say_finding(struct say *s, const struct finding *f, bool advised)
 {
 	AUTO(strbuf) struct strbuf t;
 	strbuf_init(&t);
@@ -170,7 +189,7 @@ static void say_finding(struct say *s, const struct finding *f)
 	for (size_t i = 0; i < f->evidence.n; i++)
 		say_fact(s, i ? "" : "evidence", "%s", f->evidence.v[i]);
 	say_stack(s, f);
-	if (f->advice)
+	if (f->advice && !advised)
 		say_fact(s, "advice", "%s", f->advice);
 }
 
@@ -214,11 +233,11 @@ static void say_table(struct say *s, const struct diagnose_run *run)
 		{ "AFTER", TABLE_RIGHT, 0 },
 		{ "CHANGE", TABLE_RIGHT, 0 },
 	};
-	char x[SAY_NUM_LEN];
+	char x[SAY_NUM_LEN], window[WORDS_LEN];
 	const struct diagnosis_sample *a = &run->samples.v[0], *b = &run->samples.v[run->samples.n - 1];
-	say_title(s, "Before and after: %.1f s, %zu looks, %llu collection%s compared", run->diagnosis.seconds,
-		  run->samples.n, (unsigned long long)run->diagnosis.gc_points,
-		  run->diagnosis.gc_points == 1 ? "" : "s");
+	say_title(s, "Before and after: %s, %zu looks, %llu collection%s compared",
+		  time_words(run->diagnosis.seconds, window), run->samples.n,
+		  (unsigned long long)run->diagnosis.gc_points, run->diagnosis.gc_points == 1 ? "" : "s");
 	struct table t;
 	table_init(&t, columns, LEN(columns), s->style);
 	t.indent = 2;
@@ -261,7 +280,7 @@ void diagnosis_text(const struct diagnose_run *run, const struct style *style, s
 	struct say s = { out, style };
 	put_verdict(d, &s);
 	for (size_t i = 0; i < d->findings.n; i++)
-		say_finding(&s, &d->findings.v[i]);
+		say_finding(&s, &d->findings.v[i], !i && d->verdict == DIAGNOSIS_LEAK);
 	say_open(&s, d);
 	say_oom(&s, d);
 	if (run->samples.n)
