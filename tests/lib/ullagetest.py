@@ -19,6 +19,7 @@ import contextlib
 import fnmatch
 import glob
 import http.client
+import itertools
 import json
 import os
 import re
@@ -285,6 +286,8 @@ def rollup(pid, field="Rss"):
 class Cgroup:
     """A memory cgroup of our own, v1 or v2; a context manager that kills what is left in it."""
 
+    numbers = itertools.count()
+
     def __init__(self, name="ullage-test", limit=None):
         v1 = "/sys/fs/cgroup/memory"
         self.version = 1 if os.path.exists(v1 + "/memory.usage_in_bytes") else 2
@@ -295,7 +298,7 @@ class Cgroup:
                     raise Skip("no memory controller in cgroup v2, and no cgroup v1")
             with open(base + "/cgroup.subtree_control", "w", encoding="ascii") as f:
                 f.write("+memory")
-        self.name = f"/{name}-{os.getpid()}"
+        self.name = f"/{name}-{os.getpid()}-{next(Cgroup.numbers)}"
         self.path = base + self.name
         try:
             os.mkdir(self.path)
