@@ -336,6 +336,3 @@ def wrong_usage_is_told():
         check(word in done.err, f"{args}: {done.err}")
     ullage("diff", a, f"{d}/none", expect=3)
     ullage("diff", a, "4194304", expect=6)  # a process is no heap dump
-
-
-main()
