@@ -10,12 +10,15 @@
 
 static const int64_t MINUTE = 60000000000; /* ns */
 
+/* For what runs once a goroutine, with a word whose length is known. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 /* What is left to read of a line. */
 struct text {
 	const char *p, *end;
 };
 
-static bool skip(struct text *t, const char *word)
+static ALWAYS_INLINE bool skip(struct text *t, const char *word)
 {
 	size_t n = strlen(word);
 	if ((size_t)(t->end - t->p) < n || memcmp(t->p, word, n) != 0)
@@ -24,7 +27,7 @@ static bool skip(struct text *t, const char *word)
 	return true;
 }
 
-static bool ends_in(struct text *t, const char *word)
+static ALWAYS_INLINE bool ends_in(struct text *t, const char *word)
 {
 	size_t n = strlen(word);
 	if ((size_t)(t->end - t->p) < n || memcmp(t->end - n, word, n) != 0)
@@ -41,7 +44,7 @@ static bool number(struct text *t, uint64_t *ret)
 	return num_dec(start, (size_t)(t->p - start), ret);
 }
 
-static bool is(const struct text *t, const char *word)
+static ALWAYS_INLINE bool is(const struct text *t, const char *word)
 {
 	return (size_t)(t->end - t->p) == strlen(word) && memcmp(t->p, word, strlen(word)) == 0;
 }
@@ -99,23 +102,6 @@ static void set_detail(struct text t, struct goroutine *g)
 		g->wait_ns = (int64_t)n * MINUTE;
 }
 
-static void set_brackets(struct text t, struct intern *strings, struct goroutine *g)
-{
-	bool first = true;
-	while (first || t.p < t.end) {
-		struct text part = t;
-		const char *comma = memmem(t.p, (size_t)(t.end - t.p), ", ", 2);
-		if (comma)
-			part.end = comma;
-		if (first)
-			set_state(part, strings, g);
-		else
-			set_detail(part, g);
-		first = false;
-		t.p = comma ? comma + 2 : t.end;
-	}
-}
-
 static uint64_t load(const char *p)
 {
 	uint64_t v = 0;
@@ -134,32 +120,49 @@ size_t goheader_spread(const char *s, size_t len)
 		h = (h ^ load(s + len - 8)) * mix;
 	for (; len < 8 && i < len; i++)
 		h = (h ^ (unsigned char)s[i]) * mix;
-	return (size_t)(h >> 40 ^ h >> 20);
+	h ^= h >> 32; /* what only the last letters change stands in the upper bits, out of reach of the products */
+	return (size_t)(h * mix >> 40);
 }
 
 /* The same with the memory in between. */
-static void recall_brackets(struct text t, struct goheader_memory *memory, struct intern *strings, struct goroutine *g)
+static void recall_state(struct text t, struct goheader_memory *memory, struct intern *strings, struct goroutine *g)
 {
 	size_t len = (size_t)(t.end - t.p);
 	if (len > GOHEADER_TEXT) {
-		set_brackets(t, strings, g);
+		set_state(t, strings, g);
 		return;
 	}
 	__typeof__(&memory->slots[0]) slot = &memory->slots[goheader_spread(t.p, len) % GOHEADER_SLOTS];
 	if (!slot->state || slot->len != len || memcmp(slot->text, t.p, len) != 0) {
-		struct goroutine fresh = { .wait_ns = -1 };
-		set_brackets(t, strings, &fresh);
+		struct goroutine fresh = { 0 };
+		set_state(t, strings, &fresh);
 		slot->len = len;
 		slot->state = fresh.state;
 		slot->wait_reason = fresh.wait_reason;
-		slot->wait_ns = fresh.wait_ns;
 		slot->flags = fresh.flags;
 		memcpy(slot->text, t.p, len);
 	}
 	g->state = slot->state;
 	g->wait_reason = slot->wait_reason;
-	g->wait_ns = slot->wait_ns;
 	g->flags |= slot->flags;
+}
+
+/* The text up to the next ", ", which is taken from *t. */
+static struct text next_part(struct text *t)
+{
+	struct text part = *t;
+	const char *comma = memmem(t->p, (size_t)(t->end - t->p), ", ", 2);
+	if (comma)
+		part.end = comma;
+	t->p = comma ? comma + 2 : t->end;
+	return part;
+}
+
+static void set_brackets(struct text t, struct goheader_memory *memory, struct intern *strings, struct goroutine *g)
+{
+	recall_state(next_part(&t), memory, strings, g);
+	while (t.p < t.end)
+		set_detail(next_part(&t), g);
 }
 
 /* ---- labels ---- */
@@ -239,6 +242,7 @@ void goheader_labels(const char *s, size_t len, const char *sep, struct goroutin
 	strbuf_init(&key);
 	strbuf_init(&value);
 	g->label_at = (uint32_t)to->labels.n;
+	g->label_n = 0; /* a damaged dump may have two lists: the last one counts */
 	while (word(&t, ":}", &key) && skip(&t, sep) && word(&t, ",}", &value)) {
 		*vec_push(&to->labels) = (struct goroutine_label){
 			.key = intern_mem(strings, key.buf, key.len),
@@ -305,7 +309,7 @@ bool goheader_parse(const char *line, size_t len, struct goheader_memory *memory
 	if (!split(t, &status, &labels))
 		return false;
 	g->id = id;
-	recall_brackets(status, memory, &to->stacks.strings, g);
+	set_brackets(status, memory, &to->stacks.strings, g);
 	if (labels.p)
 		goheader_labels(labels.p, (size_t)(labels.end - labels.p), ": ", to, g);
 	return true;

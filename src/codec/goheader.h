@@ -13,14 +13,13 @@
 
 #include "model/goroutine.h"
 
-/* What brackets say, remembered: a dump has few different ones. Zeroes at first; for one `to` only. */
-enum { GOHEADER_SLOTS = 1024, GOHEADER_TEXT = 64 };
+/* What states say, remembered: a dump has few different ones. Zeroes at first; for one `to` only. */
+enum { GOHEADER_SLOTS = 256, GOHEADER_TEXT = 64 };
 
 struct goheader_memory {
 	struct {
 		size_t len;
 		const char *state, *wait_reason;
-		int64_t wait_ns;
 		unsigned flags;
 		char text[GOHEADER_TEXT];
 	} slots[GOHEADER_SLOTS];

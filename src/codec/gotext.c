@@ -39,6 +39,9 @@ struct frame_slot {
 	bool inlined;
 };
 
+/* For what runs once a line, with a word whose length is known: a call would be half of the work. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 enum owner { OWNER_UNKNOWN, OWNER_USER, OWNER_RUNTIME };
 
 struct gotext {
@@ -106,7 +109,7 @@ static struct err *next_line(struct gotext *t, const char **ret, size_t *len)
 	return NULL;
 }
 
-static bool starts(const char *line, size_t len, const char *word)
+static ALWAYS_INLINE bool starts(const char *line, size_t len, const char *word)
 {
 	size_t n = strlen(word);
 	return len >= n && memcmp(line, word, n) == 0;
@@ -485,9 +488,8 @@ static void take_other(struct gotext *t, const char *line, size_t len)
 
 static struct err *take_line(struct gotext *t, uint32_t input, const char *line, size_t len)
 {
-	char c = len ? line[0] : '\0';
 	bool started = false;
-	if (c == 'g' || (t->records && c >= '0' && c <= '9'))
+	if (starts(line, len, "goroutine ") || (t->records && len && line[0] >= '0' && line[0] <= '9'))
 		TRY(take_start(t, input, line, len, &started));
 	if (started)
 		return NULL;
