@@ -2,6 +2,7 @@
 #include "analysis/heap_groups.h"
 
 #include "base/alloc.h"
+#include "base/num.h"
 
 enum { FEW = 64 };
 
@@ -36,7 +37,7 @@ static struct heap_group_row *row_of(struct heap_groups *g, uint32_t *rows, uint
 static void group_by_stack(const struct profile *p, struct heap_groups *g)
 {
 	AUTO_FREE uint32_t *rows = xcalloc(p->stacks.v.n + 1, sizeof(*rows));
-	vec_reserve(&g->v, FEW);
+	vec_reserve(&g->v, num_min(p->samples.n, p->stacks.v.n) + 1);
 	for (size_t i = 0; i < p->samples.n; i++) {
 		const int64_t *v = profile_values(p, i);
 		struct heap_group_row *row = row_of(g, rows, p->samples.v[i].stack);

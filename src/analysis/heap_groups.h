@@ -10,8 +10,8 @@
 
 struct heap_group_row {
 	int64_t v[HEAP_VALUES];
-	uint32_t stack;	     /* of the profile; by place: the one with most bytes in use */
 	int64_t stack_bytes; /* by place: in use by that stack alone */
+	uint32_t stack;	     /* of the profile; by place: the one with most bytes in use */
 	uint32_t stacks;     /* how many different ones there are */
 };
 

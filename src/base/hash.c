@@ -55,7 +55,7 @@ uint32_t hash_index_find(const struct hash_index *ix, uint64_t hash, hash_same_f
 		const struct hash_slot *s = &ix->slots[i];
 		if (s->id == HASH_NONE)
 			return HASH_NONE;
-		if (s->hash == hash && same(ctx, s->id))
+		if (s->hash == (uint32_t)hash && same(ctx, s->id))
 			return s->id;
 	}
 }
@@ -65,7 +65,7 @@ static void index_put(struct hash_index *ix, uint64_t hash, uint32_t id)
 	size_t i = hash & (ix->cap - 1);
 	while (ix->slots[i].id != HASH_NONE)
 		i = (i + 1) & (ix->cap - 1);
-	ix->slots[i] = (struct hash_slot){ hash, id };
+	ix->slots[i] = (struct hash_slot){ (uint32_t)hash, id };
 }
 
 static void index_grow(struct hash_index *ix, size_t cap)

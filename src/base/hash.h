@@ -19,8 +19,8 @@ uint64_t hash_u64(uint64_t v);
 #define HASH_NONE UINT32_MAX
 
 struct hash_slot {
-	uint64_t hash;
-	uint32_t id; /* HASH_NONE: empty */
+	uint32_t hash; /* its lower half: enough to tell most others apart, and twice as many slots in the cache */
+	uint32_t id;   /* HASH_NONE: empty */
 };
 
 /* ids by hash; the things themselves are the caller's. Zeroed memory is an empty index. */

@@ -59,7 +59,8 @@ struct reader {
 	VEC(struct function) functions;
 	VEC(struct line) lines;
 	VEC(struct location) locations;
-	struct u32_vec frames;		  /* of locations: numbers in p->stacks */
+	struct u32_vec frames;	/* of locations: numbers in p->stacks */
+	struct u32_vec singles; /* frame + 1 of the location with this id, where it has one only: nearly all */
 	uint32_t stack[STACK_FRAMES_MAX]; /* of the sample at hand */
 	size_t depth;
 	struct ids function_ids, location_ids;
@@ -75,6 +76,7 @@ static void reader_deinit(struct reader *r)
 	vec_deinit(&r->lines);
 	vec_deinit(&r->locations);
 	vec_deinit(&r->frames);
+	vec_deinit(&r->singles);
 	vec_deinit(&r->function_ids.dense);
 	vec_deinit(&r->location_ids.dense);
 	hash_map_deinit(&r->function_ids.sparse);
@@ -358,6 +360,11 @@ static struct err *name_locations(struct reader *r)
 {
 	for (size_t i = 0; i < r->locations.n; i++)
 		TRY(name_location(r, &r->locations.v[i]));
+	for (size_t id = 0; id < r->location_ids.dense.n; id++) {
+		uint32_t at = r->location_ids.dense.v[id];
+		const struct location *l = at ? &r->locations.v[at - 1] : NULL;
+		*vec_push(&r->singles) = l && l->n == 1 ? r->frames.v[l->at] + 1 : 0;
+	}
 	return NULL;
 }
 
@@ -367,6 +374,10 @@ static struct err *read_stack(struct reader *r, struct wire_field *f, size_t off
 {
 	uint64_t id = 0;
 	while (wire_number(f, &id)) {
+		if (id < r->singles.n && r->singles.v[id] && r->depth < STACK_FRAMES_MAX) {
+			r->stack[r->depth++] = r->singles.v[id] - 1;
+			continue;
+		}
 		const struct location *l = location_of(r, id);
 		if (!l || !r->frames.v)
 			return bad(r, offset, "location", id);

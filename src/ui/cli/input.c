@@ -70,8 +70,15 @@ static bool heap_columns(const struct profile *p, int ret[HEAP_VALUES])
 	return any;
 }
 
-/* The four values, in the order of HEAP_*, whatever else the profile measures. */
-static void reorder_values(struct profile *p, const int column[HEAP_VALUES])
+static bool are_in_order(const struct profile *p, const int column[HEAP_VALUES])
+{
+	bool same = p->n_types == HEAP_VALUES;
+	for (int k = 0; k < HEAP_VALUES; k++)
+		same &= column[k] == k;
+	return same;
+}
+
+static void move_values(struct profile *p, const int column[HEAP_VALUES])
 {
 	struct i64_vec values = { 0 };
 	vec_reserve(&values, p->samples.n * HEAP_VALUES + 1);
@@ -82,6 +89,13 @@ static void reorder_values(struct profile *p, const int column[HEAP_VALUES])
 	}
 	vec_deinit(&p->values);
 	p->values = values;
+}
+
+/* The four values, in the order of HEAP_*, whatever else the profile measures. */
+static void reorder_values(struct profile *p, const int column[HEAP_VALUES])
+{
+	if (!are_in_order(p, column))
+		move_values(p, column);
 	p->n_types = 0;
 	for (int k = 0; k < HEAP_VALUES; k++)
 		profile_type_add(p, heap_names[k],
