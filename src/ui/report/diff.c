@@ -101,8 +101,9 @@ static void put_inputs(const struct diff *d, struct say *s)
 		strbuf_init(&fact);
 		strbuf_printf(&fact, "%s: %s", d->inputs[i].name, amount(d, diff_main(d, d->totals[i]), false, text));
 		if (d->by_bytes && d->totals[i].objects != DIFF_UNKNOWN && d->totals[i].objects >= 0)
-			say_and(&fact, "%s %s", say_num((uint64_t)d->totals[i].objects, num),
-				strcmp(d->unit, "bytes") == 0 ? "objects" : "samples");
+			say_and(&fact, "%s %s%s", say_num((uint64_t)d->totals[i].objects, num),
+				strcmp(d->unit, "bytes") == 0 ? "object" : "sample",
+				d->totals[i].objects == 1 ? "" : "s");
 		if (i)
 			put_growth(d, i, &fact);
 		say_fact(s, i ? d->n > 2 ? "" : "target" : "base", "%s", fact.buf);
