@@ -299,7 +299,7 @@ static struct err *run(struct pass *p)
 	TRY(describe(p));
 	if (p->opt->owners)
 		tally_finish(&p->tally);
-	return proc_process_check(&p->t.process);
+	return NULL;
 }
 
 struct err *engine_account(int pid, const struct account_options *opt, struct account *ret)
@@ -316,9 +316,7 @@ struct err *engine_account(int pid, const struct account_options *opt, struct ac
 	if (err)
 		return err;
 	tally_init(&p.tally, ret, opt->cells);
-	err = run(&p);
-	if (err && p.t.mem.gone)
-		err = err_recode(err, ERR_GONE);
+	err = target_outcome(&p.t, run(&p));
 	pass_end(&p);
 	ret->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - start;
 	return err;

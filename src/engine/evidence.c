@@ -155,10 +155,7 @@ struct err *engine_evidence(int pid, const struct evidence_options *opt, struct 
 	struct err *err = take_parts(&t, opt, ret);
 	if (!err && opt->parts & SNAPSHOT_ACCOUNT)
 		err = take_account(pid, opt, ret);
-	if (!err) /* the account opened it again: it must have been the same process */
-		err = proc_process_check(&t.process);
-	if (err && t.mem.gone)
-		err = err_recode(err, ERR_GONE);
+	err = target_outcome(&t, err); /* the account opened it again: it must have been the same process, too */
 	target_close(&t);
 	return err;
 }

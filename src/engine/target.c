@@ -45,6 +45,32 @@ struct err *target_open(const char *procfs, int pid, struct target *ret)
 	return NULL;
 }
 
+/* It had memory, or would have had when it was opened, and has none now. */
+static bool lost_memory(const struct proc_process *p)
+{
+	enum { STATM_MAX = 256 };
+	if (p->kernel_thread || p->state == 'Z' || p->state == 'X')
+		return false;
+	AUTO(strbuf) struct strbuf statm;
+	strbuf_init(&statm);
+	struct err *err AUTO(err) = proc_process_text(p, "statm", STATM_MAX, &statm);
+	return !err && statm.len && strncmp(statm.buf, "0 ", 2) == 0;
+}
+
+struct err *target_outcome(const struct target *t, struct err *err)
+{
+	bool gone = err && err_code(err) == ERR_GONE;
+	struct err *now = proc_process_check(&t->process);
+	if (!now && (gone || t->mem.gone || lost_memory(&t->process)))
+		now = err_wrap(err_gone(), "pid %d", t->process.pid);
+	if (!now || (err && err_code(now) != ERR_GONE)) {
+		err_free(now);
+		return err;
+	}
+	err_free(err);
+	return now;
+}
+
 void target_close(struct target *t)
 {
 	if (t->is_go)

@@ -47,6 +47,13 @@ static inline void target_auto(struct target *t)
 	target_close(t);
 }
 
+/*
+ * The outcome of a read that ended with `err`, which is taken (NULL: well): GONE when the process has ended or is
+ * ending, whatever the read stumbled over then. Memory goes before the process does, so what is found in the last
+ * moment may look like damage, or like a runtime of another layout.
+ */
+MUST_CHECK struct err *target_outcome(const struct target *t, struct err *err);
+
 /* Is it Go, and which build: fills elf, image and gort.module, without reading the runtime. */
 void target_identify(struct target *t);
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots: saved, shown and read back without the process; what is not in them; files that were made to harm."""
+import collections
 import random
 import secrets
 
@@ -273,6 +274,27 @@ def a_process_that_ends_meanwhile_leaves_no_half_file():
             equal("there is a file", os.path.exists(path), tool.returncode == 0)
             if tool.returncode == 0:
                 ullage("show", path)
+
+
+@test(each=["heap", "goroutines", "timers", "fds"])
+def a_process_that_ends_meanwhile_is_gone(command):
+    """Whatever is read of it last, as counters that cannot be read: the message is that it has ended."""
+    seen = collections.Counter()
+    for i in range(16):
+        with go_target("1.24", "stripped", "-heap", "20000000") as target:
+            with subprocess.Popen([ULLAGE, command, str(target.pid)], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                  text=True) as tool:
+                time.sleep(0.002 * i)
+                target.close()
+                out, err = tool.communicate(timeout=60)
+        seen[tool.returncode] += 1
+        if "zombie" in err:  # it was opened after its end
+            continue
+        check(tool.returncode in (0, 3), f"status {tool.returncode}: {err}")
+        if tool.returncode:
+            equal("standard output", out, "")
+            check("gone" in err or "no such process" in err, f"says something else: {err}")
+    figure("status of reads of a process that ends", command, "gone", seen[3])
 
 
 @test
