@@ -106,11 +106,8 @@ static struct err *judge_files(const struct arg_vec *operands, struct diagnose_r
 	struct snapshot *v = xcalloc(operands->n, sizeof(*v));
 	struct err *err = NULL;
 	*run = (struct diagnose_run){ 0 };
-	for (size_t i = 0; i < operands->n; i++) {
-		snapshot_init(&v[i]);
-		if (!err)
-			err = input_operand(operands->v[i], &want, &v[i], status);
-	}
+	for (size_t i = 0; i < operands->n && !err; i++)
+		err = input_operand(operands->v[i], &want, &v[i], status);
 	if (!err)
 		err = engine_diagnose_snapshots(v, operands->n, run);
 	for (size_t i = 0; i < operands->n; i++)
