@@ -200,11 +200,11 @@ bool rule_of_runtime(const char *function)
 /* A path whose first element has no dot is the library's, unless it is the program's own module or main. */
 bool rule_of_library(const char *function, const char *module)
 {
-	size_t first = strcspn(function, "/");
+	size_t first = strcspn(function, "/["); /* types of a generic function are not its path */
 	size_t own = module ? strlen(module) : 0;
 	if (own && strncmp(function, module, own) == 0 && (function[own] == '/' || function[own] == '.'))
 		return false;
-	if (!function[first]) /* "os.Open", "main.main" */
+	if (function[first] != '/') /* "os.Open", "main.main", "slices.Grow[...]" */
 		return strncmp(function, "main.", 5) != 0;
 	return memchr(function, '.', first) == NULL;
 }

@@ -130,6 +130,19 @@ static void describe_site(struct rule_context *c, struct finding *f)
 	}
 }
 
+/* The share of what grew that comes from one function, the one of the call stack that grew most. 1 without a profile. */
+static double share_of_function(const struct rule_context *c)
+{
+	const struct frame *top = c->growth.n ? c->growth.v[0].site : NULL;
+	double sum = 0;
+	for (size_t i = 0; top && i < c->growth.n; i++) {
+		const struct frame *at = c->growth.v[i].site;
+		if (at && strcmp(at->function, top->function) == 0)
+			sum += fmax(c->growth.v[i].bytes, 0);
+	}
+	return top && c->growth_sum > 0 ? sum / c->growth_sum : 1;
+}
+
 /*
  * What makes a true finding less sure.
  *
@@ -145,10 +158,12 @@ static void doubt(struct rule_context *c, struct finding *f)
 {
 	/* A cache that fills for the first time rises as steadily as a leak. */
 	static const double YOUNG = 3, YOUNG_COSTS = 0.1;
+	/* One that grows in many places at once is still filling all that it has: dockerd does under its first load. */
+	static const double ONE = 0.4, MANY_COST = 0.5;
 	/* At this rate since its start it would be larger by far: the growth began lately. */
 	static const double LATE = 4, LATE_COSTS = 0.1;
 	if (c->in->age_seconds < YOUNG * c->seconds) {
-		f->confidence -= YOUNG_COSTS;
+		f->confidence -= YOUNG_COSTS + (share_of_function(c) < ONE ? MANY_COST : 0);
 		rule_evidence(
 			c, f,
 			"It started only %s ago: a cache that fills once looks the same; a longer window tells them "

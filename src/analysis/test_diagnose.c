@@ -348,6 +348,24 @@ static void one_collection_that_frees_nothing_is_enough(void **state)
 	}
 }
 
+static void a_young_heap_that_grows_everywhere_is_inconclusive(void **state)
+{
+	for (int young = 0; young < 2; young++) {
+		struct watch w;
+		start(&w);
+		RAMP(&w, heap_marked, 40 * MIB, 4 * MIB);
+		for (uint32_t i = 0; i < 4; i++) {
+			static const char *const functions[] = { "main.a", "main.b", "main.c", "main.d" };
+			ALLOCATE(&w.first, MIB, 10, 5, functions[i], "main.main");
+			ALLOCATE(&w.last, 19 * MIB, 1000, 5, functions[i], "main.main");
+		}
+		w.in.age_seconds = young ? 60 : 150;
+		judge(&w);
+		assert_int_equal(w.d.verdict, young ? DIAGNOSIS_INCONCLUSIVE : DIAGNOSIS_LEAK);
+		end(&w);
+	}
+}
+
 /* What one collection shows of a young process without a profile names no place, and accuses nothing. */
 static void a_young_heap_without_a_profile_is_inconclusive(void **state)
 {
@@ -894,6 +912,7 @@ int main(void)
 		cmocka_unit_test(garbage_between_collections_is_headroom),
 		cmocka_unit_test(growth_without_a_collection_proves_nothing),
 		cmocka_unit_test(one_collection_that_frees_nothing_is_enough),
+		cmocka_unit_test(a_young_heap_that_grows_everywhere_is_inconclusive),
 		cmocka_unit_test(a_young_heap_without_a_profile_is_inconclusive),
 		cmocka_unit_test(unseen_collections_prove_nothing_survived),
 		cmocka_unit_test(a_cache_that_fills_is_warm_up),
