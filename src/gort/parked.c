@@ -28,7 +28,7 @@ struct look {
 	struct gort_unwinder *u;
 	unsigned io_wait; /* the reason of that name */
 	size_t rec_len;
-	unsigned char *recs, *stack, *sudogs;
+	unsigned char *recs, *stack, *twin, *sudogs;
 	uint64_t addrs[BATCH], channels[BATCH], types[BATCH];
 	uint32_t order[BATCH], waiting[BATCH];
 	bool ok[BATCH];
@@ -191,14 +191,19 @@ static int by_sp(const void *a, const void *b, void *ctx)
 	return x < y ? -1 : x > y;
 }
 
-/* Stacks v[order[from..to)] lie within `len` bytes from the first: one read. */
+/*
+ * Stacks v[order[from..to)] lie within `len` bytes from the first: they are read in one go, and again. A goroutine may run
+ * while it is copied and come to rest where it was, with the same record: its stack then is not the same in both copies.
+ */
 static void take_run(struct look *k, struct gort_parked *v, size_t from, size_t to, size_t len)
 {
 	uint64_t start = v[k->order[from]].sp;
-	bool whole = memsrc_read(k->g->src, start, k->stack, len);
+	bool whole = memsrc_read(k->g->src, start, k->stack, len) && memsrc_read(k->g->src, start, k->twin, len);
 	for (size_t i = from; i < to; i++) {
 		struct gort_parked *p = &v[k->order[i]];
-		k->again[k->order[i]] = !whole || !take_stack(k, p, k->stack + (p->sp - start), first_len(p));
+		size_t at = (size_t)(p->sp - start), n = first_len(p);
+		k->again[k->order[i]] =
+			!whole || memcmp(k->stack + at, k->twin + at, n) != 0 || !take_stack(k, p, k->stack + at, n);
 	}
 }
 
@@ -224,19 +229,23 @@ static void take_stacks(struct look *k, struct gort_parked *v, size_t n)
 	}
 }
 
-/* One stack alone, as much of it as it takes. Whether it could be copied; *whole: it leads to the end. */
-static bool take_alone(struct look *k, struct gort_parked *p, bool *whole)
+enum taken { TAKEN_WHOLE, TAKEN_CUT, TAKEN_MOVED };
+
+/* One stack alone, as much of it as it takes: whether it leads to the end, or was another one in the second copy. */
+static enum taken take_alone(struct look *k, struct gort_parked *p)
 {
 	size_t max = (size_t)num_min(p->stack_hi - p->sp, STACK_MAX);
-	*whole = false;
 	for (size_t len = first_len(p);; len = (size_t)num_min(len * 8, max)) {
-		AUTO_FREE unsigned char *bytes = len > RUN_MAX ? xmalloc(len) : NULL;
-		unsigned char *to = bytes ? bytes : k->stack;
-		if (!memsrc_read(k->g->src, p->sp, to, len))
-			return false;
-		*whole = take_stack(k, p, to, len);
-		if (*whole || p->stack || len >= max)
-			return true;
+		AUTO_FREE unsigned char *bytes = len > RUN_MAX ? xmalloc(len * 2) : NULL;
+		unsigned char *to = bytes ? bytes : k->stack, *twin = bytes ? bytes + len : k->twin;
+		if (!memsrc_read(k->g->src, p->sp, to, len) || !memsrc_read(k->g->src, p->sp, twin, len))
+			return TAKEN_CUT;
+		if (memcmp(to, twin, len) != 0)
+			return TAKEN_MOVED;
+		if (take_stack(k, p, to, len))
+			return TAKEN_WHOLE;
+		if (p->stack || len >= max)
+			return TAKEN_CUT;
 	}
 }
 
@@ -250,7 +259,6 @@ static bool look_alone(struct look *k, struct gort_parked *p)
 {
 	struct gort_parked after;
 	for (int i = 0; i < TRIES; i++) {
-		bool whole = false;
 		if (!read_one(k, p->g, p))
 			return false;
 		if (!stands(p)) {
@@ -258,12 +266,12 @@ static bool look_alone(struct look *k, struct gort_parked *p)
 			return true;
 		}
 		find_channels(k, p, 1);
-		bool copied = take_alone(k, p, &whole);
+		enum taken taken = take_alone(k, p);
 		if (!read_one(k, p->g, &after))
 			return false;
-		if (!unmoved(p, &after))
+		if (taken == TAKEN_MOVED || !unmoved(p, &after))
 			continue;
-		if (!copied || !whole)
+		if (taken == TAKEN_CUT)
 			p->flags |= GORT_PARKED_CUT;
 		return true;
 	}
@@ -355,6 +363,7 @@ static struct look *look_new(const struct gort *g, struct gort_unwinder *u)
 	k->rec_len = gort_sizeof(g->layout, GORT_g_SIZEOF);
 	k->recs = xmalloc(BATCH * k->rec_len);
 	k->stack = xmalloc(RUN_MAX);
+	k->twin = xmalloc(RUN_MAX);
 	k->sudogs = xmalloc((size_t)BATCH * SUDOG_MAX);
 	memcache_init(&k->cache, g->src);
 	return k;
@@ -365,6 +374,7 @@ static void look_free(struct look *k)
 	memcache_deinit(&k->cache);
 	hash_map_deinit(&k->poll_at);
 	free(k->sudogs);
+	free(k->twin);
 	free(k->stack);
 	free(k->recs);
 	free(k);

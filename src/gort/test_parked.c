@@ -177,18 +177,29 @@ static void a_stack_pointer_outside_gives_no_stack(void **state)
 	}
 }
 
-/* A target that moves between the looks: goroutine 0 has another stack pointer each time its stack is read. */
+/*
+ * A target that moves between the looks. Each look reads a stack twice; at the first of these goroutine 0 gets another
+ * stack pointer, or, when it `comes_back`, is the same again but for its stack, which the second copy shows.
+ */
 struct mover {
 	struct memsrc src;
 	struct view *w;
-	unsigned moves, left;
+	unsigned moves, left, reads;
+	bool comes_back;
 };
 
 static bool moving_read(struct memsrc *src, uint64_t addr, void *buf, size_t len)
 {
 	struct mover *m = (struct mover *)src;
 	bool stack = addr >= GOROUTINES_LO(0) && addr < GOROUTINES_LO(0) + GOROUTINES_STACK;
-	if (stack && m->left) {
+	bool first = stack && m->reads++ % 2 == 0;
+	if (stack && m->comes_back && !first && m->left) {
+		m->left--;
+		bool read = memsrc_read(&m->w->f.src, addr, buf, len);
+		((unsigned char *)buf)[len - 1] ^= 1;
+		return read;
+	}
+	if (first && !m->comes_back && m->left) {
 		m->left--;
 		m->moves++;
 		goroutines_put(&m->w->f, m->w->g.layout, GOROUTINES_G(0), GORT_g_sched_sp,
@@ -216,6 +227,22 @@ static void what_moves_is_looked_at_again(void **state)
 						      : moves & 1 ? "main.mid[...]"
 								  : "main.leaf main.mid[...]");
 		assert_int_equal(w.v.n, GOROUTINES_N);
+		view_close(&w);
+	}
+}
+
+static void what_ran_and_rests_where_it_was_is_not_torn(void **state)
+{
+	(void)state;
+	for (unsigned moves = 1; moves < 8; moves++) {
+		struct view w;
+		struct mover m = { .src = { &moving_ops }, .w = &w, .left = moves, .comes_back = true };
+		view_open(&w, &gort_layouts[0]);
+		w.g.src = &m.src;
+		assert_null(view_read(&w));
+		bool settled = moves < 4;
+		assert_int_equal(w.v.v[0].flags, settled ? 0 : GORT_PARKED_MOVING);
+		assert_string_equal(functions(&w, 0), settled ? "main.leaf main.mid[...]" : "");
 		view_close(&w);
 	}
 }
@@ -273,6 +300,7 @@ int main(void)
 		cmocka_unit_test(a_circle_of_calls_ends_with_the_stack),
 		cmocka_unit_test(a_stack_pointer_outside_gives_no_stack),
 		cmocka_unit_test(what_moves_is_looked_at_again),
+		cmocka_unit_test(what_ran_and_rests_where_it_was_is_not_torn),
 		cmocka_unit_test(one_that_ends_meanwhile_is_left_out),
 		cmocka_unit_test(every_read_may_fail),
 		cmocka_unit_test(places_are_functions_with_their_line),

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The heap profile, read from outside, against the one that the program writes itself; the census; the formats."""
 import re
+import time
 
 from heap_cases import *
 
@@ -106,7 +107,8 @@ def programs_of_others(name):
             check(heap["spans"] and heap["types"], "no census")
             return
         own, read = {}, None
-        for _ in range(10):  # a collection in between, or the end of one's sweep, publishes other counts
+        for attempt in range(20):  # a collection in between, or the end of one's sweep, publishes other counts
+            time.sleep(0.1 * attempt)
             count = target.stats()["NumGC"]
             with open(path, "wb") as out:
                 out.write(target.fetch_bytes("heap"))
