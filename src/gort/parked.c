@@ -28,11 +28,12 @@ struct look {
 	struct gort_unwinder *u;
 	unsigned io_wait; /* the reason of that name */
 	size_t rec_len;
-	unsigned char *recs, *stack, *twin, *sudogs;
+	unsigned char *recs, *stack, *sudogs;
 	uint64_t addrs[BATCH], channels[BATCH], types[BATCH];
 	uint32_t order[BATCH], waiting[BATCH];
 	bool ok[BATCH];
 	bool again[BATCH];	 /* to be looked at alone */
+	uint64_t sum[BATCH];	 /* of each first copy */
 	struct hash_map poll_at; /* stack -> offset of the poll descriptor's address + 1 */
 	struct memcache cache;	 /* of poll descriptors */
 	struct gort_parked *sorting;
@@ -191,27 +192,33 @@ static int by_sp(const void *a, const void *b, void *ctx)
 	return x < y ? -1 : x > y;
 }
 
-/*
- * Stacks v[order[from..to)] lie within `len` bytes from the first: they are read in one go, and again. A goroutine may run
- * while it is copied and come to rest where it was, with the same record: its stack then is not the same in both copies.
- */
-static void take_run(struct look *k, struct gort_parked *v, size_t from, size_t to, size_t len)
+/* Stacks v[order[from..to)], out of the copy of a stretch of memory that begins with the first; NULL: it could not be read. */
+typedef void (*run_fn)(struct look *k, struct gort_parked *v, size_t from, size_t to, const unsigned char *bytes);
+
+static void take_run(struct look *k, struct gort_parked *v, size_t from, size_t to, const unsigned char *bytes)
 {
-	uint64_t start = v[k->order[from]].sp;
-	bool whole = memsrc_read(k->g->src, start, k->stack, len) && memsrc_read(k->g->src, start, k->twin, len);
 	for (size_t i = from; i < to; i++) {
-		struct gort_parked *p = &v[k->order[i]];
-		size_t at = (size_t)(p->sp - start), n = first_len(p);
-		k->again[k->order[i]] =
-			!whole || memcmp(k->stack + at, k->twin + at, n) != 0 || !take_stack(k, p, k->stack + at, n);
+		uint32_t id = k->order[i];
+		const unsigned char *at = bytes ? bytes + (v[id].sp - v[k->order[from]].sp) : NULL;
+		k->sum[id] = at ? hash_bytes(at, first_len(&v[id])) : 0;
+		k->again[id] = !at || !take_stack(k, &v[id], at, first_len(&v[id]));
 	}
 }
 
-static void take_stacks(struct look *k, struct gort_parked *v, size_t n)
+static void compare_run(struct look *k, struct gort_parked *v, size_t from, size_t to, const unsigned char *bytes)
+{
+	for (size_t i = from; i < to; i++) {
+		uint32_t id = k->order[i];
+		const unsigned char *at = bytes ? bytes + (v[id].sp - v[k->order[from]].sp) : NULL;
+		k->again[id] = k->again[id] || !at || hash_bytes(at, first_len(&v[id])) != k->sum[id];
+	}
+}
+
+/* Copy the stacks that stand still; those that lie near each other in one go. */
+static void copy_stacks(struct look *k, struct gort_parked *v, size_t n, run_fn each)
 {
 	size_t m = 0;
 	for (size_t i = 0; i < n; i++) {
-		k->again[i] = false;
 		if (stands(&v[i]))
 			k->order[m++] = (uint32_t)i;
 	}
@@ -225,28 +232,35 @@ static void take_stacks(struct look *k, struct gort_parked *v, size_t n)
 				break;
 			end = to;
 		}
-		take_run(k, v, i, j, (size_t)(end - start));
+		bool read = memsrc_read(k->g->src, start, k->stack, (size_t)(end - start));
+		each(k, v, i, j, read ? k->stack : NULL);
 	}
 }
 
-enum taken { TAKEN_WHOLE, TAKEN_CUT, TAKEN_MOVED };
-
-/* One stack alone, as much of it as it takes: whether it leads to the end, or was another one in the second copy. */
-static enum taken take_alone(struct look *k, struct gort_parked *p)
+/*
+ * One stack alone, as much of it as it takes. Whether it leads to the end; *len: how much was copied, 0 where it cannot be
+ * read, with its sum.
+ */
+static bool take_alone(struct look *k, struct gort_parked *p, size_t *len, uint64_t *sum)
 {
 	size_t max = (size_t)num_min(p->stack_hi - p->sp, STACK_MAX);
-	for (size_t len = first_len(p);; len = (size_t)num_min(len * 8, max)) {
-		AUTO_FREE unsigned char *bytes = len > RUN_MAX ? xmalloc(len * 2) : NULL;
-		unsigned char *to = bytes ? bytes : k->stack, *twin = bytes ? bytes + len : k->twin;
-		if (!memsrc_read(k->g->src, p->sp, to, len) || !memsrc_read(k->g->src, p->sp, twin, len))
-			return TAKEN_CUT;
-		if (memcmp(to, twin, len) != 0)
-			return TAKEN_MOVED;
-		if (take_stack(k, p, to, len))
-			return TAKEN_WHOLE;
-		if (p->stack || len >= max)
-			return TAKEN_CUT;
+	for (*len = first_len(p);; *len = (size_t)num_min(*len * 8, max)) {
+		AUTO_FREE unsigned char *bytes = xmalloc(*len);
+		if (!memsrc_read(k->g->src, p->sp, bytes, *len)) {
+			*len = 0;
+			return false;
+		}
+		*sum = hash_bytes(bytes, *len);
+		bool whole = take_stack(k, p, bytes, *len);
+		if (whole || p->stack || *len >= max)
+			return whole;
 	}
+}
+
+static bool same_again(struct look *k, const struct gort_parked *p, size_t len, uint64_t sum)
+{
+	AUTO_FREE unsigned char *bytes = xmalloc(len ? len : 1);
+	return !len || (memsrc_read(k->g->src, p->sp, bytes, len) && hash_bytes(bytes, len) == sum);
 }
 
 static bool read_one(struct look *k, uint64_t g, struct gort_parked *ret)
@@ -266,12 +280,15 @@ static bool look_alone(struct look *k, struct gort_parked *p)
 			return true;
 		}
 		find_channels(k, p, 1);
-		enum taken taken = take_alone(k, p);
+		size_t len = 0;
+		uint64_t sum = 0;
+		bool whole = take_alone(k, p, &len, &sum);
 		if (!read_one(k, p->g, &after))
 			return false;
-		if (taken == TAKEN_MOVED || !unmoved(p, &after))
+		bool same = same_again(k, p, len, sum);
+		if (!same || !unmoved(p, &after))
 			continue;
-		if (taken == TAKEN_CUT)
+		if (!whole)
 			p->flags |= GORT_PARKED_CUT;
 		return true;
 	}
@@ -280,7 +297,11 @@ static bool look_alone(struct look *k, struct gort_parked *p)
 	return true;
 }
 
-/* The second look at a batch; what moved is looked at alone, what is gone leaves. Returns how many stay. */
+/*
+ * The second look at a batch; what moved is looked at alone, what is gone leaves. Returns how many stay.
+ * A record that is the same before and after a copy proves nothing: meanwhile it may have rested elsewhere, and come back.
+ * Copies that are the same before and after a record do: the stack was that when the record was.
+ */
 static size_t look_again(struct look *k, struct gort_parked *v, size_t n)
 {
 	size_t kept = 0;
@@ -292,6 +313,7 @@ static size_t look_again(struct look *k, struct gort_parked *v, size_t n)
 		bool same = k->ok[i] && decode(k, v[i].g, k->recs + i * k->rec_len, &after) && unmoved(&v[i], &after);
 		k->again[i] = k->again[i] || !same || !stands(&v[i]);
 	}
+	copy_stacks(k, v, n, compare_run);
 	for (size_t i = 0; i < n; i++) {
 		if (k->again[i] && !look_alone(k, &v[i]))
 			continue;
@@ -309,7 +331,8 @@ static void look_batch(struct look *k, size_t n, struct gort_parked_vec *ret)
 	for (size_t i = 0; i < n; i++)
 		m += k->ok[i] && decode(k, k->addrs[i], k->recs + i * k->rec_len, &v[m]);
 	memcache_forget(&k->cache); /* what it remembers is older than these */
-	take_stacks(k, v, m);
+	memset(k->again, 0, m * sizeof(*k->again));
+	copy_stacks(k, v, m, take_run);
 	find_channels(k, v, m);
 	ret->n = at + look_again(k, v, m);
 }
@@ -363,7 +386,6 @@ static struct look *look_new(const struct gort *g, struct gort_unwinder *u)
 	k->rec_len = gort_sizeof(g->layout, GORT_g_SIZEOF);
 	k->recs = xmalloc(BATCH * k->rec_len);
 	k->stack = xmalloc(RUN_MAX);
-	k->twin = xmalloc(RUN_MAX);
 	k->sudogs = xmalloc((size_t)BATCH * SUDOG_MAX);
 	memcache_init(&k->cache, g->src);
 	return k;
@@ -374,7 +396,6 @@ static void look_free(struct look *k)
 	memcache_deinit(&k->cache);
 	hash_map_deinit(&k->poll_at);
 	free(k->sudogs);
-	free(k->twin);
 	free(k->stack);
 	free(k->recs);
 	free(k);

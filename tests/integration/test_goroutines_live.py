@@ -131,6 +131,7 @@ def labels_descriptors_and_flags_are_those_of_the_target(version):
     with go_target(version, "stripped", program="gor") as target:
         target.gc()
         target.gc()
+        time.sleep(0.2)  # so that the one that answers waits for its input again
         groups = live(target.pid)["groups"]
         labels = [g["labels"] for g in groups if g["labels"]]
         check({"tenant": "blue", "path": "/v1/users"} in labels, f"labels are {labels}")
@@ -194,7 +195,7 @@ def stacks_of_what_moves_are_never_torn(version):
                 if not g["created_by"] or g["created_by"]["function"] != "main.churn":
                     continue
                 functions = [f["function"] for f in g["stack"]]
-                if functions in (["main.churn.func2"], ["main.churn.func3"]):
+                if len(functions) == 1 and functions[0].startswith("main.churn."):
                     continue  # the one that wakes the others, or one that has not begun
                 if "moving" in g["flags"]:
                     equal("stack of what moves", functions, [])
