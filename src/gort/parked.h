@@ -4,7 +4,7 @@
 /*
  * gort/parked - every goroutine of a target that runs, with its call stack and what it waits for.
  *
- * A goroutine is looked at twice, before and after its stack is copied: only when nothing of it moved is the stack taken.
+ * A goroutine is looked at twice and its stack copied twice, in turn: only when neither changed is the stack taken.
  * What runs, or moved each time, has no stack: GORT_PARKED_MOVING.
  * Source: runtime.allgs, runtime2.go (g, sudog), chan.go (hchan), netpoll.go (pollDesc).
  * Cost:   for 4096 goroutines two bulk reads of records and some dozens of stacks; about 2 us a goroutine in all.
