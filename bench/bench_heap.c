@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/num.h"
 #include "engine/evidence.h"
-#include "engine/target.h"
+#include "target/target.h"
 
 enum { ROUNDS = 9, ROUNDS_MAX = 1000 };
 

@@ -11,9 +11,9 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "account/account.h"
 #include "base/alloc.h"
 #include "base/num.h"
-#include "engine/account.h"
 
 enum { ROUNDS = 11, ROUNDS_MAX = 1000, BUF = 1 << 20 };
 

@@ -237,4 +237,5 @@ const struct snap_table snap_table =
 	TABLE(snapshot, "Snapshot", K(snapshot, 0, arena, SNAP_ARENA), F(snapshot, 1, parts), F(snapshot, 2, source),
 	      M(snapshot, 3, id, &identity), M(snapshot, 4, clock, &clocks), M(snapshot, 5, account, &account),
 	      M(snapshot, 6, heap, &heap), M(snapshot, 7, goroutines, &goroutines), M(snapshot, 8, timers, &timers),
-	      M(snapshot, 9, fds, &fds), F(snapshot, 10, notes), F(snapshot, 11, note_parts), OUT(snapshot, noting));
+	      M(snapshot, 9, fds, &fds), F(snapshot, 10, notes), F(snapshot, 11, note_parts), OUT(snapshot, owners),
+	      OUT(snapshot, noting));

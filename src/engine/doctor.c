@@ -8,9 +8,9 @@
 
 #include "base/num.h"
 #include "engine/evidence.h"
-#include "engine/target.h"
 #include "model/account.h"
 #include "proc/cgroup.h"
+#include "target/target.h"
 
 static void row(struct doctor *d, const char *check, enum doctor_result result, const char *found, const char *remedy)
 {
@@ -141,7 +141,7 @@ static void check_profile(struct doctor *d, struct target *t)
 		return;
 	struct snapshot s AUTO(snapshot);
 	snapshot_init(&s);
-	struct err *err AUTO(err) = evidence_heap(t, &s);
+	struct err *err AUTO(err) = evidence_heap(t, &(struct evidence_options){ .parts = SNAPSHOT_HEAP }, &s);
 	if (err)
 		row(d, "heap profile", DOCTOR_DEGRADED, arena_strdup(&d->arena, err_text(err)), NULL);
 	else if (s.heap.enabled)

@@ -5,8 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "engine/target.h"
 #include "gort/stats.h"
+#include "target/target.h"
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -19,7 +19,7 @@ static int64_t clock_ns(clockid_t clock)
 static const struct part {
 	enum snapshot_part part;
 	const char *step;
-	struct err *(*take)(struct target *t, struct snapshot *s);
+	struct err *(*take)(struct target *t, const struct evidence_options *opt, struct snapshot *s);
 	bool needs_go;
 } parts[] = {
 	{ SNAPSHOT_FDS, "reading descriptors", evidence_fds, false },
@@ -27,6 +27,7 @@ static const struct part {
 	{ SNAPSHOT_CENSUS, "counting the heap", evidence_census, true },
 	{ SNAPSHOT_TIMERS, "reading timers", evidence_timers, true },
 	{ SNAPSHOT_GOROUTINES, "reading goroutines", evidence_goroutines, true },
+	{ SNAPSHOT_OWNERS, "reading who holds the heap", evidence_owners, true },
 };
 
 enum { PARTS = sizeof(parts) / sizeof(parts[0]) };
@@ -96,18 +97,19 @@ static void read_identity(struct target *t, struct snapshot *s)
 	s->source = arena_printf(&s->arena, "pid %d", t->process.pid);
 }
 
-static struct err *take_part(struct target *t, const struct part *p, unsigned required, struct snapshot *s)
+static struct err *take_part(struct target *t, const struct part *p, const struct evidence_options *opt,
+			     struct snapshot *s)
 {
 	struct err *err = p->needs_go ? needs_go(t) : NULL;
 	if (!err)
-		err = p->take(t, s);
+		err = p->take(t, opt, s);
 	if (!err) {
 		s->parts |= p->part;
 		return NULL;
 	}
 	if (t->mem.gone)
 		return err_recode(err, ERR_GONE);
-	if (required & p->part || err_code(err) == ERR_GONE)
+	if (opt->required & p->part || err_code(err) == ERR_GONE)
 		return err;
 	snapshot_note(s, "%s: %s", p->step, err_text(err));
 	err_free(err);
@@ -129,7 +131,7 @@ static struct err *take_parts(struct target *t, const struct evidence_options *o
 		if (opt->account.progress)
 			opt->account.progress(parts[i].step);
 		s->noting = parts[i].part;
-		TRY(take_part(t, &parts[i], opt->required, s));
+		TRY(take_part(t, &parts[i], opt, s));
 		s->noting = 0;
 	}
 	struct gort_stats stats;

@@ -6,13 +6,15 @@
  * snap show. The target is opened once, and never stopped for the evidence (the account has its own option).
  */
 
-#include "engine/account.h"
+#include "account/account.h"
+#include "engine/owners.h"
 #include "model/snapshot.h"
 
 struct evidence_options {
 	unsigned parts;			/* enum snapshot_part: what to read */
 	unsigned required;		/* of these: an error ends it; the others become a note */
 	struct account_options account; /* procfs, interrupted, progress and the account's own */
+	struct owners_options owners;
 };
 
 /*
@@ -24,11 +26,12 @@ MUST_CHECK struct err *engine_evidence(int pid, const struct evidence_options *o
 struct target;
 
 /*
- * The parts, one file each: from an open, attached target into the snapshot. Strings and rows as model/ says; what is
+ * The parts, one file each (engine/evidence_<part>.c): from an open, attached target into the snapshot. Strings and rows as model/ says; what is
  * missing of a part is a note, an error is that it could not be had at all. UNSUPPORTED without a readable Go runtime.
  */
-MUST_CHECK struct err *evidence_heap(struct target *t, struct snapshot *s);	  /* engine/evidence_heap.c */
-MUST_CHECK struct err *evidence_census(struct target *t, struct snapshot *s);	  /* engine/evidence_census.c */
-MUST_CHECK struct err *evidence_goroutines(struct target *t, struct snapshot *s); /* engine/evidence_goroutines.c */
-MUST_CHECK struct err *evidence_timers(struct target *t, struct snapshot *s);	  /* engine/evidence_timers.c */
-MUST_CHECK struct err *evidence_fds(struct target *t, struct snapshot *s);	  /* engine/evidence_fds.c */
+MUST_CHECK struct err *evidence_heap(struct target *t, const struct evidence_options *opt, struct snapshot *s);
+MUST_CHECK struct err *evidence_census(struct target *t, const struct evidence_options *opt, struct snapshot *s);
+MUST_CHECK struct err *evidence_goroutines(struct target *t, const struct evidence_options *opt, struct snapshot *s);
+MUST_CHECK struct err *evidence_timers(struct target *t, const struct evidence_options *opt, struct snapshot *s);
+MUST_CHECK struct err *evidence_fds(struct target *t, const struct evidence_options *opt, struct snapshot *s);
+MUST_CHECK struct err *evidence_owners(struct target *t, const struct evidence_options *opt, struct snapshot *s);

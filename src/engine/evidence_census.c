@@ -6,10 +6,10 @@
 
 #include "base/num.h"
 #include "engine/heap_sites.h"
-#include "engine/target.h"
 #include "gort/census.h"
 #include "gort/profile.h"
 #include "gort/site.h"
+#include "target/target.h"
 
 enum { WALKS = 2 };
 
@@ -240,7 +240,7 @@ static void count_types(struct target *t, const struct gort_heap *h, struct snap
 	vec_deinit(&tt.v);
 }
 
-struct err *evidence_census(struct target *t, struct snapshot *s)
+struct err *evidence_census(struct target *t, const struct evidence_options *opt, struct snapshot *s)
 {
 	struct gort_heap h;
 	struct gort_census_vec rows = { 0 };

@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "base/intern.h"
-#include "engine/target.h"
 #include "proc/cgleft.h"
 #include "proc/fds.h"
 #include "proc/sockdiag.h"
+#include "target/target.h"
 
 enum { CGROUPS_LISTED_MAX = 1000 };
 
@@ -287,7 +287,7 @@ static struct err *read_all(struct reading *r)
 	return read_cgroups(r);
 }
 
-struct err *evidence_fds(struct target *t, struct snapshot *s)
+struct err *evidence_fds(struct target *t, const struct evidence_options *opt, struct snapshot *s)
 {
 	struct reading r = { .process = &t->process, .snapshot = s, .out = &s->fds };
 	intern_init(&r.words);

@@ -5,12 +5,12 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/target.h"
 #include "gort/labels.h"
 #include "gort/parked.h"
 #include "gort/stats.h"
 #include "gort/type.h"
 #include "model/memcache.h"
+#include "target/target.h"
 
 enum { REASONS = 256, CACHE_BLOCK = 8192, CACHE_BLOCKS = 512 };
 
@@ -244,7 +244,7 @@ static void read_gcs(struct taker *t)
 		t->out->since_gc_ns = t->ends[t->n_ends - 1] < t->now ? t->now - t->ends[t->n_ends - 1] : 0;
 }
 
-struct err *evidence_goroutines(struct target *t, struct snapshot *s)
+struct err *evidence_goroutines(struct target *t, const struct evidence_options *opt, struct snapshot *s)
 {
 	struct taker k = { .g = &t->gort, .cached = t->gort, .out = &s->goroutines, .fds = &s->fds };
 	struct gort_parked_vec all = { 0 };

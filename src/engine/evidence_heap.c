@@ -6,9 +6,9 @@
 #include <stdio.h>
 
 #include "engine/heap_sites.h"
-#include "engine/target.h"
 #include "gort/profile.h"
 #include "proc/cgroup.h"
+#include "target/target.h"
 
 enum { LIBRARIES_MAX = 256 };
 
@@ -164,7 +164,7 @@ static void note_damage(const struct gort_profile *p, struct snapshot *s)
 				 "buckets are one collection ahead of others");
 }
 
-struct err *evidence_heap(struct target *t, struct snapshot *s)
+struct err *evidence_heap(struct target *t, const struct evidence_options *opt, struct snapshot *s)
 {
 	struct gort_profile p AUTO(gort_profile);
 	gort_profile_read(&t->gort, GORT_PROFILE_PUBLISHED, &p);

@@ -4,10 +4,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "engine/fill.h"
-#include "engine/target.h"
+#include "account/fill.h"
 #include "gort/parked.h"
 #include "gort/timer.h"
+#include "target/target.h"
 
 enum { MINOR_COLLECTABLE = 23, MINOR_ALWAYS = 27 };
 
@@ -220,7 +220,7 @@ static void note_limits(const struct timers *t, struct snapshot *s)
 			      "counted; the garbage collector takes them when nothing refers to them");
 }
 
-struct err *evidence_timers(struct target *t, struct snapshot *s)
+struct err *evidence_timers(struct target *t, const struct evidence_options *opt, struct snapshot *s)
 {
 	struct grouper k = { .out = &s->timers, .timer_bytes = gort_sizeof(t->gort.layout, GORT_timer_SIZEOF) };
 	struct gort_timer_vec all = { 0 };

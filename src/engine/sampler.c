@@ -90,7 +90,8 @@ static void look_at_timers(struct sampler *s, struct diagnosis_sample *ret)
 {
 	struct snapshot snap AUTO(snapshot);
 	snapshot_init(&snap);
-	struct err *err AUTO(err) = evidence_timers(&s->t, &snap);
+	struct err *err AUTO(err) =
+		evidence_timers(&s->t, &(struct evidence_options){ .parts = SNAPSHOT_TIMERS }, &snap);
 	if (err)
 		return;
 	ret->timers = snap.timers.total;

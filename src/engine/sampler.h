@@ -6,7 +6,7 @@
  */
 
 #include "engine/sites.h"
-#include "engine/target.h"
+#include "target/target.h"
 
 struct sampler {
 	struct target t;

@@ -50,11 +50,16 @@ static bool may_lack(int minor, enum gort_field f)
 	case GORT_memRecordCycle_alloc_bytes:
 	case GORT_memRecordCycle_free_bytes:
 		return minor >= 27;
+	case GORT_heapArena_bitmap:
+		return minor >= 22;
+	case GORT_heapArena_noMorePtrs:
+		return minor < 20 || minor >= 22;
 	case GORT_mspan_isUserArenaChunk:
 	case GORT_g_parentGoid:
 	case GORT__func_startLine:
 		return minor < 20;
 	case GORT_mspan_largeType:
+	case GORT_g_coroarg:
 		return minor < 22;
 	case GORT_timer_nextwhen:
 	case GORT_timer_status:
@@ -63,7 +68,13 @@ static bool may_lack(int minor, enum gort_field f)
 	case GORT_hmap_B:
 	case GORT_hmap_buckets:
 	case GORT_hmap_oldbuckets:
+	case GORT_hmap_noverflow:
+	case GORT_hmap_nevacuate:
+	case GORT_hmap_extra:
+	case GORT_hmap_SIZEOF:
 		return minor >= 24;
+	case GORT_specialWeakHandle_SIZEOF:
+	case GORT_specialWeakHandle_handle:
 	case GORT_g_syscallbp:
 	case GORT_hchan_timer:
 	case GORT_timer_ts:
@@ -84,7 +95,34 @@ static bool may_lack(int minor, enum gort_field f)
 	case GORT_timer_isFake:
 	case GORT_g_syncGroup:
 	case GORT_labelMap_list:
+	case GORT_specialCleanup_SIZEOF:
+	case GORT_specialCleanup_fn:
+	case GORT_map_SIZEOF:
+	case GORT_map_used:
+	case GORT_map_dirPtr:
+	case GORT_map_dirLen:
+	case GORT_table_SIZEOF:
+	case GORT_table_used:
+	case GORT_table_capacity:
+	case GORT_table_growthLeft:
+	case GORT_table_index:
+	case GORT_table_localDepth:
+	case GORT_table_groups_data:
+	case GORT_table_groups_lengthMask:
 		return minor < 24;
+	case GORT_cleanupBlock_SIZEOF:
+	case GORT_cleanupBlock_alllink:
+	case GORT_cleanupBlock_n:
+	case GORT_cleanupBlock_cleanups:
+	case GORT_cleanupQueue_all:
+	case GORT_cleanupQueue_queued:
+	case GORT_cleanupQueue_executed:
+		return minor < 25;
+	case GORT_specialCleanup_arg:
+	case GORT_cleanupFn_SIZEOF:
+	case GORT_cleanupFn_fn:
+	case GORT_cleanupFn_arg:
+		return minor < 26;
 	case GORT_moduledata_typelinks:
 	case GORT_moduledata_itablinks:
 		return minor >= 27;

@@ -14,6 +14,7 @@ void snapshot_init(struct snapshot *s)
 	goroutines_init(&s->goroutines);
 	timers_init(&s->timers);
 	fds_init(&s->fds);
+	owners_init(&s->owners);
 }
 
 void snapshot_deinit(struct snapshot *s)
@@ -23,6 +24,7 @@ void snapshot_deinit(struct snapshot *s)
 	goroutines_deinit(&s->goroutines);
 	timers_deinit(&s->timers);
 	fds_deinit(&s->fds);
+	owners_deinit(&s->owners);
 	vec_deinit(&s->notes);
 	vec_deinit(&s->note_parts);
 	arena_deinit(&s->arena);

@@ -14,6 +14,7 @@
 #include "model/fd.h"
 #include "model/goroutine.h"
 #include "model/heap.h"
+#include "model/owners.h"
 #include "model/timer.h"
 
 enum snapshot_part {
@@ -23,7 +24,8 @@ enum snapshot_part {
 	SNAPSHOT_GOROUTINES = 1u << 3,
 	SNAPSHOT_TIMERS = 1u << 4,
 	SNAPSHOT_FDS = 1u << 5,
-	SNAPSHOT_ALL = (1u << 6) - 1,
+	SNAPSHOT_OWNERS = 1u << 6,
+	SNAPSHOT_ALL = (1u << 6) - 1, /* without owners, which cost more than all others together */
 };
 
 /* When it was taken, on every clock that a later comparison may need. Nanoseconds; 0 = unknown. */
@@ -58,6 +60,7 @@ struct snapshot {
 	struct goroutines goroutines;
 	struct timers timers;
 	struct fds fds;
+	struct owners owners;
 	struct str_vec notes;	   /* sentences on what is missing of the evidence; the account has its own */
 	struct u32_vec note_parts; /* row by row with notes: the parts it is about, 0 the whole */
 	unsigned noting;	   /* what notes are about that are added now */

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * goheap/pointers - which words of heap objects are pointers, by the pointer maps of each version, and the graph they make.
+ *
+ *	to 1.19   heapArena.bitmap: two bits a word, pointer and "more follow"
+ *	1.20 on   heapArena.bitmap: one bit a word, and noMorePtrs
+ *	1.22 on   bits at the end of the span (objects to 512 bytes); a type in front of the object (over 512 bytes); the type
+ *		  in the span (large objects); user arenas by their own rule
+ * A pointer into the heap is an edge; one to a free slot is counted as an inconsistency. Words of types (itabs and type
+ * descriptors next to a pointer) are handed to `seen`, because they tell what the pointer points to.
+ */
+
+#include "goheap/object.h"
+#include "graph/graph.h"
+
+/* An object whose type the heap itself tells: `rtype` of its header or span, or of the interface that points to it. */
+enum goheap_seen_how { GOHEAP_SEEN_HEADER, GOHEAP_SEEN_LARGE, GOHEAP_SEEN_IFACE };
+
+struct goheap_seen {
+	uint32_t object; /* number */
+	uint32_t how;	 /* enum goheap_seen_how */
+	uint64_t
+		rtype; /* HEADER, LARGE: of the element, one or many of them; IFACE: dynamic type, as the interface has it
+			  * (a pointer type points to the object; another kind is boxed in it) */
+};
+
+VEC_TYPE(goheap_seen_vec, struct goheap_seen);
+
+struct goheap_pointers {
+	uint64_t edges, copied, unreadable;
+	uint64_t inconsistencies;    /* pointers to free slots or into free spans */
+	uint64_t conservative;	     /* objects whose pointer map was not found, all words taken */
+	struct goheap_seen_vec seen; /* at most one of each kind an object, the first found */
+};
+
+/* Fills the graph (made by graph_init(n, n_inner)) with the edges of all allocated objects. */
+MUST_CHECK struct err *goheap_pointers_read(const struct goheap_objects *o, struct graph *graph,
+					    struct goheap_pointers *ret);
+void goheap_pointers_deinit(struct goheap_pointers *p);

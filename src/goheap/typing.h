@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * goheap/typing - what type each object of the heap has, without debug information.
+ *
+ * Seeds are objects whose type something tells (goheap_seed); from them types spread along the edges of the graph: the type
+ * of a field says what its pointer points to. Maps, channels and closures are followed by what the runtime's own structures
+ * are. An object has a kind: the form and the type together, numbered; kind 0 is unknown.
+ * Where two ways give an object different types, the one that fills the slot best is kept.
+ */
+
+#include "goheap/pointers.h"
+#include "gort/type.h"
+
+enum goheap_form {
+	GOHEAP_FORM_UNKNOWN,
+	GOHEAP_FORM_VALUE,    /* one of `type` */
+	GOHEAP_FORM_ARRAY,    /* several of `type`, one behind the other: what a slice points to */
+	GOHEAP_FORM_STRING,   /* the bytes of a string */
+	GOHEAP_FORM_MAP,      /* the header of a map; type: the map's */
+	GOHEAP_FORM_MAP_PART, /* its directory, tables, groups, buckets; type: the map's */
+	GOHEAP_FORM_CHAN,     /* a channel and its buffer; type: the element's */
+	GOHEAP_FORM_CHAN_PART,
+	GOHEAP_FORM_CLOSURE, /* a function value; pc: its code */
+	GOHEAP_FORM_RUNTIME, /* of the runtime's own: a g, an m, a p, a sudog; name says which */
+};
+
+/* Where the elements of a MAP_PART are, and so on: private to typing.c and the holders. */
+enum goheap_map_part { GOHEAP_MAP_DIRECTORY, GOHEAP_MAP_TABLE, GOHEAP_MAP_GROUPS, GOHEAP_MAP_BUCKETS };
+
+struct goheap_kind {
+	enum goheap_form form;
+	uint64_t rtype; /* address of the type descriptor; 0: none */
+	uint64_t pc;	/* of a closure */
+	uint8_t part;	/* enum goheap_map_part */
+	const char
+		*name; /* of the object: "main.Session", "[]byte", "map[string]int", "chan int", "func main.f.func1" */
+};
+
+/* From outside the heap: the variable (of a type) at an address in data or bss, or a type that an object is known to have. */
+struct goheap_seed {
+	uint64_t addr;	/* of the variable; or of the object, when `object` */
+	uint64_t rtype; /* of the variable; of the object or its elements */
+	bool object;
+	bool array; /* of an object: several of rtype */
+};
+
+VEC_TYPE(goheap_seed_vec, struct goheap_seed);
+VEC_TYPE(goheap_kind_vec, struct goheap_kind);
+
+struct goheap_typing {
+	const struct goheap_objects *objects; /* borrowed */
+	const struct graph *graph;
+	struct gort_types types;
+	struct goheap_kind_vec kinds; /* [0] is unknown */
+	uint32_t *kind;		      /* by number of object */
+	uint64_t conflicts;
+};
+
+/* Types all it can. `seen` is of goheap_pointers_read(); seeds may be empty. */
+MUST_CHECK struct err *goheap_typing_run(const struct goheap_objects *o, const struct graph *g,
+					 const struct goheap_seen_vec *seen, const struct goheap_seed_vec *seeds,
+					 struct goheap_typing *ret);
+void goheap_typing_deinit(struct goheap_typing *t);
+
+/*
+ * The name of the field of a kind at a word of its slot, "next", "items.head"; "[]" for an element of an array or map,
+ * NULL when not known. Lives as long as `t`. *word becomes the word within the first element, so that places in different
+ * elements are the same place.
+ */
+const char *goheap_typing_field(struct goheap_typing *t, uint32_t kind, uint32_t *word);
+
+/*
+ * Seeds by code, for every version: the types that allocation sites of sampled objects make (gort/site), and types of
+ * globals that are arguments of calls of the runtime (mapassign, mapaccess, chansend, ...), or by debug information.
+ */
+void goheap_seeds_sampled(const struct goheap_objects *o, struct gort_types *types, struct goheap_seed_vec *ret);
+void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct goheap_seed_vec *ret);

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/owners.h"
+
+#include <math.h>
+
+const char *const owners_root_kinds[OWNERS_ROOT_MAX_] = {
+	[OWNERS_GLOBAL] = "global", [OWNERS_STACK] = "stack", [OWNERS_FINALIZER] = "finalizer",
+	[OWNERS_TIMER] = "timer",   [OWNERS_OTHER] = "other",
+};
+
+void owners_init(struct owners *o)
+{
+	*o = (struct owners){ .heap_marked = ACCOUNT_UNKNOWN, .typed_ratio = NAN };
+	stacks_init(&o->stacks);
+}
+
+void owners_deinit(struct owners *o)
+{
+	vec_deinit(&o->roots);
+	vec_deinit(&o->types);
+	vec_deinit(&o->steps);
+	vec_deinit(&o->paths);
+	vec_deinit(&o->maps);
+	vec_deinit(&o->waste);
+	vec_deinit(&o->holders);
+	vec_deinit(&o->stuck);
+	stacks_deinit(&o->stacks);
+}

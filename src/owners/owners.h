@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * owners/owners - who keeps the heap alive, from what was read of the heap to the finished struct owners.
+ *
+ * Two steps, because only the first may need a target that stands still:
+ *   owners_copy()    spans, roots, pointers (goheap/): after it nothing of the moment is read any more
+ *   owners_finish()  types, dominators, names, paths, holders: reads contents again where it needs them, and believes none
+ *                    that does not agree
+ * Memory: about 12 bytes an object and 8 a pointer.
+ */
+
+#include "goheap/root.h"
+#include "goheap/typing.h"
+#include "gort/refs.h"
+#include "graph/reach.h"
+#include "graph/retain.h"
+#include "model/snapshot.h"
+#include "sym/elf.h"
+
+/* What is known of the target besides its memory; all borrowed. */
+struct owners_input {
+	const struct gort *g;
+	const struct sym_symbol_vec *symbols; /* may be empty */
+	const struct gort_ref_vec *refs;      /* which code refers to which data; of stripped images */
+	uint64_t bias;			      /* live address - ELF address, for symbols */
+	int exe;			      /* descriptor of the executable, for debug information; or -1 */
+	uint64_t memory;		      /* bytes that may be used; 0: no bound */
+	bool quick;			      /* no holders, no waste: for a watcher that asks often */
+	const char *type;		      /* --type: paths to objects of this type only; or NULL */
+};
+
+/* All that was found out: what the parts below work on. */
+struct owners_work {
+	const struct owners_input *in;
+	struct snapshot *snapshot; /* notes, arena; the result is snapshot->owners */
+	struct owners *out;
+	struct gort_heap heap;
+	struct goheap_objects objects;
+	struct goheap_roots raw_roots;
+	struct graph graph;
+	struct goheap_pointers pointers;
+	struct goheap_typing typing;
+	struct graph_reach reach;
+	struct dominators dominators;
+	struct retain retain;
+	struct u32_vec root_of; /* by root of the graph: index in out->roots */
+};
+
+void owners_work_init(struct owners_work *w, const struct owners_input *in, struct snapshot *s);
+void owners_work_deinit(struct owners_work *w);
+
+/* Spans and roots: what a short stop should hold still. */
+MUST_CHECK struct err *owners_copy_roots(struct owners_work *w, bool stopped);
+/* Pointers of all objects: what --stop=full holds still as well. */
+MUST_CHECK struct err *owners_copy_heap(struct owners_work *w);
+MUST_CHECK struct err *owners_finish(struct owners_work *w);
+
+/* ---- the parts of owners_finish(), one file each ---- */
+
+/* Groups and names raw roots: fills out->roots (without sums), the graph's roots and root_of. owners/roots.c */
+MUST_CHECK struct err *owners_roots_make(struct owners_work *w);
+
+/* Sums into out->roots, .types, .paths with .steps, texts; joins the sampled profile. owners/paths.c */
+MUST_CHECK struct err *owners_paths_fill(struct owners_work *w);
+
+/* The text of the path that holds an object, in the arena of the snapshot; NULL when it is not reachable. owners/paths.c */
+const char *owners_path_text(struct owners_work *w, uint32_t object);
+
+/* Maps, pools, channels, contexts, closures, slices, strings, ...: .maps, .holders, .waste. owners/holders.c */
+MUST_CHECK struct err *owners_holders_fill(struct owners_work *w);
+
+/* Goroutines that wait for what nobody else reaches: .stuck. owners/stuck.c */
+MUST_CHECK struct err *owners_stuck_fill(struct owners_work *w);
+
+/* Finalizers and cleanups: .finalizers. owners/finalizers.c */
+MUST_CHECK struct err *owners_finalizers_fill(struct owners_work *w);

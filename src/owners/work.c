@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "owners/owners.h"
+
+void owners_work_init(struct owners_work *w, const struct owners_input *in, struct snapshot *s)
+{
+	*w = (struct owners_work){ .in = in, .snapshot = s, .out = &s->owners };
+}
+
+void owners_work_deinit(struct owners_work *w)
+{
+	retain_deinit(&w->retain);
+	dominators_deinit(&w->dominators);
+	if (w->reach.g)
+		graph_reach_deinit(&w->reach);
+	if (w->typing.objects)
+		goheap_typing_deinit(&w->typing);
+	goheap_pointers_deinit(&w->pointers);
+	graph_deinit(&w->graph);
+	goheap_roots_deinit(&w->raw_roots);
+	goheap_objects_deinit(&w->objects);
+	gort_heap_deinit(&w->heap);
+	vec_deinit(&w->root_of);
+}
+
+struct err *owners_copy_roots(struct owners_work *w, bool stopped)
+{
+	TRY(gort_heap_read(w->in->g, stopped ? 1 : 2, &w->heap));
+	TRY(goheap_objects_init(w->in->g, &w->heap, &w->objects));
+	return goheap_roots_read(&w->objects, &w->raw_roots);
+}
+
+struct err *owners_copy_heap(struct owners_work *w)
+{
+	TRY(graph_init(&w->graph, w->objects.n, w->objects.n_inner));
+	return goheap_pointers_read(&w->objects, &w->graph, &w->pointers);
+}
+
+/* What is allocated and what of it is reachable. */
+static void count(struct owners_work *w)
+{
+	struct owners *out = w->out;
+	for (size_t s = 0; s < w->objects.spans.n; s++) {
+		const struct goheap_slots *slots = &w->objects.spans.v[s];
+		const struct gort_span *span = &w->heap.spans.v[slots->span];
+		uint64_t size = gort_span_elemsize(span);
+		for (uint32_t i = 0; i < span->nelems; i++) {
+			if (!graph_reached(&w->reach, slots->first + i))
+				continue;
+			out->reachable_objects++;
+			out->reachable += size;
+		}
+	}
+	uint64_t objects = w->objects.allocated_objects, bytes = w->objects.allocated_bytes;
+	out->floating_objects = objects > out->reachable_objects ? objects - out->reachable_objects : 0;
+	out->floating = bytes > out->reachable ? bytes - out->reachable : 0;
+	out->copied = w->pointers.copied;
+	out->inconsistencies = w->pointers.inconsistencies;
+	if (gort_var(w->in->g, GORT_VAR_GCCONTROLLER))
+		out->heap_marked =
+			gort_word(w->in->g, gort_var(w->in->g, GORT_VAR_GCCONTROLLER), GORT_gcController_heapMarked);
+}
+
+static struct err *type_objects(struct owners_work *w)
+{
+	struct goheap_seed_vec seeds = { 0 };
+	struct gort_types types;
+	gort_types_init(&types, w->in->g);
+	goheap_seeds_sampled(&w->objects, &types, &seeds);
+	goheap_seeds_globals(w->in->g, &types, &seeds);
+	struct err *err = goheap_typing_run(&w->objects, &w->graph, &w->pointers.seen, &seeds, &w->typing);
+	gort_types_deinit(&types);
+	vec_deinit(&seeds);
+	return err;
+}
+
+struct err *owners_finish(struct owners_work *w)
+{
+	TRY(owners_roots_make(w));
+	graph_reach_init(&w->reach, &w->graph);
+	graph_reach_all_roots(&w->reach);
+	count(w);
+	TRY(type_objects(w));
+	TRY(dominators_find(&w->graph, &w->dominators));
+	TRY(owners_paths_fill(w));
+	TRY(owners_stuck_fill(w));
+	TRY(owners_finalizers_fill(w));
+	return w->in->quick ? NULL : owners_holders_fill(w);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "report/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+static struct err *failed(const char *what, const char *name, int os)
+{
+	if (os == EPIPE)
+		return err_new(ERR_WRITE, "%s", "");
+	return err_new(ERR_WRITE, "%s %s: %s", what, name, strerrordesc_np(os));
+}
+
+struct err *output_write(int fd, const char *name, const void *data, size_t len)
+{
+	const char *p = data;
+	while (len) {
+		ssize_t n = write(fd, p, len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return failed("writing", name, errno);
+		p += n;
+		len -= (size_t)n;
+	}
+	return NULL;
+}
+
+/* The mode a new file would have: mkostemp() makes 0600. */
+static mode_t new_mode(void)
+{
+	mode_t mask = umask(0);
+	umask(mask);
+	return 0666 & ~mask;
+}
+
+static struct err *open_beside(struct output *o, const char *path, mode_t mode)
+{
+	const char *slash = strrchr(path, '/');
+	int dir = slash ? (int)(slash - path) + 1 : 0;
+	o->tmp = xasprintf("%.*s.%s.XXXXXX", dir, path, path + dir);
+	o->fd = mkostemp(o->tmp, O_CLOEXEC);
+	if (o->fd < 0) {
+		int os = errno;
+		free(take_ptr(o->tmp));
+		return failed("creating", path, os);
+	}
+	o->owned = true;
+	o->path = xstrdup(path);
+	/* Not to be allowed to is no reason to give up: the file is then private. */
+	(void)!fchmod(o->fd, mode & 0777);
+	return NULL;
+}
+
+struct err *output_open(struct output *o, const char *path)
+{
+	*o = (struct output){ .fd = STDOUT_FILENO };
+	if (!path || strcmp(path, "-") == 0)
+		return NULL;
+	if (!*path)
+		return err_new(ERR_WRITE, "the name of the output file is empty");
+	struct stat st;
+	if (stat(path, &st) < 0)
+		return open_beside(o, path, new_mode());
+	if (S_ISDIR(st.st_mode))
+		return failed("creating", path, EISDIR);
+	if (S_ISREG(st.st_mode)) {
+		AUTO_FREE char *real = realpath(path, NULL);
+		return open_beside(o, real ? real : path, st.st_mode);
+	}
+	o->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	if (o->fd < 0)
+		return failed("opening", path, errno);
+	o->owned = true;
+	return NULL;
+}
+
+static void sync_folder(const char *path)
+{
+	AUTO_FREE char *dir = xstrdup(path);
+	char *slash = strrchr(dir, '/');
+	if (slash)
+		slash[slash == dir] = 0;
+	AUTO_CLOSE int fd = open(slash ? dir : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0)
+		(void)!fsync(fd); /* the data is safe; the name will be */
+}
+
+static struct err *finish(struct output *o)
+{
+	if (!o->owned)
+		return NULL;
+	if (o->tmp && fsync(o->fd) < 0)
+		return failed("writing", o->path, errno);
+	o->owned = false;
+	if (close(o->fd) < 0)
+		return failed("writing", o->path ? o->path : "output", errno);
+	if (!o->tmp)
+		return NULL;
+	if (rename(o->tmp, o->path) < 0)
+		return failed("renaming to", o->path, errno);
+	free(take_ptr(o->tmp));
+	sync_folder(o->path);
+	return NULL;
+}
+
+struct err *output_commit(struct output *o, const void *data, size_t len)
+{
+	const char *name = o->path ? o->path : o->owned ? "output" : "standard output";
+	struct err *err = output_write(o->fd, name, data, len);
+	if (!err)
+		err = finish(o);
+	output_abandon(o);
+	return err;
+}
+
+void output_abandon(struct output *o)
+{
+	if (o->owned)
+		close(o->fd);
+	if (o->tmp)
+		unlink(o->tmp);
+	free(o->tmp);
+	free(o->path);
+	*o = (struct output){ .fd = -1 };
+}
