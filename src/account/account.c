@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "gort/meta.h"
 #include "model/memcache.h"
+#include "proc/maps.h"
 
 static int64_t clock_ns(clockid_t clock)
 {
@@ -48,7 +49,7 @@ static struct err *copy_runtime(struct pass *p)
 		return NULL;
 	progress(p, "reading the Go runtime");
 	struct err *err = copy_take(&p->t, p->opt->stop ? p->opt->stop_budget_ns : 0, p->a, &p->copy);
-	if (err && p->t.mem.gone)
+	if (err && target_gone(&p->t))
 		return err_recode(err, ERR_GONE);
 	if (err) {
 		account_note(p->a, "the Go runtime could not be read: %s", err_text(err));
@@ -71,7 +72,7 @@ static void collect_claims(struct pass *p)
 		gort_meta_claims(&g, &p->copy.heap, &p->claims);
 		go_owners_stacks(&p->t, &p->copy.gs, &p->copy.threads, &p->tally, &p->stacks);
 	}
-	if (p->t.has_mem) {
+	if (p->t.mem) {
 		native_stacks(&p->t, p->roles, &p->copy.threads, &p->tally, &p->claims);
 		native_heaps(&p->t, p->roles, p->copy.have ? &p->copy.heap : NULL, &p->tally, &p->claims);
 	}
@@ -99,7 +100,7 @@ static struct err *walk_pages(struct pass *p)
 static struct err *sum_mappings(struct pass *p)
 {
 	struct proc_smap_vec smaps = { 0 };
-	struct err *err = proc_smaps_read(&p->t.process, &smaps);
+	struct err *err = proc_smaps_read(&p->t.live->process, &smaps);
 	for (size_t i = 0, s = 0; !err && i < p->t.maps.n; i++) {
 		tally_vma(&p->tally, i);
 		const struct vma *v = &p->t.maps.v[i];
@@ -197,12 +198,12 @@ static void read_virtual(struct pass *p)
 
 static struct err *read_rollup(struct pass *p, struct proc_rollup *ret)
 {
-	struct err *err = proc_rollup_read(&p->t.process, ret);
+	struct err *err = proc_rollup_read(&p->t.live->process, ret);
 	if (!err || err_code(err) == ERR_GONE)
 		return err;
 	err_free(err); /* no smaps_rollup here: status has the same figure, a little behind */
 	struct proc_status st;
-	TRY(proc_status_read(&p->t.process, &st));
+	TRY(proc_status_read(&p->t.live->process, &st));
 	*ret = (struct proc_rollup){ .rss = st.vm_rss, .swap = st.vm_swap, .anonymous = st.rss_anon };
 	return NULL;
 }
@@ -226,10 +227,10 @@ static struct err *account_pages(struct pass *p)
 	if (p->opt->owners)
 		target_find_refs(&p->t);
 	collect_claims(p);
-	TRY(proc_status_read(&p->t.process, &before));
-	TRY(p->t.has_pagemap ? walk_pages(p) : sum_mappings(p));
+	TRY(proc_status_read(&p->t.live->process, &before));
+	TRY(p->t.has_pages ? walk_pages(p) : sum_mappings(p));
 	TRY(read_rollup(p, &sum));
-	TRY(proc_status_read(&p->t.process, &after));
+	TRY(proc_status_read(&p->t.live->process, &after));
 	settle_rss(a, sum.rss, (int64_t)(after.vm_rss - before.vm_rss));
 	read_virtual(p);
 	a->swap = sum.swap;
@@ -245,7 +246,7 @@ static struct err *describe(struct pass *p)
 {
 	struct account *a = p->a;
 	struct proc_status st;
-	TRY(proc_status_read(&p->t.process, &st));
+	TRY(proc_status_read(&p->t.live->process, &st));
 	a->runtime.threads = st.threads;
 	fill_go(&p->t, a);
 	fill_space(&p->t, &st, a);
@@ -258,13 +259,14 @@ static struct err *describe(struct pass *p)
 	} else {
 		a->go.layout_known = false;
 	}
-	if (p->t.has_mem && p->t.mem.swapped_bytes)
+	if (target_swapped(&p->t))
 		account_note(a, "%llu kB of what was to be read are in swap and were left there",
-			     (unsigned long long)p->t.mem.swapped_bytes / 1024);
-	if (p->t.process.kernel_thread || st.state == 'Z')
-		account_note(a, p->t.process.kernel_thread ? "a kernel thread: it has no memory of its own"
-							   : "a zombie: its memory is gone, its parent has not yet "
-							     "asked for its exit status");
+			     (unsigned long long)target_swapped(&p->t) / 1024);
+	if (p->t.live->process.kernel_thread || st.state == 'Z')
+		account_note(a, p->t.live->process.kernel_thread
+					? "a kernel thread: it has no memory of its own"
+					: "a zombie: its memory is gone, its parent has not yet "
+					  "asked for its exit status");
 	else if (p->t.mem_err)
 		account_note(a, "the memory itself could not be read, so classes are those of whole mappings: %s",
 			     err_text(p->t.mem_err));
@@ -289,8 +291,8 @@ static void pass_end(struct pass *p)
 static struct err *run(struct pass *p)
 {
 	struct account *a = p->a;
-	a->pid = p->t.process.pid;
-	a->comm = arena_strdup(&a->arena, p->t.process.comm);
+	a->pid = p->t.pid;
+	a->comm = arena_strdup(&a->arena, p->t.comm);
 	a->exe = p->t.exe_path ? arena_strdup(&a->arena, p->t.exe_path) : NULL;
 	progress(p, "looking for the Go image");
 	TRY(target_attach(&p->t, a));

@@ -36,10 +36,10 @@ static void fill_row(struct census *c, struct target *t, struct census_row *row)
 {
 	const struct gort_module *m = &t->gort.module;
 	struct proc_status st = { 0 };
-	err_free(proc_status_read(&t->process, &st));
+	err_free(proc_status_read(&t->live->process, &st));
 	*row = (struct census_row){
-		.pid = t->process.pid,
-		.comm = arena_strdup(&c->arena, t->process.comm),
+		.pid = t->pid,
+		.comm = arena_strdup(&c->arena, t->comm),
 		.exe = t->exe_path ? arena_strdup(&c->arena, t->exe_path) : NULL,
 		.go_version = m->version ? arena_strdup(&c->arena, m->version) : NULL,
 		.module = m->main_path ? arena_strdup(&c->arena, m->main_path) : NULL,
@@ -49,7 +49,7 @@ static void fill_row(struct census *c, struct target *t, struct census_row *row)
 		.rss = st.vm_rss,
 	};
 	struct cgroup cg;
-	struct err *err AUTO(err) = proc_cgroup_read(&t->process, "/proc/self/mountinfo", &c->arena, &cg);
+	struct err *err AUTO(err) = proc_cgroup_read(&t->live->process, "/proc/self/mountinfo", &c->arena, &cg);
 	row->cgroup_usage = row->working_set = row->cgroup_limit = ACCOUNT_UNKNOWN;
 	if (err)
 		return;

@@ -81,7 +81,7 @@ static struct err *copy_through(struct target *t, struct held *h, unsigned walks
 
 static struct err *copy_live(struct target *t, struct copy *c)
 {
-	struct held h = { .src = { &held_ops }, .under = &t->mem.src, .deadline = now_ns() + COPY_AHEAD_NS };
+	struct held h = { .src = { &held_ops }, .under = t->mem, .deadline = now_ns() + COPY_AHEAD_NS };
 	proc_priority_raise(&h.priority);
 	struct err *err = copy_through(t, &h, LIVE_WALKS, c);
 	let_go(&h);
@@ -94,7 +94,7 @@ static struct err *hold(const struct target *t, int64_t budget, struct held *h)
 	struct err *err = NULL;
 	for (int i = 0; i < STOP_TRIES; i++) {
 		err_free(err);
-		err = proc_stop_all(&t->process, budget / 2, &h->stop);
+		err = proc_stop_all(&t->live->process, budget / 2, &h->stop);
 		if (!err || err_code(err) != ERR_LIMIT)
 			break;
 		proc_stop_release(&h->stop);
@@ -108,7 +108,7 @@ static struct err *hold(const struct target *t, int64_t budget, struct held *h)
 /* One stop and one copy. Fails only when the target could not be stopped, or not be read at all. */
 static struct err *copy_held(struct target *t, int64_t budget, struct held *h, struct copy *c)
 {
-	*h = (struct held){ .src = { &held_ops }, .under = &t->mem.src };
+	*h = (struct held){ .src = { &held_ops }, .under = t->mem };
 	proc_priority_raise(&h->priority);
 	struct err *err = hold(t, budget, h);
 	if (!err)

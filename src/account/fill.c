@@ -69,10 +69,7 @@ void fill_go(struct target *t, struct account *a)
 	for (size_t i = 0; i < m->experiments.n; i++)
 		*vec_push(&a->go.experiments) = arena_strdup(&a->arena, m->experiments.v[i]);
 	add_godebug(a, setting(m, "DefaultGODEBUG"));
-	char *env = NULL;
-	struct err *err AUTO(err) = proc_environ_get(&t->process, "GODEBUG", &a->arena, &env);
-	if (!err)
-		add_godebug(a, env);
+	add_godebug(a, target_environ(t, "GODEBUG", &a->arena));
 }
 
 /* ---- runtime ---- */

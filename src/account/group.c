@@ -22,7 +22,7 @@ static int by_rss(const void *a, const void *b)
 static void add_process(struct target *t, int pid, struct account *a)
 {
 	struct proc_process p AUTO(proc_process);
-	struct err *err AUTO(err) = proc_process_open(t->procfs, pid, &p);
+	struct err *err AUTO(err) = proc_process_open(t->live->procfs, pid, &p);
 	if (err)
 		return;
 	struct proc_status st;
@@ -37,7 +37,7 @@ static void add_process(struct target *t, int pid, struct account *a)
 void group_fill(struct target *t, struct account *a)
 {
 	struct cgroup cg;
-	struct err *err AUTO(err) = proc_cgroup_read(&t->process, "/proc/self/mountinfo", &a->arena, &cg);
+	struct err *err AUTO(err) = proc_cgroup_read(&t->live->process, "/proc/self/mountinfo", &a->arena, &cg);
 	struct account_cgroup *out = &a->cgroup;
 	if (err) {
 		account_note(a, "the cgroup could not be read: %s", err_text(err));

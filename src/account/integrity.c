@@ -46,8 +46,7 @@ static struct difference compare(const unsigned char *mem, const unsigned char *
 static void check_page(struct target *t, const struct vma *v, int file, uint64_t at, struct account *a)
 {
 	unsigned char mem[PAGE], disk[PAGE] = { 0 };
-	if (pread(file, disk, PAGE, (off_t)(v->offset + (at - v->start))) < 0 ||
-	    !memsrc_read(&t->mem.src, at, mem, PAGE))
+	if (pread(file, disk, PAGE, (off_t)(v->offset + (at - v->start))) < 0 || !memsrc_read(t->mem, at, mem, PAGE))
 		return;
 	struct difference d = compare(mem, disk);
 	a->integrity.probes += d.probes;
@@ -57,14 +56,14 @@ static void check_page(struct target *t, const struct vma *v, int file, uint64_t
 static void check_text(struct target *t, const struct vma *v, struct account *a)
 {
 	struct page_vec runs = { 0 };
-	struct err *err AUTO(err) = proc_pagemap_read(&t->pagemap, v->start, v->end, &runs);
+	struct err *err AUTO(err) = target_pages(t, v->start, v->end, &runs);
 	int file = -1;
 	size_t looked = 0;
 	for (size_t i = 0; !err && i < runs.n; i++) {
 		if (runs.v[i].kind != PAGE_ANON)
 			continue;
 		if (file < 0)
-			file = proc_mem_file(&t->mem, v);
+			file = target_file(t, v);
 		for (uint64_t at = runs.v[i].start; at < runs.v[i].end; at += PAGE) {
 			if (file < 0 || looked++ >= PAGES_MAX)
 				a->integrity.text_modified += PAGE;
@@ -107,11 +106,10 @@ static void add_preloads(struct target *t, struct account *a, const char *list)
 
 static void check_preloads(struct target *t, struct account *a)
 {
-	char *env = NULL;
-	struct err *err AUTO(err) = proc_environ_get(&t->process, "LD_PRELOAD", &a->arena, &env);
-	if (!err)
-		add_preloads(t, a, env);
-	AUTO_FREE char *path = xasprintf("%s/%d/root/etc/ld.so.preload", t->procfs, t->process.pid);
+	add_preloads(t, a, target_environ(t, "LD_PRELOAD", &a->arena));
+	if (!t->live)
+		return;
+	AUTO_FREE char *path = xasprintf("%s/%d/root/etc/ld.so.preload", t->live->procfs, t->pid);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return;
@@ -122,7 +120,7 @@ static void check_preloads(struct target *t, struct account *a)
 
 void integrity_check(struct target *t, const struct role *roles, struct account *a)
 {
-	a->integrity.exe_matches_disk = proc_exe_on_disk(&t->process);
+	a->integrity.exe_matches_disk = t->live ? proc_exe_on_disk(&t->live->process) : -1;
 	for (size_t i = 0; i < t->maps.n; i++) {
 		const struct vma *v = &t->maps.v[i];
 		if (!(v->flags & VMA_EXEC) || roles[i].kind == ROLE_KERNEL)
@@ -132,7 +130,7 @@ void integrity_check(struct target *t, const struct role *roles, struct account 
 			*vec_push(&a->integrity.foreign_exec) =
 				arena_printf(&a->arena, "0x%llx-0x%llx %s", (unsigned long long)v->start,
 					     (unsigned long long)v->end, *v->name ? v->name : "anonymous");
-		else if (t->has_mem && !(v->flags & VMA_SHARED))
+		else if (t->mem && !(v->flags & VMA_SHARED))
 			check_text(t, v, a);
 	}
 	check_preloads(t, a);

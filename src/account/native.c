@@ -33,7 +33,7 @@ static bool anon_rw(const struct vma *v, const struct role *r)
 static bool find_descriptor(struct target *t, const struct vma *v, uint32_t *tid)
 {
 	unsigned char page[PAGE];
-	if (!memsrc_read(&t->mem.src, v->end - PAGE, page, PAGE))
+	if (!memsrc_read(t->mem, v->end - PAGE, page, PAGE))
 		return false;
 	for (size_t at = 0; at + TCB_TID + 4 <= PAGE; at += 16) {
 		uint64_t self = v->end - PAGE + at;
@@ -48,7 +48,7 @@ static bool find_descriptor(struct target *t, const struct vma *v, uint32_t *tid
 static uint32_t thread_owner(struct target *t, struct tally *tally, uint32_t tid)
 {
 	char comm[64] = "", name[128];
-	proc_thread_comm(&t->process, (pid_t)tid, comm, sizeof(comm));
+	target_thread_comm(t, (int)tid, comm, sizeof(comm));
 	snprintf(name, sizeof(name), "thread %" PRIu32 " %s", tid, comm);
 	return tally_owner(tally, CLASS_C_STACK, name);
 }
@@ -100,8 +100,7 @@ void native_stacks(struct target *t, const struct role *roles, const struct gort
 static bool is_arena(struct target *t, const struct vma *v)
 {
 	unsigned char head[32];
-	if (v->start % ARENA_BYTES || vma_size(v) > ARENA_BYTES ||
-	    !memsrc_read(&t->mem.src, v->start, head, sizeof(head)))
+	if (v->start % ARENA_BYTES || vma_size(v) > ARENA_BYTES || !memsrc_read(t->mem, v->start, head, sizeof(head)))
 		return false;
 	uint64_t arena = load_u64(head), prev = load_u64(head + 8), size = load_u64(head + 16),
 		 writable = load_u64(head + 24);
@@ -114,7 +113,7 @@ static bool is_arena(struct target *t, const struct vma *v)
 static uint64_t chunk_at(struct target *t, const struct vma *v, uint64_t at)
 {
 	unsigned char head[16];
-	if (!memsrc_read(&t->mem.src, at, head, sizeof(head)))
+	if (!memsrc_read(t->mem, at, head, sizeof(head)))
 		return 0;
 	uint64_t prev = load_u64(head), word = load_u64(head + 8), size = word & ~(uint64_t)CHUNK_FLAGS;
 	bool fits = size >= MMAP_CHUNK_MIN && size % PAGE == 0 && size <= v->end - at;

@@ -29,7 +29,7 @@ static struct err *window_fill(struct page_walk *w, struct window *win, size_t i
 	}
 	win->runs.n = 0;
 	win->at = 0;
-	return proc_pagemap_read(&w->t->pagemap, win->start, win->end, &win->runs);
+	return target_pages(w->t, win->start, win->end, &win->runs);
 }
 
 /* Anonymous mappings of one size are usually one cause. */

@@ -2,6 +2,7 @@
 #include "account/shares.h"
 
 #include "base/num.h"
+#include "proc/maps.h"
 
 static void share_pss(struct account *a, const struct account_vma *v, uint64_t pss)
 {
@@ -40,7 +41,7 @@ static void share_lazyfree(struct account *a, const struct account_vma *v, uint6
 struct err *shares_read(const struct target *t, bool pss, struct account *a)
 {
 	struct proc_smap_vec smaps = { 0 };
-	struct err *err = proc_smaps_read(&t->process, &smaps);
+	struct err *err = proc_smaps_read(&t->live->process, &smaps);
 	for (size_t i = 0, s = 0; !err && i < a->vmas.n; i++) {
 		while (s < smaps.n && smaps.v[s].start < a->maps.v[i].start)
 			s++;

@@ -85,20 +85,21 @@ static void check_capabilities(struct doctor *d)
 static void check_memory(struct doctor *d, const struct target *t)
 {
 	row(d, "mappings", DOCTOR_OK, arena_printf(&d->arena, "%zu", t->maps.n), NULL);
-	if (!t->has_pagemap) {
+	if (!t->has_pages) {
 		row(d, "page map", DOCTOR_MISSING, arena_strdup(&d->arena, err_text(t->mem_err)),
 		    "without it classes are those of whole mappings; CAP_DAC_READ_SEARCH (or root) opens it");
 		return;
 	}
-	if (t->pagemap.scan)
+	if (t->live->pagemap.scan)
 		row(d, "page map", DOCTOR_OK, "by PAGEMAP_SCAN", NULL);
 	else
-		row(d, "page map", t->pagemap.zero_known ? DOCTOR_OK : DOCTOR_DEGRADED, "by /proc/PID/pagemap entries",
-		    t->pagemap.zero_known ? NULL
-					  : "zero pages count as resident: CAP_SYS_ADMIN, or Linux 6.7 or newer");
-	row(d, "memory", t->has_mem ? DOCTOR_OK : DOCTOR_MISSING,
-	    t->has_mem ? "readable" : arena_strdup(&d->arena, err_text(t->mem_err)),
-	    t->has_mem ? NULL : "CAP_SYS_PTRACE, or the target's own user with yama ptrace_scope 0");
+		row(d, "page map", t->live->pagemap.zero_known ? DOCTOR_OK : DOCTOR_DEGRADED,
+		    "by /proc/PID/pagemap entries",
+		    t->live->pagemap.zero_known ? NULL
+						: "zero pages count as resident: CAP_SYS_ADMIN, or Linux 6.7 or newer");
+	row(d, "memory", t->mem ? DOCTOR_OK : DOCTOR_MISSING,
+	    t->mem ? "readable" : arena_strdup(&d->arena, err_text(t->mem_err)),
+	    t->mem ? NULL : "CAP_SYS_PTRACE, or the target's own user with yama ptrace_scope 0");
 	row(d, "executable", t->has_elf ? DOCTOR_OK : DOCTOR_DEGRADED,
 	    t->has_elf ? (t->elf.has_symtab ? "readable, with symbols" : "readable, stripped") : "not readable as ELF",
 	    NULL);
@@ -157,7 +158,7 @@ static void check_profile(struct doctor *d, struct target *t)
 static void check_cgroup(struct doctor *d, const struct target *t)
 {
 	struct cgroup cg;
-	struct err *err AUTO(err) = proc_cgroup_read(&t->process, "/proc/self/mountinfo", &d->arena, &cg);
+	struct err *err AUTO(err) = proc_cgroup_read(&t->live->process, "/proc/self/mountinfo", &d->arena, &cg);
 	if (err || !cg.version) {
 		row(d, "cgroup", DOCTOR_DEGRADED,
 		    err ? arena_strdup(&d->arena, err_text(err)) : "no memory cgroup visible",
@@ -184,11 +185,11 @@ static void check_namespaces(struct doctor *d, const struct target *t)
 		{ "ns/net", "another one; its sockets are asked for there, which takes CAP_SYS_ADMIN" },
 	};
 	struct proc_process self AUTO(proc_process);
-	struct err *err AUTO(err) = proc_process_open(t->procfs, getpid(), &self);
+	struct err *err AUTO(err) = proc_process_open(t->live->procfs, getpid(), &self);
 	for (size_t i = 0; !err && i < sizeof(spaces) / sizeof(spaces[0]); i++) {
 		char *ours = NULL, *theirs = NULL;
 		struct err *a AUTO(err) = proc_process_link(&self, spaces[i].name, &d->arena, &ours);
-		struct err *b AUTO(err) = proc_process_link(&t->process, spaces[i].name, &d->arena, &theirs);
+		struct err *b AUTO(err) = proc_process_link(&t->live->process, spaces[i].name, &d->arena, &theirs);
 		if (a || b)
 			continue;
 		row(d, spaces[i].name, DOCTOR_OK, strcmp(ours, theirs) == 0 ? "the same as ours" : spaces[i].other,

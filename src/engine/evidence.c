@@ -2,18 +2,10 @@
 #include "engine/evidence.h"
 
 #include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "gort/stats.h"
 #include "target/target.h"
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* What can be read, in this order: what moves fastest comes last. */
 static const struct part {
@@ -52,9 +44,10 @@ static const char *phase_name(uint32_t phase)
 
 static void read_clock(struct target *t, struct snapshot *s)
 {
-	s->clock.wall = clock_ns(CLOCK_REALTIME);
-	s->clock.monotonic = clock_ns(CLOCK_MONOTONIC);
-	s->clock.boot = clock_ns(CLOCK_BOOTTIME);
+	const struct target_clock now = target_clock(t);
+	s->clock.wall = now.wall;
+	s->clock.monotonic = now.monotonic;
+	s->clock.boot = now.boot;
 	struct gort_stats stats;
 	if (!t->is_go || !t->gort.layout || !gort_stats_read(&t->gort, &stats))
 		return;
@@ -85,16 +78,16 @@ static void read_identity(struct target *t, struct snapshot *s)
 {
 	const struct gort_module *m = &t->gort.module;
 	s->id = (struct snapshot_identity){
-		.pid = t->process.pid,
-		.comm = keep(s, t->process.comm),
+		.pid = t->pid,
+		.comm = keep(s, t->comm),
 		.exe = keep(s, t->exe_path),
-		.start_ticks = t->process.start_ticks,
-		.boot_id = read_boot_id(t->procfs, s),
+		.start_ticks = t->live->process.start_ticks,
+		.boot_id = read_boot_id(t->live->procfs, s),
 		.build_id = t->has_elf ? keep(s, t->elf.build_id ? t->elf.build_id : t->elf.go_build_id) : NULL,
 		.go_version = t->is_go ? keep(s, m->version) : NULL,
 		.module = t->is_go ? keep(s, m->main_path) : NULL,
 	};
-	s->source = arena_printf(&s->arena, "pid %d", t->process.pid);
+	s->source = arena_strdup(&s->arena, t->name);
 }
 
 static struct err *take_part(struct target *t, const struct part *p, const struct evidence_options *opt,
@@ -107,7 +100,7 @@ static struct err *take_part(struct target *t, const struct part *p, const struc
 		s->parts |= p->part;
 		return NULL;
 	}
-	if (t->mem.gone)
+	if (target_gone(t))
 		return err_recode(err, ERR_GONE);
 	if (opt->required & p->part || err_code(err) == ERR_GONE)
 		return err;

@@ -37,7 +37,7 @@ static struct err *read_resident(struct target *t, const struct gort_heap *h, ui
 	for (size_t i = 0; i < h->arenas.n && !err; i++) {
 		const struct gort_arena *a = &h->arenas.v[i];
 		runs.n = 0;
-		err = proc_pagemap_read(&t->pagemap, a->base, a->base + GORT_ARENA_BYTES, &runs);
+		err = target_pages(t, a->base, a->base + GORT_ARENA_BYTES, &runs);
 		for (size_t r = 0; r < runs.n; r++)
 			add_run(h, a, &runs.v[r], resident);
 	}

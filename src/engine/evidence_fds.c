@@ -289,7 +289,7 @@ static struct err *read_all(struct reading *r)
 
 struct err *evidence_fds(struct target *t, const struct evidence_options *opt, struct snapshot *s)
 {
-	struct reading r = { .process = &t->process, .snapshot = s, .out = &s->fds };
+	struct reading r = { .process = &t->live->process, .snapshot = s, .out = &s->fds };
 	intern_init(&r.words);
 	proc_sockets_init(&r.known, &s->fds.arena, &r.sockets);
 	struct err *err = read_all(&r);

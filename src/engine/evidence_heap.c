@@ -62,7 +62,7 @@ static void take_buckets(struct target *t, const struct gort_profile *p, struct 
 
 static const char *library_build_id(struct target *t, const struct vma *v, struct intern *strings)
 {
-	int fd = proc_mem_file(&t->mem, v);
+	int fd = target_file(t, v);
 	struct sym_elf elf = { 0 };
 	struct err *err AUTO(err) = fd < 0 ? err_gone() : sym_elf_open(fd, v->name, &elf);
 	if (err)
@@ -79,7 +79,7 @@ static void take_mappings(struct target *t, struct profile *out)
 	for (int main_binary = 1; main_binary >= 0; main_binary--) {
 		for (size_t i = 0; i < t->maps.n && out->mappings.n < LIBRARIES_MAX; i++) {
 			const struct vma *v = &t->maps.v[i];
-			bool of_main = v->inode && v->inode == t->process.exe_inode;
+			bool of_main = v->inode && v->inode == t->exe_inode;
 			if (!(v->flags & VMA_EXEC) || !v->inode || of_main != (main_binary == 1))
 				continue;
 			const char *id =
@@ -113,7 +113,7 @@ static void comment(struct profile *out, const char *fmt, ...)
 static void take_cgroup(struct target *t, struct snapshot *s)
 {
 	struct cgroup cg;
-	struct err *err AUTO(err) = proc_cgroup_read(&t->process, "/proc/self/mountinfo", &s->arena, &cg);
+	struct err *err AUTO(err) = proc_cgroup_read(&t->live->process, "/proc/self/mountinfo", &s->arena, &cg);
 	if (err)
 		return;
 	struct heap_view *h = &s->heap;
@@ -145,7 +145,7 @@ static void describe(struct target *t, struct snapshot *s)
 	out->period_type.type = intern_str(&out->stacks.strings, "space");
 	out->period = s->heap.rate == ACCOUNT_UNKNOWN ? 0 : (int64_t)s->heap.rate;
 	out->time_unix_ns = s->clock.wall;
-	comment(out, "ullage: heap profile of pid %d (%s), %s, read from outside", t->process.pid, t->process.comm,
+	comment(out, "ullage: heap profile of pid %d (%s), %s, read from outside", t->pid, t->comm,
 		version ? version : "Go of unknown version");
 	take_mappings(t, out);
 	take_cgroup(t, s);

@@ -19,7 +19,7 @@ static struct err *copy_heap(struct target *t, const struct owners_options *opt,
 {
 	struct proc_stop stop = { 0 };
 	if (opt->stop != OWNERS_STOP_NO)
-		TRY(proc_stop_all(&t->process, opt->stop_budget_ns, &stop));
+		TRY(proc_stop_all(&t->live->process, opt->stop_budget_ns, &stop));
 	struct err *err = owners_copy_roots(w, opt->stop != OWNERS_STOP_NO);
 	if (opt->stop == OWNERS_STOP_ROOTS)
 		proc_stop_release(&stop);
@@ -41,7 +41,7 @@ struct err *evidence_owners(struct target *t, const struct evidence_options *opt
 		.symbols = &t->symbols,
 		.refs = &t->refs,
 		.bias = t->bias,
-		.exe = t->process.exe,
+		.exe = t->exe,
 		.memory = o->memory,
 		.quick = o->quick,
 		.type = o->type,

@@ -123,7 +123,7 @@ static void look_at_cgroup(const struct sampler *s, struct diagnosis_sample *ret
 	struct arena arena;
 	struct cgroup cg = { 0 };
 	arena_init(&arena);
-	struct err *err AUTO(err) = proc_cgroup_read(&s->t.process, "/proc/self/mountinfo", &arena, &cg);
+	struct err *err AUTO(err) = proc_cgroup_read(&s->t.live->process, "/proc/self/mountinfo", &arena, &cg);
 	if (!err && cg.version) {
 		ret->cgroup_usage = cg.usage;
 		ret->working_set = proc_cgroup_working_set(&cg);
@@ -156,16 +156,16 @@ static uint64_t count_fds(const struct proc_process *p)
 static struct err *look_at_process(struct sampler *s, struct diagnosis_sample *ret)
 {
 	struct proc_status st;
-	TRY(proc_status_read(&s->t.process, &st));
+	TRY(proc_status_read(&s->t.live->process, &st));
 	ret->rss = st.vm_rss;
 	ret->rss_anon = st.rss_anon;
 	ret->virtual_size = st.vm_size;
 	ret->threads = st.threads;
-	ret->fds = count_fds(&s->t.process);
+	ret->fds = count_fds(&s->t.live->process);
 	if (s->t.arena.used < NAMES_MAX) /* the runtime changes mappings without changing the sum of their sizes */
 		TRY(target_remap(&s->t));
 	ret->vmas = s->t.maps.n;
-	return proc_process_check(&s->t.process);
+	return proc_process_check(&s->t.live->process);
 }
 
 struct err *sampler_look(struct sampler *s, struct diagnosis_sample *ret)
@@ -182,7 +182,7 @@ struct err *sampler_look(struct sampler *s, struct diagnosis_sample *ret)
 		look_at_timers(s, ret);
 	}
 	sites_end(&s->sites);
-	return s->t.mem.gone ? err_gone() : NULL;
+	return target_gone(&s->t) ? err_gone() : NULL;
 }
 
 uint64_t sampler_gc_count(const struct sampler *s)
@@ -196,5 +196,5 @@ double sampler_age(const struct sampler *s)
 	long hz = sysconf(_SC_CLK_TCK);
 	if (hz <= 0)
 		return (double)NAN;
-	return (double)clock_ns(CLOCK_BOOTTIME) / 1e9 - (double)s->t.process.start_ticks / (double)hz;
+	return (double)clock_ns(CLOCK_BOOTTIME) / 1e9 - (double)s->t.live->process.start_ticks / (double)hz;
 }

@@ -3,76 +3,57 @@
 
 #include <string.h>
 
-static const char *exe_path(struct target *t)
-{
-	char *path = NULL;
-	struct err *err AUTO(err) = proc_process_link(&t->process, "exe", &t->arena, &path);
-	if (err || !path)
-		return NULL;
-	static const char deleted[] = " (deleted)";
-	size_t len = strlen(path), cut = sizeof(deleted) - 1;
-	if (len > cut && strcmp(path + len - cut, deleted) == 0)
-		path[len - cut] = 0;
-	return path;
-}
-
-static void open_memory(struct target *t)
-{
-	t->mem_err = proc_pagemap_open(&t->process, &t->pagemap);
-	if (t->mem_err)
-		return;
-	t->has_pagemap = true;
-	t->mem_err = proc_mem_init(&t->mem, &t->process, &t->maps, &t->pagemap);
-	t->has_mem = !t->mem_err;
-}
-
-struct err *target_open(const char *procfs, int pid, struct target *ret)
-{
-	*ret = (struct target){ .procfs = procfs };
-	arena_init(&ret->arena);
-	struct err *err = proc_process_open(procfs, pid, &ret->process);
-	if (err) {
-		arena_deinit(&ret->arena);
-		return err;
-	}
-	err = proc_maps_read(&ret->process, &ret->arena, &ret->maps);
-	if (err) {
-		target_close(ret);
-		return err;
-	}
-	ret->exe_path = exe_path(ret);
-	open_memory(ret);
-	return NULL;
-}
-
-/* It had memory, or would have had when it was opened, and has none now. */
-static bool lost_memory(const struct proc_process *p)
-{
-	enum { STATM_MAX = 256 };
-	if (p->kernel_thread || p->state == 'Z' || p->state == 'X')
-		return false;
-	AUTO(strbuf) struct strbuf statm;
-	strbuf_init(&statm);
-	struct err *err AUTO(err) = proc_process_text(p, "statm", STATM_MAX, &statm);
-	return !err && statm.len && strncmp(statm.buf, "0 ", 2) == 0;
-}
+#include "target/row.h"
 
 struct err *target_outcome(const struct target *t, struct err *err)
 {
-	bool gone = err && err_code(err) == ERR_GONE;
-	struct err *now = proc_process_check(&t->process);
-	if (!now && (gone || t->mem.gone || lost_memory(&t->process)))
-		now = err_wrap(err_gone(), "pid %d", t->process.pid);
-	if (!now || (err && err_code(now) != ERR_GONE)) {
-		err_free(now);
-		return err;
-	}
-	err_free(err);
-	return now;
+	return t->row->outcome(t, err);
+}
+
+bool target_gone(const struct target *t)
+{
+	return t->row->gone(t);
+}
+
+uint64_t target_swapped(const struct target *t)
+{
+	return t->row->swapped(t);
+}
+
+struct err *target_pages(struct target *t, uint64_t start, uint64_t end, struct page_vec *ret)
+{
+	return t->row->pages(t, start, end, ret);
+}
+
+int target_file(struct target *t, const struct vma *v)
+{
+	return t->row->file(t, v);
+}
+
+struct target_clock target_clock(const struct target *t)
+{
+	return t->row->clock(t);
+}
+
+const char *target_environ(struct target *t, const char *name, struct arena *arena)
+{
+	return t->row->environ(t, name, arena);
+}
+
+void target_thread_comm(const struct target *t, int tid, char *buf, size_t len)
+{
+	t->row->thread_comm(t, tid, buf, len);
+}
+
+struct err *target_remap(struct target *t)
+{
+	return t->row->remap(t);
 }
 
 void target_close(struct target *t)
 {
+	if (!t->row) /* never opened, or closed before */
+		return;
 	if (t->is_go)
 		gort_detach(&t->gort);
 	vec_deinit(&t->symbols);
@@ -80,30 +61,11 @@ void target_close(struct target *t)
 	vec_deinit(&t->image);
 	if (t->has_elf)
 		sym_elf_close(&t->elf);
-	if (t->has_mem)
-		proc_mem_deinit(&t->mem);
-	if (t->has_pagemap)
-		proc_pagemap_close(&t->pagemap);
+	t->row->close(t);
 	vec_deinit(&t->maps);
-	proc_process_close(&t->process);
 	err_free(t->mem_err);
 	arena_deinit(&t->arena);
 	*t = (struct target){ 0 };
-}
-
-struct err *target_remap(struct target *t)
-{
-	struct vma_vec maps = { 0 };
-	struct err *err = proc_maps_read(&t->process, &t->arena, &maps);
-	if (err) {
-		vec_deinit(&maps);
-		return err;
-	}
-	vec_deinit(&t->maps);
-	t->maps = maps;
-	if (t->has_mem)
-		proc_mem_refresh(&t->mem, &t->maps);
-	return NULL;
 }
 
 /* ---- the image ---- */
@@ -117,7 +79,7 @@ static bool of_library(const struct target *t, const struct vma *v)
 
 static bool of_exe(const struct target *t, const struct vma *v)
 {
-	return v->inode && v->inode == t->process.exe_inode &&
+	return v->inode && v->inode == t->exe_inode &&
 	       (!t->exe_path || !*v->name || strcmp(v->name, t->exe_path) == 0 || v->flags & VMA_DELETED);
 }
 
@@ -165,25 +127,25 @@ static uint64_t symbol(void *ctx, const char *name)
 
 static void read_elf(struct target *t)
 {
-	if (t->process.exe < 0)
+	if (t->exe < 0)
 		return;
-	struct err *err AUTO(err) = sym_elf_open(t->process.exe, t->exe_path ? t->exe_path : "the executable", &t->elf);
+	struct err *err AUTO(err) = sym_elf_open(t->exe, t->exe_path ? t->exe_path : "the executable", &t->elf);
 	t->has_elf = !err;
 	if (!t->has_elf)
 		return;
 	t->bias = load_bias(t);
 	if (t->elf.has_symtab)
-		err_free(sym_elf_symbols(t->process.exe, &t->elf, &t->symbols));
+		err_free(sym_elf_symbols(t->exe, &t->elf, &t->symbols));
 }
 
 void target_identify(struct target *t)
 {
 	collect_image(t, of_exe);
 	read_elf(t);
-	if (!t->has_mem)
+	if (!t->mem)
 		return;
-	t->gort = (struct gort){ .src = &t->mem.src };
-	struct err *err AUTO(err) = gort_module_find(&t->mem.src, t->image.v, t->image.n, &t->gort.module);
+	t->gort = (struct gort){ .src = t->mem };
+	struct err *err AUTO(err) = gort_module_find(t->mem, t->image.v, t->image.n, &t->gort.module);
 	t->is_go = !err;
 }
 
@@ -203,7 +165,7 @@ bool target_uses_cgo(const struct target *t)
 
 static struct err *attach_image(struct target *t)
 {
-	return gort_attach(&t->mem.src, t->image.v, t->image.n, t->symbols.n ? symbol : NULL, t, &t->gort);
+	return gort_attach(t->mem, t->image.v, t->image.n, t->symbols.n ? symbol : NULL, t, &t->gort);
 }
 
 /* Look for a Go library in a program that is not Go. NOT_FOUND when there is none. */
@@ -211,9 +173,9 @@ static struct err *attach_library(struct target *t)
 {
 	for (size_t i = 0; i < t->maps.n; i++) {
 		const struct vma *v = &t->maps.v[i];
-		if (!v->inode || !(v->flags & VMA_EXEC) || v->inode == t->process.exe_inode)
+		if (!v->inode || !(v->flags & VMA_EXEC) || v->inode == t->exe_inode)
 			continue;
-		int fd = proc_mem_file(&t->mem, v);
+		int fd = target_file(t, v);
 		struct sym_elf elf;
 		struct err *bad AUTO(err) = fd < 0 ? err_gone() : sym_elf_open(fd, v->name, &elf);
 		if (bad)
@@ -234,10 +196,10 @@ struct err *target_attach(struct target *t, struct account *a)
 {
 	collect_image(t, of_exe);
 	read_elf(t);
-	if (!t->has_mem)
+	if (!t->mem)
 		return NULL;
 	struct err *err = attach_image(t);
-	if (err && err_code(err) == ERR_NOT_FOUND && !t->mem.gone) {
+	if (err && err_code(err) == ERR_NOT_FOUND && !target_gone(t)) {
 		err_free(err);
 		err = attach_library(t);
 	}
@@ -252,7 +214,7 @@ struct err *target_attach(struct target *t, struct account *a)
 				     t->gort.layout->minor, t->gort.module.version);
 		return NULL;
 	}
-	if (t->mem.gone)
+	if (target_gone(t))
 		return err_recode(err, ERR_GONE);
 	if (err_code(err) != ERR_NOT_FOUND && a)
 		account_note(a, "%s", err_text(err));

@@ -2,30 +2,51 @@
 #pragma once
 
 /*
- * engine/target - a live process, opened: identity, mappings, memory, executable, Go runtime.
+ * target/target - what is looked at, opened: a live process or an ELF core. Mappings, memory, executable, Go runtime.
  *
+ * What both have is in struct target and the functions below, and nobody asks which it is; what only the kernel tells of
+ * a running process (descriptors, cgroup, smaps, stopping) is asked of `live`, which is NULL for a core.
  * What may be missing (memory not readable, not Go, unknown layout) is no error; the fields say so.
  */
 
 #include "gort/gort.h"
 #include "gort/refs.h"
 #include "model/account.h"
-#include "proc/maps.h"
+#include "model/vma.h"
 #include "proc/mem.h"
 #include "proc/pagemap.h"
 #include "proc/process.h"
 #include "sym/elf.h"
 
-struct target {
-	struct arena arena;
+struct target_row; /* how a live process or a core answers: target/row.h */
+
+/* A live process. */
+struct target_live {
 	const char *procfs;
 	struct proc_process process;
-	const char *exe_path; /* as /proc/PID/exe says, " (deleted)" cut; NULL = unknown */
-	struct vma_vec maps;
 	struct proc_pagemap pagemap;
-	bool has_pagemap;
 	struct proc_mem mem;
-	bool has_mem;
+};
+
+/* Nanoseconds; 0 = unknown. */
+struct target_clock {
+	int64_t wall, monotonic, boot; /* CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME */
+};
+
+struct target {
+	struct arena arena;
+	const struct target_row *row;
+	struct target_live *live;
+	const char *name; /* for people: "pid 4711", or the file's name */
+	int pid;
+	const char *comm;     /* hostile */
+	const char *exe_path; /* as /proc/PID/exe says, " (deleted)" cut; NULL = unknown */
+	int exe;	      /* the executable that is mapped, or -1 (borrowed) */
+	uint64_t exe_inode;   /* of its mappings */
+	struct vma_vec maps;
+	struct memsrc *mem;  /* NULL: cannot be read */
+	bool has_pages;	     /* target_pages() works */
+	struct err *mem_err; /* why `mem` or `has_pages` is missing */
 	struct sym_elf elf;
 	bool has_elf;
 	uint64_t bias;	      /* live address - ELF address */
@@ -35,10 +56,9 @@ struct target {
 	struct gort_ref_vec refs; /* for stripped images, when target_find_refs() was called */
 	struct gort gort;
 	bool is_go;
-	struct err *mem_err; /* why has_mem or has_pagemap is false */
 };
 
-/* NOT_FOUND, GONE, DENIED when not even the mappings can be read. */
+/* A live process. NOT_FOUND, GONE, DENIED when not even the mappings can be read. */
 MUST_CHECK struct err *target_open(const char *procfs, int pid, struct target *ret);
 void target_close(struct target *t);
 
@@ -50,9 +70,33 @@ static inline void target_auto(struct target *t)
 /*
  * The outcome of a read that ended with `err`, which is taken (NULL: well): GONE when the process has ended or is
  * ending, whatever the read stumbled over then. Memory goes before the process does, so what is found in the last
- * moment may look like damage, or like a runtime of another layout.
+ * moment may look like damage, or like a runtime of another layout. A core is never gone.
  */
 MUST_CHECK struct err *target_outcome(const struct target *t, struct err *err);
+
+/* A read failed because the process exited. */
+bool target_gone(const struct target *t);
+
+/* Bytes that were asked for and not read because they are in swap. */
+uint64_t target_swapped(const struct target *t);
+
+/* Appends the resident and swapped pages of [start, end) in order. Only with has_pages. */
+MUST_CHECK struct err *target_pages(struct target *t, uint64_t start, uint64_t end, struct page_vec *ret);
+
+/* A read-only descriptor on the file behind a mapping (borrowed, valid until close), or -1. */
+int target_file(struct target *t, const struct vma *v);
+
+/* Now, or when the core was written. */
+struct target_clock target_clock(const struct target *t);
+
+/* Value of one environment variable as of exec, in `arena`, or NULL. */
+const char *target_environ(struct target *t, const char *name, struct arena *arena);
+
+/* The thread's name, "" when it is not known. */
+void target_thread_comm(const struct target *t, int tid, char *buf, size_t len);
+
+/* Read the mappings again, into the target's arena. */
+MUST_CHECK struct err *target_remap(struct target *t);
 
 /* Is it Go, and which build: fills elf, image and gort.module, without reading the runtime. */
 void target_identify(struct target *t);
@@ -65,6 +109,3 @@ MUST_CHECK struct err *target_attach(struct target *t, struct account *a);
 
 /* Read which code refers to which data, if the image is Go and has no symbols. */
 void target_find_refs(struct target *t);
-
-/* Read the mappings again, into the target's arena. */
-MUST_CHECK struct err *target_remap(struct target *t);
