@@ -7,7 +7,7 @@
 #include "engine/doctor.h"
 #include "report/output.h"
 #include "report/parts.h"
-#include "report/say.h"
+#include "screen/say.h"
 
 struct doctor_options {
 	struct target_name target;

@@ -6,8 +6,8 @@
 #include "cli/status.h"
 #include "codec/snapfile.h"
 #include "report/output.h"
-#include "report/say.h"
 #include "report/show.h"
+#include "screen/say.h"
 
 enum { STOP_MS = 20 };
 

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "report/clean.h"
 #include "report/output.h"
+#include "screen/clean.h"
 
 static const int statuses[ERR_MAX_] = {
 	[ERR_NOMEM] = STATUS_INTERNAL, [ERR_OS] = STATUS_INTERNAL,

@@ -4,8 +4,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "report/clean.h"
 #include "report/parts.h"
+#include "screen/clean.h"
 
 /*
  * RFC 4180, with the line ends of the system: a cell with a comma, a quote or a line break stands in quotes, quotes doubled. Other control characters and

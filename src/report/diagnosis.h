@@ -7,7 +7,7 @@
 
 #include "base/strbuf.h"
 #include "engine/diagnose.h"
-#include "report/style.h"
+#include "screen/style.h"
 
 void diagnosis_text(const struct diagnose_run *run, const struct style *style, struct strbuf *out);
 void diagnosis_json(const struct diagnose_run *run, struct strbuf *out);

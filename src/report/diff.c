@@ -7,10 +7,10 @@
 
 #include "base/json.h"
 #include "base/num.h"
-#include "report/clean.h"
 #include "report/parts.h"
-#include "report/say.h"
-#include "report/table.h"
+#include "screen/clean.h"
+#include "screen/say.h"
+#include "screen/table.h"
 
 enum {
 	TOP = 20,      /* groups in text */

@@ -7,7 +7,7 @@
 
 #include "analysis/diff.h"
 #include "base/strbuf.h"
-#include "report/style.h"
+#include "screen/style.h"
 
 struct diff_report {
 	struct diff *diff;

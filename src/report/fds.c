@@ -7,8 +7,8 @@
 #include "base/num.h"
 #include "report/fields.h"
 #include "report/parts.h"
-#include "report/say.h"
-#include "report/table.h"
+#include "screen/say.h"
+#include "screen/table.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "base/strbuf.h"
 #include "model/snapshot.h"
-#include "report/style.h"
+#include "screen/style.h"
 
 struct fds_report {
 	const struct snapshot *snapshot;

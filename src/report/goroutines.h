@@ -8,7 +8,7 @@
 #include "analysis/suspicion.h"
 #include "base/json.h"
 #include "base/strbuf.h"
-#include "report/style.h"
+#include "screen/style.h"
 
 struct goroutines_report {
 	const struct goroutines *goroutines;

@@ -9,7 +9,7 @@
 #include "base/strbuf.h"
 #include "codec/escapes.h"
 #include "model/snapshot.h"
-#include "report/style.h"
+#include "screen/style.h"
 
 enum heap_by { HEAP_BY_SITE, HEAP_BY_TYPE, HEAP_BY_SIZE, HEAP_BY_SPAN };
 

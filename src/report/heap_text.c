@@ -6,8 +6,8 @@
 
 #include "analysis/heap_groups.h"
 #include "base/num.h"
-#include "report/say.h"
-#include "report/table.h"
+#include "screen/say.h"
+#include "screen/table.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 

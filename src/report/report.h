@@ -13,7 +13,7 @@
 #include "base/json.h"
 #include "base/strbuf.h"
 #include "model/account.h"
-#include "report/style.h"
+#include "screen/style.h"
 
 /* What the width of a flame graph means. */
 enum report_value { REPORT_RSS, REPORT_PSS, REPORT_SWAP };

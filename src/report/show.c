@@ -11,10 +11,10 @@
 #include "report/heap.h"
 #include "report/parts.h"
 #include "report/report.h"
-#include "report/say.h"
-#include "report/table.h"
 #include "report/text.h"
 #include "report/timers.h"
+#include "screen/say.h"
+#include "screen/table.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -8,7 +8,7 @@
 
 #include "base/strbuf.h"
 #include "model/snapshot.h"
-#include "report/style.h"
+#include "screen/style.h"
 
 struct show_part {
 	enum snapshot_part part;

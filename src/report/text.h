@@ -9,7 +9,7 @@
 
 #include "model/account.h"
 #include "report/report.h"
-#include "report/say.h"
+#include "screen/say.h"
 
 /* "2025-11-21 09:57:03 UTC", appended. */
 void text_time(struct strbuf *f, int64_t unix_ns);

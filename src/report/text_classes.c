@@ -7,7 +7,7 @@
 
 #include "base/num.h"
 #include "report/parts.h"
-#include "report/table.h"
+#include "screen/table.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
-#include "report/table.h"
+#include "screen/table.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -5,8 +5,8 @@
 
 #include "base/num.h"
 #include "report/parts.h"
-#include "report/say.h"
-#include "report/table.h"
+#include "screen/say.h"
+#include "screen/table.h"
 
 enum { TOP = 20 }; /* groups in text */
 

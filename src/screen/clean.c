@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/clean.h"
+#include "screen/clean.h"
 
 #include <string.h>
 #include <wchar.h>

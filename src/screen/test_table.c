@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "report/table.h"
+#include "screen/table.h"
 
 static const struct style plain = { .width = 30 };
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "report/style.h"
+#include "screen/style.h"
 
 static void colour_is_for_terminals_unless_asked_for(void **state)
 {

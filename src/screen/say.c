@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/say.h"
+#include "screen/say.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
-#include "report/clean.h"
+#include "screen/clean.h"
 
 enum { LABEL_WIDTH = 11, FACT_INDENT = 2 };
 

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * report/clean - names that a target chose, made safe to show and measured in columns.
+ * screen/clean - names that a target chose, made safe to show and measured in columns.
  *
  * Clean text holds no control character (C0, DEL, C1), no character that changes the direction or the place of what
  * follows, and no byte that is not UTF-8: they are written as \xNN or \u{NNNN}. Without UTF-8 all but ASCII is.

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/table.h"
+#include "screen/table.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/num.h"
-#include "report/clean.h"
+#include "screen/clean.h"
 
 enum { GAP = 2 }; /* spaces between columns */
 

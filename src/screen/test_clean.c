@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "report/clean.h"
+#include "screen/clean.h"
 
 static void hostile_text_is_shown_and_not_sent(void **state)
 {

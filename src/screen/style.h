@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * report/style - what the reader's screen can do: colour, UTF-8, width.
+ * screen/style - what the reader's screen can do: colour, UTF-8, width.
  *
  * A style is plain data, so that tests choose it. Colour is decided once, by style_of().
  */

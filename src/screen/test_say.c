@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "report/say.h"
+#include "screen/say.h"
 
 static const struct style plain = { .width = 60 };
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "report/style.h"
+#include "screen/style.h"
 
 #include <langinfo.h>
 #include <stdio.h>

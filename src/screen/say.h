@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * report/say - titles and facts for people, wrapped to the width of the screen.
+ * screen/say - titles and facts for people, wrapped to the width of the screen.
  *
  * All text is cleaned: it may hold names of the target.
  */
@@ -11,7 +11,7 @@
 
 #include "base/err.h"
 #include "base/strbuf.h"
-#include "report/style.h"
+#include "screen/style.h"
 
 struct say {
 	struct strbuf *out;	   /* borrowed */

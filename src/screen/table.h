@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * report/table - aligned columns for people.
+ * screen/table - aligned columns for people.
  *
  *	struct table t;
  *	table_init(&t, columns, N, style);
@@ -20,7 +20,7 @@
 #include "base/arena.h"
 #include "base/strbuf.h"
 #include "base/vec.h"
-#include "report/style.h"
+#include "screen/style.h"
 
 enum table_align { TABLE_LEFT, TABLE_RIGHT };
 
