@@ -127,6 +127,8 @@ static void check_layout(struct doctor *d, const struct target *t)
 		    arena_printf(&d->arena, "%s: %s", g->checks[i].check, g->checks[i].found), NULL);
 	for (int v = 0; g->layout && v < GORT_VAR_MAX_; v++) {
 		bool found = g->globals.addr[v];
+		if (v == GORT_VAR_GCCLEANUPS && !gort_has(g->layout, GORT_cleanupQueue_all))
+			continue; /* this version has none */
 		row(d, "variable", found ? DOCTOR_OK : DOCTOR_DEGRADED,
 		    found ? arena_printf(&d->arena, "%s at 0x%llx, %u ways agree", gort_global_names[v],
 					 (unsigned long long)g->globals.addr[v], g->globals.agree[v])

@@ -49,6 +49,8 @@ const char *const gort_global_names[GORT_VAR_MAX_] = {
 	[GORT_VAR_GCPHASE] = "runtime.gcphase",
 	[GORT_VAR_WAITREASONS] = "runtime.waitReasonStrings",
 	[GORT_VAR_BUILDVERSION] = "runtime.buildVersion",
+	[GORT_VAR_ALLFIN] = "runtime.allfin",
+	[GORT_VAR_GCCLEANUPS] = "runtime.gcCleanups",
 };
 
 /* How a function's code gives a variable away. References to anything but data of the module do not count. */
@@ -116,6 +118,10 @@ static const struct recipe recipes[] = {
 	RECIPE(WAITREASONS, "waitReason.String", NTH_LEA, 0),
 	RECIPE(WAITREASONS, "goroutineheader", NTH_LEA, 1), /* after the names of the states */
 	RECIPE(BUILDVERSION, "schedinit", VERSION, 0),
+	RECIPE(ALLFIN, "queuefinalizer", NTH_LOAD, 1), /* after finq */
+	RECIPE(ALLFIN, "markroot", NTH_LOAD, 2),       /* after work and modulesSlice */
+	CALL(GCCLEANUPS, "freeSpecial", "(*cleanupQueue).enqueue"),
+	CALL(GCCLEANUPS, "(*activeSweep).end", "(*cleanupQueue).flush"),
 };
 /* clang-format on */
 

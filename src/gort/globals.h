@@ -33,6 +33,8 @@ enum gort_global {
 	GORT_VAR_GCPHASE,	   /* uint32 */
 	GORT_VAR_WAITREASONS,	   /* array of string headers */
 	GORT_VAR_BUILDVERSION,	   /* string header */
+	GORT_VAR_ALLFIN,	   /* *finblock: finalizers that are to be run */
+	GORT_VAR_GCCLEANUPS,	   /* struct cleanupQueue, 1.25 on */
 	GORT_VAR_MAX_
 };
 

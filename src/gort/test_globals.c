@@ -99,6 +99,14 @@ static const struct op runtime_code[] = {
 	FN("goroutineheader"), OP(LOAD, 1, OTHER), OP(LEA, 1, OTHER), OP(LEA, 1, GORT_VAR_WAITREASONS),
 	FN("schedinit"), OP(LEA, 0, LOCK), OP_AT(CMP, 0, GORT_VAR_BUILDVERSION, 8),
 		OP_AT(STORE, 0, GORT_VAR_BUILDVERSION, 8),
+	FN("(*cleanupQueue).enqueue"),
+	FN("(*cleanupQueue).flush"),
+	FN("queuefinalizer"), OP(CMP, 0, GORT_VAR_GCPHASE), OP(LEA, 0, LOCK), TO("lock2"), OP(LOAD, 1, OTHER),
+		OP(LOAD, 2, GORT_VAR_ALLFIN), OP(STORE, 2, GORT_VAR_ALLFIN),
+	FN("markroot"), OP(LOAD, 1, OTHER), OP(LOAD, 2, OTHER), OP(LOAD, 2, GORT_VAR_ALLFIN),
+	FN("freeSpecial"), OP(LEA, 0, OTHER), TO("lock2"), OP(LEA, 0, GORT_VAR_GCCLEANUPS),
+		TO("(*cleanupQueue).enqueue"),
+	FN("(*activeSweep).end"), OP(LEA, 0, GORT_VAR_GCCLEANUPS), TO("(*cleanupQueue).flush"),
 };
 /* clang-format on */
 
@@ -115,6 +123,7 @@ static const unsigned ways[GORT_VAR_MAX_] = {
 	[GORT_VAR_MEMPROFILERATE] = 2, [GORT_VAR_PERSISTENTCHUNKS] = 1,
 	[GORT_VAR_GCBITSARENAS] = 2,   [GORT_VAR_GCPHASE] = 2,
 	[GORT_VAR_WAITREASONS] = 2,    [GORT_VAR_BUILDVERSION] = 1,
+	[GORT_VAR_ALLFIN] = 2,	       [GORT_VAR_GCCLEANUPS] = 2,
 };
 
 struct runtime {
