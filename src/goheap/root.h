@@ -5,34 +5,46 @@
  * goheap/root - where the collector begins: words of data and bss by the module's pointer masks, stacks, finalizers.
  *
  * Source: runtime/mgcmark.go (markroot), mfinal.go, mcleanup.go, mheap.go (specials).
- * Stacks are taken conservatively, [sp, hi) word by word; of a goroutine that runs, whose sp is not known without
- * stopping it, as much as the unwinder cannot exclude. All modules of the process count (plugins).
+ * Stacks are taken conservatively, [sp, hi) word by word, each object once a stack; of a goroutine that runs, whose sp is
+ * not known without its registers, [lo, hi). All modules of the process count (plugins).
+ * What an object with a finalizer points to is a root too, though not in this list: its edges in the graph are.
+ * Cost:   data and bss once, the used part of all stacks once, one gather over spans and one a special.
+ * Memory: 40 bytes a root, 80 a goroutine.
  */
 
 #include "goheap/object.h"
 
 enum goheap_root_kind {
-	GOHEAP_ROOT_GLOBAL, /* at: address of the word in data or bss */
-	GOHEAP_ROOT_STACK,  /* at: address of the word; owner: g */
-	GOHEAP_ROOT_FINALIZER, /* value: the closure, or what the object with a finalizer points to; owner: that object's address */
-	GOHEAP_ROOT_CLEANUP,
-	GOHEAP_ROOT_QUEUED, /* a finalizer or cleanup that is to be run: its closure, its argument */
-	GOHEAP_ROOT_WEAK,   /* handle of weak pointers */
+	GOHEAP_ROOT_GLOBAL,    /* at: address of the word in data or bss */
+	GOHEAP_ROOT_STACK,     /* at: address of the word; owner: g */
+	GOHEAP_ROOT_FINALIZER, /* value: the closure; at: the special; owner: the object that has the finalizer */
+	GOHEAP_ROOT_CLEANUP,   /* the same of a cleanup; its argument (1.26 on) is a root of its own, with part 1 */
+	GOHEAP_ROOT_QUEUED,    /* to be run: its closure, its argument with part 1; at: its place in the queue */
+	GOHEAP_ROOT_WEAK,      /* handle of weak pointers; owner: the object they point to */
 };
 
+#define GOHEAP_ROOT_OUTSIDE UINT32_MAX
+
 struct goheap_root {
-	uint64_t at, value; /* value: a pointer into the heap */
+	uint64_t at, value;
 	uint64_t owner;
-	uint32_t kind;
+	uint32_t
+		object; /* number of the object that `value` points to; OUTSIDE: none (only of finalizers and the like) */
+	uint8_t kind;	/* enum goheap_root_kind */
+	uint8_t part;
 };
 
 VEC_TYPE(goheap_root_vec, struct goheap_root);
 
-/* Memory of the target that was copied at the moment of the roots, so that it can be looked at again. */
+/* A goroutine that has a stack, at the moment of the copy. */
 struct goheap_stack_copy {
-	uint64_t g, goid, sp, hi;
-	bool running;
+	uint64_t g, goid, sp, lo, hi;
+	uint64_t gopc, startpc;
+	uint64_t waiting;  /* its sudogs */
 	uint32_t first, n; /* of its roots in `v` */
+	uint8_t status;	   /* enum gort_g_status */
+	uint8_t reason;	   /* why it waits, as in gort/parked */
+	bool running;	   /* its sp is not known: all of [lo, hi) was taken */
 };
 
 VEC_TYPE(goheap_stack_copy_vec, struct goheap_stack_copy);
@@ -40,9 +52,14 @@ VEC_TYPE(goheap_stack_copy_vec, struct goheap_stack_copy);
 struct goheap_roots {
 	struct goheap_root_vec v;
 	struct goheap_stack_copy_vec stacks;
-	uint64_t finalizers, cleanups, queued; /* how many there are */
-	uint64_t stack_bytes;		       /* read */
+	uint64_t finalizers, cleanups, queued;	   /* how many there are; queued: of both */
+	uint64_t stack_bytes;			   /* read */
+	uint64_t dangling;			   /* pointers of data, bss and stacks to free slots: no roots */
+	uint64_t unreadable;			   /* bytes of data, bss and stacks */
+	bool no_finalizer_queue, no_cleanup_queue; /* where it is was not found; there is no cleanup queue to 1.24 */
+	bool damaged; /* a list that leads back to itself, a mask shorter than its data: what was left out is not known */
 };
 
+/* FORMAT or FAULT when there is no list of goroutines. */
 MUST_CHECK struct err *goheap_roots_read(const struct goheap_objects *o, struct goheap_roots *ret);
 void goheap_roots_deinit(struct goheap_roots *r);
