@@ -43,7 +43,7 @@ static void count(struct owners_work *w)
 		const struct goheap_slots *slots = &w->objects.spans.v[s];
 		const struct gort_span *span = &w->heap.spans.v[slots->span];
 		uint64_t size = gort_span_elemsize(span);
-		for (uint32_t i = 0; i < span->nelems; i++) {
+		for (uint32_t i = 0; i < goheap_objects_slots(&w->objects, s); i++) {
 			if (!graph_reached(&w->reach, slots->first + i))
 				continue;
 			out->reachable_objects++;
