@@ -72,6 +72,14 @@ static bool may_lack(int minor, enum gort_field f)
 	case GORT_hmap_nevacuate:
 	case GORT_hmap_extra:
 	case GORT_hmap_SIZEOF:
+	case GORT_mapextra_SIZEOF:
+	case GORT_mapextra_overflow:
+	case GORT_mapextra_oldoverflow:
+	case GORT_syncMap_read:
+	case GORT_syncMap_dirty:
+	case GORT_syncMap_misses:
+	case GORT_readOnly_m:
+	case GORT_readOnly_amended:
 		return minor >= 24;
 	case GORT_specialWeakHandle_SIZEOF:
 	case GORT_specialWeakHandle_handle:
@@ -98,6 +106,7 @@ static bool may_lack(int minor, enum gort_field f)
 	case GORT_specialCleanup_SIZEOF:
 	case GORT_specialCleanup_fn:
 	case GORT_map_SIZEOF:
+	case GORT_syncMap_root:
 	case GORT_map_used:
 	case GORT_map_dirPtr:
 	case GORT_map_dirLen:
