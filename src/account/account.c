@@ -208,11 +208,48 @@ static struct err *read_rollup(struct pass *p, struct proc_rollup *ret)
 	return NULL;
 }
 
-static struct err *account_pages(struct pass *p)
+static struct err *measure_live(struct pass *p)
 {
 	struct account *a = p->a;
 	struct proc_status before, after;
 	struct proc_rollup sum;
+	TRY(proc_status_read(&p->t.live->process, &before));
+	TRY(p->t.has_pages ? walk_pages(p) : sum_mappings(p));
+	TRY(read_rollup(p, &sum));
+	TRY(proc_status_read(&p->t.live->process, &after));
+	settle_rss(a, sum.rss, (int64_t)(after.vm_rss - before.vm_rss));
+	a->swap = sum.swap;
+	a->pss = p->opt->pss ? sum.pss : ACCOUNT_UNKNOWN;
+	return p->opt->pss || sum.lazyfree ? shares_read(&p->t, p->opt->pss, a) : NULL;
+}
+
+static uint64_t sum_swapped(const struct account *a)
+{
+	uint64_t sum = 0;
+	for (int c = 0; c < CLASS_MAX_; c++)
+		sum += a->classes[c].swap;
+	return sum;
+}
+
+/* The pages that there are make the sum: there is no kernel to contradict. */
+static struct err *measure_core(struct pass *p)
+{
+	struct account *a = p->a;
+	TRY(walk_pages(p));
+	a->rss = sum_resident(a);
+	a->swap = p->t.has_page_list ? sum_swapped(a) : ACCOUNT_UNKNOWN;
+	if (!p->t.has_page_list)
+		account_note(a,
+			     "resident here is what this core holds; pages of files that it leaves out, and swap, are "
+			     "not in that");
+	account_note(a,
+		     "a core does not have what the kernel says of a process: proportional sizes, page tables, cgroup");
+	return NULL;
+}
+
+static struct err *account_pages(struct pass *p)
+{
+	struct account *a = p->a;
 	TRY(target_remap(&p->t));
 	p->roles = xcalloc(p->t.maps.n ? p->t.maps.n : 1, sizeof(*p->roles));
 	role_assign(&p->t, p->roles);
@@ -227,29 +264,47 @@ static struct err *account_pages(struct pass *p)
 	if (p->opt->owners)
 		target_find_refs(&p->t);
 	collect_claims(p);
-	TRY(proc_status_read(&p->t.live->process, &before));
-	TRY(p->t.has_pages ? walk_pages(p) : sum_mappings(p));
-	TRY(read_rollup(p, &sum));
-	TRY(proc_status_read(&p->t.live->process, &after));
-	settle_rss(a, sum.rss, (int64_t)(after.vm_rss - before.vm_rss));
+	TRY(p->t.live ? measure_live(p) : measure_core(p));
 	read_virtual(p);
-	a->swap = sum.swap;
-	a->pss = p->opt->pss ? sum.pss : ACCOUNT_UNKNOWN;
-	if (p->opt->pss || sum.lazyfree)
-		TRY(shares_read(&p->t, p->opt->pss, a));
 	return NULL;
 }
 
 /* ---- the whole ---- */
 
+/* What the kernel says of the process as a whole. */
+static struct err *describe_live(struct pass *p)
+{
+	struct account *a = p->a;
+	const struct proc_process *process = &p->t.live->process;
+	struct proc_status st;
+	TRY(proc_status_read(process, &st));
+	a->runtime.threads = st.threads;
+	a->space.page_table = st.vm_pte;
+	if (process->kernel_thread || st.state == 'Z')
+		account_note(a, process->kernel_thread ? "a kernel thread: it has no memory of its own"
+						       : "a zombie: its memory is gone, its parent has not yet "
+							 "asked for its exit status");
+	else if (p->t.mem_err)
+		account_note(a, "the memory itself could not be read, so classes are those of whole mappings: %s",
+			     err_text(p->t.mem_err));
+	if (p->opt->cgroup)
+		group_fill(&p->t, a);
+	return NULL;
+}
+
+static void describe_core(struct pass *p)
+{
+	p->a->runtime.threads = p->t.threads;
+	p->a->space.page_table = ACCOUNT_UNKNOWN;
+	for (size_t i = 0; i < p->t.notes.n; i++)
+		account_note(p->a, "%s", p->t.notes.v[i]);
+}
+
 static struct err *describe(struct pass *p)
 {
 	struct account *a = p->a;
-	struct proc_status st;
-	TRY(proc_status_read(&p->t.live->process, &st));
-	a->runtime.threads = st.threads;
 	fill_go(&p->t, a);
-	fill_space(&p->t, &st, a);
+	fill_space(&p->t, a);
 	if (p->copy.have) {
 		fill_runtime(&p->t, &p->copy.heap, &p->copy.stats, &p->copy.gs, a);
 		fill_gc(&p->copy.stats, a);
@@ -262,19 +317,12 @@ static struct err *describe(struct pass *p)
 	if (target_swapped(&p->t))
 		account_note(a, "%llu kB of what was to be read are in swap and were left there",
 			     (unsigned long long)target_swapped(&p->t) / 1024);
-	if (p->t.live->process.kernel_thread || st.state == 'Z')
-		account_note(a, p->t.live->process.kernel_thread
-					? "a kernel thread: it has no memory of its own"
-					: "a zombie: its memory is gone, its parent has not yet "
-					  "asked for its exit status");
-	else if (p->t.mem_err)
-		account_note(a, "the memory itself could not be read, so classes are those of whole mappings: %s",
-			     err_text(p->t.mem_err));
 	if (!p->t.is_go && !p->t.mem_err)
 		account_note(a, "not a Go process: no Go image was found in it");
 	integrity_check(&p->t, p->roles, a);
-	if (p->opt->cgroup)
-		group_fill(&p->t, a);
+	if (p->t.live)
+		return describe_live(p);
+	describe_core(p);
 	return NULL;
 }
 
@@ -304,21 +352,29 @@ static struct err *run(struct pass *p)
 	return NULL;
 }
 
+struct err *account_open(int pid, const struct account_options *opt, struct target *ret)
+{
+	if (!opt->core)
+		return target_open(opt->procfs, pid, ret);
+	if (opt->stop)
+		return err_new(ERR_ARG, "--stop is for a process; a core stands still");
+	const struct target_source source = { opt->core->fd, opt->core->name, opt->core->exe };
+	return target_open_core(&source, ret);
+}
+
 struct err *engine_account(int pid, const struct account_options *opt, struct account *ret)
 {
 	int64_t start = clock_ns(CLOCK_MONOTONIC);
 	struct pass p = { .a = ret, .opt = opt };
 	account_init(ret);
-	ret->time_unix_ns = clock_ns(CLOCK_REALTIME);
 	ret->pss = ACCOUNT_UNKNOWN;
 	ret->runtime.gc_percent = INT64_MIN;
 	ret->runtime.memory_limit = ACCOUNT_UNKNOWN;
 	ret->integrity.exe_matches_disk = -1;
-	struct err *err = target_open(opt->procfs, pid, &p.t);
-	if (err)
-		return err;
+	TRY(account_open(pid, opt, &p.t));
+	ret->time_unix_ns = target_clock(&p.t).wall;
 	tally_init(&p.tally, ret, opt->cells);
-	err = target_outcome(&p.t, run(&p));
+	struct err *err = target_outcome(&p.t, run(&p));
 	pass_end(&p);
 	ret->elapsed_ns = clock_ns(CLOCK_MONOTONIC) - start;
 	return err;

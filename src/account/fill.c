@@ -176,11 +176,11 @@ static uint64_t max_map_count(void)
 	return n > 1 && num_dec(buf, (size_t)n - 1, &v) && v ? v : DEFAULT_MAX_MAP_COUNT;
 }
 
-void fill_space(const struct target *t, const struct proc_status *st, struct account *a)
+void fill_space(const struct target *t, struct account *a)
 {
 	struct account_space *sp = &a->space;
 	uint64_t gap = 0, first = 0, last = 0;
-	*sp = (struct account_space){ .page_table = st->vm_pte };
+	*sp = (struct account_space){ 0 };
 	for (size_t i = 0; i < t->maps.n; i++) {
 		const struct vma *v = &t->maps.v[i];
 		if (v->start >= UINT64_C(1) << 63) /* vsyscall: the kernel's half */
@@ -196,5 +196,5 @@ void fill_space(const struct target *t, const struct proc_status *st, struct acc
 	}
 	sp->span = last - first;
 	sp->mean_gap = sp->gaps ? gap / sp->gaps : 0;
-	sp->vma_limit_ratio = (double)t->maps.n / (double)max_map_count();
+	sp->vma_limit_ratio = t->live ? (double)t->maps.n / (double)max_map_count() : (double)NAN;
 }

@@ -14,4 +14,4 @@ void fill_go(struct target *t, struct account *a);
 void fill_runtime(struct target *t, const struct gort_heap *h, const struct gort_stats *s,
 		  const struct gort_goroutines *gs, struct account *a);
 void fill_gc(const struct gort_stats *s, struct account *a);
-void fill_space(const struct target *t, const struct proc_status *st, struct account *a);
+void fill_space(const struct target *t, struct account *a);

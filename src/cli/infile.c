@@ -14,8 +14,6 @@ enum {
 	FETCH_MAX = 256 << 20,	   /* bytes of a document */
 	FETCH_TIMEOUT_MS = 120000, /* a CPU profile is awaited for 30 s */
 	HEAD = 32,		   /* bytes that tell more about what is refused */
-	ELF_TYPE = 16,		   /* offset of e_type */
-	ELF_CORE = 4,
 };
 
 /* Unpacked bytes. What needs memory for what it reads has a lower ceiling of its own. */
@@ -85,6 +83,7 @@ static const char *const readers[CODEC_KIND_MAX_] = {
 	[CODEC_GOROUTINES] = "`goroutines` and `diff` read it",
 	[CODEC_HEAPDUMP] = "`heap`, `goroutines` and `diff` read it",
 	[CODEC_HPROF] = "`diff` reads it",
+	[CODEC_CORE] = "`map`, `heap`, `goroutines`, `timers`, `owners`, `diff` and `snap` read it",
 };
 
 static bool is_text_profile(const unsigned char *head, size_t len)
@@ -115,7 +114,5 @@ struct err *infile_refuse(struct infile *f)
 			       name);
 	if (f->kind != CODEC_ELF)
 		return err_new(ERR_FORMAT, "%s: no snapshot, profile or dump of a known kind begins at offset 0", name);
-	if (len > ELF_TYPE && head[ELF_TYPE] == ELF_CORE)
-		return err_new(ERR_UNSUPPORTED, "%s is an ELF core; cores are read from `owners` on", name);
 	return err_new(ERR_ARG, "%s is a program; the process that runs it is named by its id or with --name", name);
 }

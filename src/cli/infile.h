@@ -28,7 +28,7 @@ void infile_close(struct infile *f);
 
 /*
  * "FILE is a goroutine dump; `goroutines` and `diff` read it": the error of a command that cannot use such a file. ARG;
- * UNSUPPORTED for a core; FORMAT for a file of no known kind. The stream must still be at its first byte.
+ * FORMAT for a file of no known kind. The stream must still be at its first byte.
  */
 MUST_CHECK NEVER_NULL struct err *infile_refuse(struct infile *f);
 

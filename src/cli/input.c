@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/corefile.h"
 #include "cli/infile.h"
 #include "cli/progress.h"
 #include "cli/status.h"
@@ -205,10 +206,55 @@ static struct err *(*const readers[CODEC_KIND_MAX_])(struct infile *f, struct sn
 	[CODEC_HEAPDUMP] = read_heapdump,
 };
 
-static struct err *read_file(const char *name, const struct evidence_options *want, struct snapshot *ret)
+/* ---- a live process, and a core ---- */
+
+static struct err *read_target(int pid, const struct evidence_options *want, struct snapshot *ret)
+{
+	struct evidence_options opt = *want;
+	opt.account.interrupted = &progress_interrupted;
+	opt.account.progress = progress_step;
+	snapshot_deinit(ret);
+	return engine_evidence(pid, &opt, ret);
+}
+
+static struct err *read_live(int pid, const struct evidence_options *want, struct snapshot *ret, int *status)
+{
+	progress_start();
+	struct err *err = read_target(pid, want, ret);
+	bool interrupted = progress_interrupted;
+	progress_end();
+	if (interrupted)
+		*status = STATUS_INTERRUPTED;
+	return err;
+}
+
+/* Whoever asks for nothing in particular gets all that a core has. */
+static struct err *read_core(struct infile *f, const struct evidence_options *want, struct snapshot *ret, int *status)
+{
+	AUTO(corefile) struct corefile c;
+	struct evidence_options opt = *want;
+	opt.account.core = &c.core;
+	if (!opt.parts)
+		opt.parts = SNAPSHOT_ALL;
+	progress_start();
+	struct err *err = corefile_open(f, want->account.exe, &c);
+	if (!err)
+		err = read_target(0, &opt, ret);
+	bool interrupted = progress_interrupted;
+	progress_end();
+	if (interrupted)
+		*status = STATUS_INTERRUPTED;
+	return err;
+}
+
+/* ---- files ---- */
+
+static struct err *read_file(const char *name, const struct evidence_options *want, struct snapshot *ret, int *status)
 {
 	AUTO(infile) struct infile f;
 	TRY(infile_open(name, &f));
+	if (f.kind == CODEC_CORE)
+		return read_core(&f, want, ret, status);
 	if (!readers[f.kind])
 		return infile_refuse(&f);
 	TRY(readers[f.kind](&f, ret));
@@ -218,22 +264,7 @@ static struct err *read_file(const char *name, const struct evidence_options *wa
 	return check_parts(f.stream.name, f.kind, want->required, ret);
 }
 
-/* ---- a live process ---- */
-
-static struct err *read_live(int pid, const struct evidence_options *want, struct snapshot *ret, int *status)
-{
-	struct evidence_options opt = *want;
-	opt.account.interrupted = &progress_interrupted;
-	opt.account.progress = progress_step;
-	progress_start();
-	snapshot_deinit(ret);
-	struct err *err = engine_evidence(pid, &opt, ret);
-	bool interrupted = progress_interrupted;
-	progress_end();
-	if (interrupted)
-		*status = STATUS_INTERRUPTED;
-	return err;
-}
+/* ---- whichever ---- */
 
 /* A number is a process, also where a file has it as its name. */
 static struct err *also_a_file(struct err *err, const struct arg_vec *operands)
@@ -253,7 +284,7 @@ struct err *input_one(const struct arg_vec *operands, const struct target_name *
 	int pid = 0;
 	snapshot_init(ret);
 	if (operands->n == 1 && input_is_file(operands->v[0]) && !target_given(&(struct arg_vec){ 0 }, name))
-		return read_file(operands->v[0], want, ret);
+		return read_file(operands->v[0], want, ret, status);
 	TRY(target_one(want->account.procfs, operands, name, &pid));
 	return also_a_file(read_live(pid, want, ret, status), operands);
 }

@@ -47,7 +47,7 @@ static void a_file_of_no_use_is_refused_with_what_it_is(void **state)
 		enum err_code code;
 		const char *text;
 	} rows[] = {
-		{ core, sizeof(core), ERR_UNSUPPORTED, " is an ELF core; cores are read from `owners` on" },
+		{ core, sizeof(core), ERR_FORMAT, ": no ELF core begins at offset 0" },
 		{ program, sizeof(program), ERR_ARG, " is a program; " },
 		{ "go1.7 heap dump\n", 16, ERR_FORMAT, "at offset 16" },
 		{ "JAVA PROFILE 1.0.2\0", 19, ERR_ARG, " is a JVM heap dump (HPROF); `diff` reads it" },

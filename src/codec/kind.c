@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "codec/kind.h"
 
+#include <elf.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -14,6 +15,7 @@ const char *const codec_kind_names[CODEC_KIND_MAX_] = {
 	[CODEC_HEAPDUMP] = "a Go heap dump",
 	[CODEC_HPROF] = "a JVM heap dump (HPROF)",
 	[CODEC_ELF] = "an ELF file",
+	[CODEC_CORE] = "an ELF core",
 };
 
 static const struct {
@@ -72,12 +74,17 @@ static bool has_profile(const unsigned char *p, size_t len)
 	return seen >= 2 || (seen && !m.bad);
 }
 
+static enum codec_kind elf_kind(const unsigned char *head, size_t len)
+{
+	return len >= EI_NIDENT + 2 && load_u16(head + EI_NIDENT) == ET_CORE ? CODEC_CORE : CODEC_ELF;
+}
+
 enum codec_kind codec_kind(const void *head, size_t len)
 {
 	for (size_t i = 0; i < sizeof(magics) / sizeof(magics[0]); i++) {
 		size_t n = strlen(magics[i].magic);
 		if (len >= n && memcmp(head, magics[i].magic, n) == 0)
-			return magics[i].kind;
+			return magics[i].kind == CODEC_ELF ? elf_kind(head, len) : magics[i].kind;
 	}
 	if (has_goroutine(head, len))
 		return CODEC_GOROUTINES;

@@ -14,7 +14,8 @@ enum codec_kind {
 	CODEC_GOROUTINES, /* a text dump: debug=1, debug=2, a panic, SIGQUIT */
 	CODEC_HEAPDUMP,	  /* debug.WriteHeapDump */
 	CODEC_HPROF,
-	CODEC_ELF,
+	CODEC_ELF,  /* a program or library */
+	CODEC_CORE, /* ELF, too */
 	CODEC_KIND_MAX_
 };
 

@@ -30,10 +30,13 @@ static struct err *needs_go(const struct target *t)
 		return NULL;
 	if (t->mem_err)
 		return err_new(err_code(t->mem_err), "the process cannot be read: %s", err_text(t->mem_err));
+	const char *works = t->live ? "`map` and `fds` work" : "`map` works";
+	if (t->lack && (!t->is_go || !t->gort.layout))
+		return err_new(ERR_UNSUPPORTED, "no Go runtime that can be read was found: %s", t->lack);
 	if (!t->is_go)
-		return err_new(ERR_UNSUPPORTED, "not a Go process: no Go image was found in it; `map` and `fds` work");
-	return err_new(ERR_UNSUPPORTED, "%s; `map` and `fds` work",
-		       t->gort.refusal ? t->gort.refusal : "the layout of this Go runtime is unknown");
+		return err_new(ERR_UNSUPPORTED, "not a Go process: no Go image was found in it; %s", works);
+	return err_new(ERR_UNSUPPORTED, "%s; %s",
+		       t->gort.refusal ? t->gort.refusal : "the layout of this Go runtime is unknown", works);
 }
 
 static const char *phase_name(uint32_t phase)
@@ -81,13 +84,15 @@ static void read_identity(struct target *t, struct snapshot *s)
 		.pid = t->pid,
 		.comm = keep(s, t->comm),
 		.exe = keep(s, t->exe_path),
-		.start_ticks = t->live->process.start_ticks,
-		.boot_id = read_boot_id(t->live->procfs, s),
+		.start_ticks = t->start_ticks,
+		.boot_id = t->live ? read_boot_id(t->live->procfs, s) : keep(s, t->boot_id),
 		.build_id = t->has_elf ? keep(s, t->elf.build_id ? t->elf.build_id : t->elf.go_build_id) : NULL,
 		.go_version = t->is_go ? keep(s, m->version) : NULL,
 		.module = t->is_go ? keep(s, m->main_path) : NULL,
 	};
 	s->source = arena_strdup(&s->arena, t->name);
+	for (size_t i = 0; i < t->notes.n; i++)
+		snapshot_note(s, "%s", t->notes.v[i]);
 }
 
 static struct err *take_part(struct target *t, const struct part *p, const struct evidence_options *opt,
@@ -123,6 +128,8 @@ static struct err *take_parts(struct target *t, const struct evidence_options *o
 		}
 		if (opt->account.progress)
 			opt->account.progress(parts[i].step);
+		if (!t->live && parts[i].part == SNAPSHOT_FDS && opt->required & ~(unsigned)SNAPSHOT_FDS)
+			continue; /* wanted for the sake of another part, and no core has it */
 		s->noting = parts[i].part;
 		TRY(take_part(t, &parts[i], opt, s));
 		s->noting = 0;
@@ -146,7 +153,7 @@ struct err *engine_evidence(int pid, const struct evidence_options *opt, struct 
 	snapshot_init(ret);
 	if (!(opt->parts & ~(unsigned)SNAPSHOT_ACCOUNT))
 		return take_account(pid, opt, ret);
-	TRY(target_open(opt->account.procfs, pid, &t));
+	TRY(account_open(pid, &opt->account, &t));
 	struct err *err = take_parts(&t, opt, ret);
 	if (!err && opt->parts & SNAPSHOT_ACCOUNT)
 		err = take_account(pid, opt, ret);

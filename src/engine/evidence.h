@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * engine/evidence - read the chosen parts of a live process into one snapshot: what heap, goroutines, timers, fds and
+ * engine/evidence - read the chosen parts of a live process, or of a core (opt->account.core), into one snapshot: what heap, goroutines, timers, fds and
  * snap show. The target is opened once, and never stopped for the evidence (the account has its own option).
  */
 

@@ -289,6 +289,10 @@ static struct err *read_all(struct reading *r)
 
 struct err *evidence_fds(struct target *t, const struct evidence_options *opt, struct snapshot *s)
 {
+	if (!t->live)
+		return err_new(ERR_UNSUPPORTED,
+			       "a core does not have the table of descriptors: only the kernel knows it, "
+			       "while the process lives");
 	struct reading r = { .process = &t->live->process, .snapshot = s, .out = &s->fds };
 	intern_init(&r.words);
 	proc_sockets_init(&r.known, &s->fds.arena, &r.sockets);

@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "gort/labels.h"
 #include "gort/parked.h"
@@ -36,18 +35,11 @@ struct taker {
 	struct gort_types types;
 	struct hash_map labels;	   /* address -> label_at << 16 | label_n, of those seen */
 	struct hash_map creators;  /* pc -> stack + 1 */
-	int64_t now;		   /* CLOCK_MONOTONIC */
+	int64_t now;		   /* CLOCK_MONOTONIC; 0 unknown */
 	int64_t ends[GORT_PAUSES]; /* when the last GCs ended, of the same clock, oldest first */
 	size_t n_ends;
 	bool forced; /* the runtime starts a GC after two minutes without one */
 };
-
-static int64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-	clock_gettime(clock, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* Cut a suffix that says the same as a flag. */
 static bool cut_suffix(struct taker *t, struct reason *r, const char *suffix)
@@ -163,7 +155,7 @@ static unsigned flags_of(const struct gort_parked *p, const struct reason *reaso
  */
 static int64_t wait_at_least(const struct taker *t, int64_t since)
 {
-	if (since <= 0 || since > t->now)
+	if (since <= 0 || since > t->now) /* also when there is no clock */
 		return -1;
 	size_t i = 0;
 	while (i < t->n_ends && t->ends[i] < since - 10 * MS)
@@ -226,12 +218,15 @@ static int by_time(const void *a, const void *b)
 }
 
 /* When GCs ended, on the clock of waits. */
-static void read_gcs(struct taker *t)
+static void read_gcs(const struct target *target, struct taker *t)
 {
 	struct gort_stats stats;
-	t->now = clock_ns(CLOCK_MONOTONIC);
-	int64_t ahead = clock_ns(CLOCK_REALTIME) - t->now;
+	const struct target_clock clock = target_clock(target);
+	t->now = clock.monotonic;
+	int64_t ahead = clock.wall - t->now;
 	t->out->since_gc_ns = -1;
+	if (!t->now)
+		return;
 	if (!gort_stats_read(t->g, &stats))
 		return;
 	t->forced = stats.gc_percent >= 0;
@@ -256,11 +251,14 @@ struct err *evidence_goroutines(struct target *t, const struct evidence_options 
 	k.cached.src = &k.cache.src;
 	struct err *err = gort_parked_read(k.g, k.unwinder, &all);
 	if (!err) {
-		read_gcs(&k);
+		read_gcs(t, &k);
 		k.out->live = true;
 		vec_reserve(&k.out->v, all.n);
 		for (size_t i = 0; i < all.n; i++)
 			take(&k, &all.v[i]);
+		if (!k.now)
+			snapshot_note(s, "for how long goroutines wait is unknown: this core does not tell when it was "
+					 "written");
 		note_moving(s);
 	}
 	memcache_deinit(&k.cache);

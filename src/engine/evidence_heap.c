@@ -145,10 +145,11 @@ static void describe(struct target *t, struct snapshot *s)
 	out->period_type.type = intern_str(&out->stacks.strings, "space");
 	out->period = s->heap.rate == ACCOUNT_UNKNOWN ? 0 : (int64_t)s->heap.rate;
 	out->time_unix_ns = s->clock.wall;
-	comment(out, "ullage: heap profile of pid %d (%s), %s, read from outside", t->pid, t->comm,
-		version ? version : "Go of unknown version");
+	comment(out, "ullage: heap profile of pid %d (%s), %s, read from %s", t->pid, t->comm,
+		version ? version : "Go of unknown version", t->live ? "outside" : "a core");
 	take_mappings(t, out);
-	take_cgroup(t, s);
+	if (t->live)
+		take_cgroup(t, s);
 }
 
 static void note_damage(const struct gort_profile *p, struct snapshot *s)

@@ -18,6 +18,8 @@ static int64_t now_ns(void)
 static struct err *copy_heap(struct target *t, const struct owners_options *opt, struct owners_work *w)
 {
 	struct proc_stop stop = { 0 };
+	if (opt->stop != OWNERS_STOP_NO && !t->live)
+		return err_new(ERR_ARG, "--stop is for a process; a core stands still");
 	if (opt->stop != OWNERS_STOP_NO)
 		TRY(proc_stop_all(&t->live->process, opt->stop_budget_ns, &stop));
 	struct err *err = owners_copy_roots(w, opt->stop != OWNERS_STOP_NO);

@@ -2,7 +2,6 @@
 #include "engine/evidence.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "account/fill.h"
 #include "gort/parked.h"
@@ -25,16 +24,9 @@ struct grouper {
 	VEC(struct group_key) keys;
 	struct hash_map holders; /* g -> its name in `names`, + 1; 0: not known */
 	VEC(const char *) names;
-	int64_t now; /* CLOCK_MONOTONIC */
+	int64_t now; /* CLOCK_MONOTONIC; 0 unknown */
 	uint64_t timer_bytes;
 };
-
-static int64_t monotonic_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
 
 /* what the GC does with timers */
 
@@ -159,7 +151,7 @@ static void add(struct grouper *k, const struct gort_timer *t)
 	key.kind = t->kind;
 	key.collectable = t->channel && k->out->semantics_123;
 	struct timer_group *group = group_at(k, &key);
-	int64_t next = t->when > k->now ? t->when - k->now : 0;
+	int64_t next = !k->now ? INT64_MAX : t->when > k->now ? t->when - k->now : 0;
 	group->count++;
 	group->bytes += k->timer_bytes;
 	if (next < group->next_ns)
@@ -229,7 +221,7 @@ struct err *evidence_timers(struct target *t, const struct evidence_options *opt
 		return err_new(ERR_UNSUPPORTED, "the table of functions cannot be read, so callbacks have no names");
 	read_semantics(t, k.out);
 	struct err *err = gort_timers_read(&t->gort, &all, &k.out->complete);
-	k.now = monotonic_ns();
+	k.now = target_clock(t).monotonic;
 	if (!err)
 		err = find_holders(&k, &t->gort, &all);
 	for (size_t i = 0; !err && i < all.n; i++)

@@ -143,7 +143,7 @@ struct account_cgroup {
 struct account_space {
 	uint64_t span; /* lowest to highest mapped user address */
 	uint64_t regions, gaps, mean_gap, page_table;
-	double vma_limit_ratio; /* mappings / vm.max_map_count */
+	double vma_limit_ratio; /* mappings / vm.max_map_count; NAN unknown */
 };
 
 struct account {

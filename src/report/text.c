@@ -100,7 +100,8 @@ static void say_space(struct say *s, const struct account_space *sp)
 	strbuf_init(&f);
 	say_and(&f, "%s mappings over %s", say_num(sp->regions, x), say_size(sp->span, y));
 	say_and(&f, "%s gaps of %s on average", say_num(sp->gaps, x), say_size(sp->mean_gap, y));
-	say_and(&f, "page tables of %s", say_size(sp->page_table, x));
+	if (sp->page_table != ACCOUNT_UNKNOWN)
+		say_and(&f, "page tables of %s", say_size(sp->page_table, x));
 	if (sp->vma_limit_ratio > 0)
 		say_and(&f, "%.1f%% of vm.max_map_count", 100 * sp->vma_limit_ratio);
 	say_title(s, "Address space");

@@ -90,13 +90,18 @@ static void sort_families(struct family *list, size_t n)
 	}
 }
 
+static bool has_swap(const struct account *a)
+{
+	return a->swap && a->swap != ACCOUNT_UNKNOWN;
+}
+
 static void put_numbers(struct table *t, const struct account *a, const struct account_class *c, enum style_role role)
 {
 	table_size(t, c->resident);
 	table_role(t, role);
 	put_percent(t, c->resident, a->rss);
 	table_role(t, role);
-	if (a->swap)
+	if (has_swap(a))
 		table_size(t, c->swap);
 }
 
@@ -105,7 +110,7 @@ static void put_class(struct table *t, const struct account *a, enum mem_class c
 	table_cellf(t, "%s%s", member ? "  " : "", mem_classes[c].name);
 	table_role(t, c == CLASS_UNEXPLAINED ? STYLE_BAD : STYLE_PLAIN);
 	put_numbers(t, a, &a->classes[c], STYLE_PLAIN);
-	if (!a->swap)
+	if (!has_swap(a))
 		put_bar(t, a->classes[c].resident, a->rss, mem_classes[c].color);
 	table_cell(t, mem_classes[c].about);
 	table_role(t, STYLE_DIM);
@@ -118,7 +123,7 @@ static void put_family(struct table *t, const struct account *a, const struct fa
 		table_cellf(t, "%.*s", (int)parts_family(f->first), mem_classes[f->first].name);
 		table_role(t, STYLE_HEAD);
 		put_numbers(t, a, &f->sum, STYLE_HEAD);
-		if (!a->swap)
+		if (!has_swap(a))
 			table_cell(t, "");
 		table_cell(t, "");
 	}
@@ -144,7 +149,7 @@ void text_classes(struct say *s, const struct account *a)
 	size_t n = parts_classes(a, list), n_families = find_families(a, list, n, families);
 	sort_families(families, n_families);
 	struct table t;
-	table_init(&t, a->swap ? with_swap : plain, LEN(plain), s->style);
+	table_init(&t, has_swap(a) ? with_swap : plain, LEN(plain), s->style);
 	for (size_t i = 0; i < n_families; i++)
 		put_family(&t, a, &families[i], list, n);
 	strbuf_putc(s->out, '\n');

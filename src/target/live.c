@@ -154,6 +154,8 @@ struct err *target_open(const char *procfs, int pid, struct target *ret)
 	ret->comm = ret->live->process.comm;
 	ret->exe = ret->live->process.exe;
 	ret->exe_inode = ret->live->process.exe_inode;
+	ret->start_ticks = ret->live->process.start_ticks;
+	ret->has_page_list = true;
 	err = proc_maps_read(&ret->live->process, &ret->arena, &ret->maps);
 	if (err) {
 		target_close(ret);

@@ -63,6 +63,7 @@ void target_close(struct target *t)
 		sym_elf_close(&t->elf);
 	t->row->close(t);
 	vec_deinit(&t->maps);
+	vec_deinit(&t->notes);
 	err_free(t->mem_err);
 	arena_deinit(&t->arena);
 	*t = (struct target){ 0 };

@@ -18,6 +18,7 @@
 #include "proc/process.h"
 #include "sym/elf.h"
 
+struct target_core;
 struct target_row; /* how a live process or a core answers: target/row.h */
 
 /* A live process. */
@@ -36,17 +37,24 @@ struct target_clock {
 struct target {
 	struct arena arena;
 	const struct target_row *row;
-	struct target_live *live;
-	const char *name; /* for people: "pid 4711", or the file's name */
+	struct target_live *live; /* NULL of a core */
+	struct target_core *core; /* NULL of a live process; private */
+	const char *name;	  /* for people: "pid 4711", or the file's name */
 	int pid;
 	const char *comm;     /* hostile */
 	const char *exe_path; /* as /proc/PID/exe says, " (deleted)" cut; NULL = unknown */
 	int exe;	      /* the executable that is mapped, or -1 (borrowed) */
 	uint64_t exe_inode;   /* of its mappings */
+	uint64_t start_ticks; /* field 22 of /proc/PID/stat; 0 = unknown */
+	const char *boot_id;  /* of the machine that a core is from, or NULL */
+	uint64_t threads;     /* of a core */
 	struct vma_vec maps;
-	struct memsrc *mem;  /* NULL: cannot be read */
-	bool has_pages;	     /* target_pages() works */
-	struct err *mem_err; /* why `mem` or `has_pages` is missing */
+	struct memsrc *mem;   /* NULL: cannot be read */
+	bool has_pages;	      /* target_pages() works */
+	bool has_page_list;   /* ... as they were resident; the pages of other cores are those that the file has */
+	struct str_vec notes; /* sentences on what a core lacks */
+	const char *lack;     /* of these, the one without which there may be nothing to find, or NULL */
+	struct err *mem_err;  /* why `mem` or `has_pages` is missing */
 	struct sym_elf elf;
 	bool has_elf;
 	uint64_t bias;	      /* live address - ELF address */
@@ -60,6 +68,19 @@ struct target {
 
 /* A live process. NOT_FOUND, GONE, DENIED when not even the mappings can be read. */
 MUST_CHECK struct err *target_open(const char *procfs, int pid, struct target *ret);
+
+/* A core: a descriptor on the (unpacked) file, its name for messages, and the executable that somebody named, or NULL. */
+struct target_source {
+	int fd;
+	const char *name, *exe;
+};
+
+/*
+ * Borrows all of it. What the core leaves out of files is read from the files themselves where these are the same: the
+ * build id in the core's copy of their first page decides, or that page. FORMAT, UNSUPPORTED, LIMIT as core_open(); ARG
+ * when the named executable is another one.
+ */
+MUST_CHECK struct err *target_open_core(const struct target_source *source, struct target *ret);
 void target_close(struct target *t);
 
 static inline void target_auto(struct target *t)
