@@ -33,14 +33,22 @@ static void every_version_has_a_row(void **state)
 	for (size_t i = 0; i < sizeof(minors) / sizeof(minors[0]); i++)
 		assert_non_null(row(minors[i], ""));
 	assert_non_null(row(22, "noallocheaders"));
+	assert_non_null(row(24, "noswissmap"));
+	assert_non_null(row(25, "noswissmap"));
 	assert_non_null(row(25, "greenteagc"));
 	assert_non_null(row(26, "nogreenteagc"));
 	assert_non_null(row(27, "nogreenteagc"));
 }
 
-/* Fields that some version lacks; any other must be there. */
-static bool may_lack(int minor, enum gort_field f)
+static bool has_swiss_maps(const struct gort_layout *l)
 {
+	return l->minor >= 24 && strcmp(l->experiment, "noswissmap") != 0;
+}
+
+/* Fields that some version lacks; any other must be there. */
+static bool may_lack(const struct gort_layout *l, enum gort_field f)
+{
+	int minor = l->minor;
 	switch (f) {
 	case GORT_mheap_heapArenas:
 	case GORT_heapArena_pageUseSpanInlineMarkBits:
@@ -75,6 +83,20 @@ static bool may_lack(int minor, enum gort_field f)
 	case GORT_mapextra_SIZEOF:
 	case GORT_mapextra_overflow:
 	case GORT_mapextra_oldoverflow:
+		return has_swiss_maps(l);
+	case GORT_map_SIZEOF:
+	case GORT_map_used:
+	case GORT_map_dirPtr:
+	case GORT_map_dirLen:
+	case GORT_table_SIZEOF:
+	case GORT_table_used:
+	case GORT_table_capacity:
+	case GORT_table_growthLeft:
+	case GORT_table_index:
+	case GORT_table_localDepth:
+	case GORT_table_groups_data:
+	case GORT_table_groups_lengthMask:
+		return !has_swiss_maps(l);
 	case GORT_syncMap_read:
 	case GORT_syncMap_dirty:
 	case GORT_syncMap_misses:
@@ -105,19 +127,7 @@ static bool may_lack(int minor, enum gort_field f)
 	case GORT_labelMap_list:
 	case GORT_specialCleanup_SIZEOF:
 	case GORT_specialCleanup_fn:
-	case GORT_map_SIZEOF:
 	case GORT_syncMap_root:
-	case GORT_map_used:
-	case GORT_map_dirPtr:
-	case GORT_map_dirLen:
-	case GORT_table_SIZEOF:
-	case GORT_table_used:
-	case GORT_table_capacity:
-	case GORT_table_growthLeft:
-	case GORT_table_index:
-	case GORT_table_localDepth:
-	case GORT_table_groups_data:
-	case GORT_table_groups_lengthMask:
 		return minor < 24;
 	case GORT_cleanupBlock_SIZEOF:
 	case GORT_cleanupBlock_alllink:
@@ -150,7 +160,7 @@ static void every_row_has_every_field_of_its_version(void **state)
 	for (unsigned i = 0; i < gort_layouts_count; i++) {
 		const struct gort_layout *l = &gort_layouts[i];
 		for (int f = 0; f < GORT_FIELD_MAX_; f++) {
-			if (gort_has(l, (enum gort_field)f) == may_lack(l->minor, (enum gort_field)f))
+			if (gort_has(l, (enum gort_field)f) == may_lack(l, (enum gort_field)f))
 				fail_msg("go1.%d%s: field %d", l->minor, l->experiment, f);
 			if (gort_has(l, (enum gort_field)f))
 				assert_true(l->f[f].size > 0 && l->f[f].off >= 0);
