@@ -8,6 +8,7 @@ const struct command *const command_table[] = {
 	&command_ps,
 	&command_map,
 	&command_heap,
+	&command_owners,
 	&command_goroutines,
 	&command_timers,
 	&command_fds,

@@ -33,6 +33,7 @@ struct command {
 extern const struct command command_ps;
 extern const struct command command_map;
 extern const struct command command_heap;
+extern const struct command command_owners;
 extern const struct command command_goroutines;
 extern const struct command command_timers;
 extern const struct command command_fds;

@@ -9,6 +9,7 @@
 #include "report/fields.h"
 #include "report/goroutines.h"
 #include "report/heap.h"
+#include "report/owners.h"
 #include "report/parts.h"
 #include "report/report.h"
 #include "report/text.h"
@@ -25,6 +26,7 @@ const struct show_part show_parts[SHOW_PARTS] = {
 	{ SNAPSHOT_GOROUTINES, "goroutines", "goroutines", "goroutines" },
 	{ SNAPSHOT_TIMERS, "timers", "timers", "timers" },
 	{ SNAPSHOT_FDS, "fds", "descriptors", "fds" },
+	{ SNAPSHOT_OWNERS, "owners", "owners of the heap", "owners" },
 };
 
 void show_names(unsigned bits, struct strbuf *out)
@@ -138,8 +140,15 @@ static void holds_fds(const struct snapshot *s, struct strbuf *out)
 	strbuf_printf(out, "%s in all; sockets: %s", say_num(s->fds.total, x), say_num(sum_sockets(&s->fds), y));
 }
 
+static void holds_owners(const struct snapshot *s, struct strbuf *out)
+{
+	char x[SAY_NUM_LEN], y[SAY_NUM_LEN], z[SAY_NUM_LEN];
+	strbuf_printf(out, "%s reachable; roots: %s, paths: %s", say_size(s->owners.reachable, x),
+		      say_num(s->owners.roots.n, y), say_num(s->owners.paths.n, z));
+}
+
 static void (*const holds[SHOW_PARTS])(const struct snapshot *s, struct strbuf *out) = {
-	holds_account, holds_heap, holds_census, holds_goroutines, holds_timers, holds_fds,
+	holds_account, holds_heap, holds_census, holds_goroutines, holds_timers, holds_fds, holds_owners,
 };
 
 static void say_headline(struct say *s, const struct snapshot *snap, uint64_t size)
@@ -214,8 +223,9 @@ static void put_parts(const struct snapshot *s, const struct style *style, struc
 		if (there)
 			holds[i](s, &text);
 		table_cell(&t, show_parts[i].name);
-		table_cell(&t, there ? text.buf : "missing");
-		table_role(&t, there ? STYLE_PLAIN : STYLE_WARN);
+		bool usual = show_parts[i].part & SNAPSHOT_ALL;
+		table_cell(&t, there ? text.buf : usual ? "missing" : "not asked for");
+		table_role(&t, there ? STYLE_PLAIN : usual ? STYLE_WARN : STYLE_DIM);
 		table_cellf(&t, there ? "ullage %s FILE" : "-", show_parts[i].command);
 	}
 	table_print(&t, out);
@@ -305,8 +315,13 @@ static void json_fds(struct json *j, const struct snapshot *s)
 	fds_json_members(j, &(struct fds_report){ .snapshot = s, .list = true });
 }
 
+static void json_owners(struct json *j, const struct snapshot *s)
+{
+	owners_json_members(j, &(struct owners_report){ .snapshot = s });
+}
+
 static void (*const members[SHOW_PARTS])(struct json *j, const struct snapshot *s) = {
-	json_account, json_heap, json_census, json_goroutines, json_timers, json_fds,
+	json_account, json_heap, json_census, json_goroutines, json_timers, json_fds, json_owners,
 };
 
 static void json_time(struct json *j, const char *key, int64_t unix_ns)
@@ -371,7 +386,7 @@ void show_json(const struct snapshot *s, uint64_t size, struct strbuf *out)
 		members[i](&j, s);
 		json_object_end(&j);
 	}
-	parts_notes(&j, s, SNAPSHOT_ALL);
+	parts_notes(&j, s, SNAPSHOT_ALL | SNAPSHOT_OWNERS);
 	json_object_end(&j);
 	strbuf_putc(out, '\n');
 }

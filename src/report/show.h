@@ -17,7 +17,7 @@ struct show_part {
 	const char *command; /* that reads it: "heap" */
 };
 
-enum { SHOW_PARTS = 6 };
+enum { SHOW_PARTS = 7 };
 extern const struct show_part show_parts[SHOW_PARTS];
 
 /* "account, heap profile" of the parts in `bits`, appended. */

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/num.h"
+#include "cli/command.h"
+#include "cli/input.h"
+#include "report/output.h"
+#include "report/owners.h"
+
+enum { STOP_MS = 20, STOP_MS_MAX = 60000, STOP_FULL_MS = 60000, NS_PER_MS = 1000000 };
+
+struct owners_cli {
+	struct target_name target;
+	bool json, quick, help;
+	int color, by;
+	uint64_t top, memory;
+	const char *file, *procfs, *flame, *type, *stop;
+};
+
+#define AT(member) offsetof(struct owners_cli, member)
+
+static const struct option_row options[] = {
+	{ "by", 0, OPTION_CHOICE, AT(by), "BY", false, 0, owners_by_names,
+	  "one list, longer: root (globals, goroutines, ...), type, or path (each step of it); without: the first of "
+	  "all" },
+	{ "type", 0, OPTION_STR, AT(type), "NAME", false, 0, NULL,
+	  "who holds objects of this type: paths that end there, such as '*main.Session'" },
+	{ "top", 0, OPTION_COUNT, AT(top), "N", false, 0, NULL, "show N rows of a list (all in JSON)" },
+	{ "flame", 0, OPTION_STR, AT(flame), "FILE", false, 0, NULL,
+	  "what holds what as a flame graph, an HTML page; beside the text or JSON" },
+	{ "stop", 0, OPTION_STR, AT(stop), "MS", true, 0, NULL,
+	  "stop the process while its roots are copied, never longer than MS (default 20); full: while the whole heap "
+	  "is copied, so that all is of one moment" },
+	{ "memory", 0, OPTION_SIZE, AT(memory), "BYTES", false, 0, NULL,
+	  "use no more memory than this, as 512M; a heap that needs more is refused (default: half of what is "
+	  "available)" },
+	{ "quick", 0, OPTION_FLAG, AT(quick), NULL, false, 0, NULL,
+	  "leave out maps, other holders and waste, which takes a second look at the contents" },
+	OPTION_ROWS_JSON(owners_cli),
+	OPTION_ROWS_OUT(owners_cli),
+	OPTION_ROWS_TARGET(owners_cli),
+	OPTION_ROWS_HELP(owners_cli),
+	{ 0 },
+};
+
+static const char not_stopped[] = "no"; /* the value of --stop where it is not given; NULL: without a value */
+
+static bool is_stdout(const char *path)
+{
+	return !path || strcmp(path, "-") == 0;
+}
+
+static struct err *read_stop(const char *text, struct owners_options *ret)
+{
+	uint64_t ms = STOP_MS;
+	if (text == not_stopped)
+		return NULL;
+	if (text && strcmp(text, "full") == 0) {
+		ret->stop = OWNERS_STOP_FULL;
+		ret->stop_budget_ns = (int64_t)STOP_FULL_MS * NS_PER_MS;
+		return NULL;
+	}
+	if (text && (!num_str(text, &ms) || ms < 1 || ms > STOP_MS_MAX))
+		return err_new(ERR_ARG, "--stop takes milliseconds from 1 to %d, or full, not '%s'", STOP_MS_MAX, text);
+	ret->stop = OWNERS_STOP_ROOTS;
+	ret->stop_budget_ns = (int64_t)ms * NS_PER_MS;
+	return NULL;
+}
+
+static struct err *check_options(const struct owners_cli *opt, const struct arg_vec *operands,
+				 const struct owners_options *how)
+{
+	if (opt->flame && is_stdout(opt->flame) && is_stdout(opt->file))
+		return err_new(ERR_ARG, "two outputs cannot both go to standard output: give files");
+	if (how->stop != OWNERS_STOP_NO && operands->n == 1 && input_is_file(operands->v[0]))
+		return err_new(ERR_ARG, "--stop is for a running process, and '%s' is none", operands->v[0]);
+	return NULL;
+}
+
+struct outputs {
+	struct output list, flame; /* flame is opened where it was asked for */
+};
+
+static struct err *write_outputs(const struct owners_cli *opt, const struct owners_report *r, struct outputs *outs)
+{
+	AUTO(strbuf) struct strbuf text;
+	strbuf_init(&text);
+	if (opt->flame) {
+		owners_flame(r, &text);
+		TRY(output_commit(&outs->flame, text.buf, text.len));
+		strbuf_clear(&text);
+	}
+	if (opt->json)
+		owners_json(r, &text);
+	else
+		owners_text(r, &text);
+	return output_commit(&outs->list, text.buf, text.len);
+}
+
+static struct err *show(const struct owners_cli *opt, const struct arg_vec *operands,
+			const struct evidence_options *want, struct outputs *outs, int *status)
+{
+	AUTO(snapshot) struct snapshot s;
+	TRY(input_one(operands, &opt->target, want, &s, status));
+	const struct owners_report r = {
+		.snapshot = &s,
+		.by = (enum owners_by)opt->by,
+		.type = opt->type,
+		.top = opt->top,
+		.style = style_of(is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
+	};
+	return write_outputs(opt, &r, outs);
+}
+
+static struct err *owners(const struct owners_cli *opt, const struct arg_vec *operands, int *status)
+{
+	struct evidence_options want = {
+		.parts = SNAPSHOT_OWNERS | SNAPSHOT_HEAP, /* the profile tells where it was allocated */
+		.required = SNAPSHOT_OWNERS,
+		.account.procfs = opt->procfs,
+		.owners = { .memory = opt->memory, .quick = opt->quick, .type = opt->type },
+	};
+	struct outputs outs;
+	TRY(read_stop(opt->stop, &want.owners));
+	TRY(check_options(opt, operands, &want.owners));
+	TRY(output_open(&outs.list, opt->file));
+	struct err *err = opt->flame ? output_open(&outs.flame, opt->flame) : NULL;
+	bool flame = opt->flame && !err;
+	if (!err)
+		err = show(opt, operands, &want, &outs, status);
+	if (flame)
+		output_abandon(&outs.flame);
+	output_abandon(&outs.list);
+	return err;
+}
+
+static const struct owners_cli defaults = { .procfs = "/proc", .by = OWNERS_BY_ALL, .stop = not_stopped };
+
+static struct err *run(void *values, const struct arg_vec *operands, int *status)
+{
+	return owners(values, operands, status);
+}
+
+static const struct command_example examples[] = {
+	{ "ullage owners 4711", "who keeps the heap alive, and what of it is garbage" },
+	{ "ullage owners 4711 --by path", "how, step by step: which field of which type holds what" },
+	{ "ullage owners 4711 --type '*main.Session'", "who holds the sessions" },
+	{ "ullage owners 4711 --stop=full", "of one moment: stops the process while its heap is copied" },
+	{ "ullage owners 4711 --flame owners.html", "the same as a picture" },
+	{ "ullage owners 4711 --json | jq -r '.paths[0].text'", "for programs" },
+	{ NULL, NULL },
+};
+
+const struct command command_owners = {
+	.name = "owners",
+	.purpose = "who keeps the heap alive: roots, paths, types, maps and other holders",
+	.usage = "owners [OPTIONS] PID | FILE\n"
+		 "owners [OPTIONS] --name COMM | --cgroup PATH | --unit NAME | --container ID",
+	.about = "Walks the heap of a Go process from its roots (globals, goroutine stacks, finalizers,\n"
+		 "timers), as its garbage collector does, on a copy: the process is not stopped. What no\n"
+		 "root leads to is floating: garbage that the next collection takes, and no leak.\n"
+		 "RETAINED is what would be freed if that root, path or type were gone: all that every\n"
+		 "way from the roots goes through it. Debug information is not needed. A snapshot of\n"
+		 "`ullage snap --owners` may stand in place of the process.",
+	.examples = examples,
+	.options = options,
+	.defaults = &defaults,
+	.size = sizeof(defaults),
+	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE, or root.",
+	.run = run,
+};
