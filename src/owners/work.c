@@ -22,17 +22,27 @@ void owners_work_deinit(struct owners_work *w)
 	vec_deinit(&w->root_of);
 }
 
+/* What cannot be had of one part here becomes a note; the others are there. */
+static struct err *or_note(struct owners_work *w, struct err *err)
+{
+	if (!err || err_code(err) != ERR_UNSUPPORTED)
+		return err;
+	snapshot_note(w->snapshot, "%s", err_text(err));
+	err_free(err);
+	return NULL;
+}
+
 struct err *owners_copy_roots(struct owners_work *w, bool stopped)
 {
 	TRY(gort_heap_read(w->in->g, stopped ? 1 : 2, &w->heap));
 	TRY(goheap_objects_init(w->in->g, &w->heap, &w->objects));
-	return goheap_roots_read(&w->objects, &w->raw_roots);
+	return or_note(w, goheap_roots_read(&w->objects, &w->raw_roots));
 }
 
 struct err *owners_copy_heap(struct owners_work *w)
 {
 	TRY(graph_init(&w->graph, w->objects.n, w->objects.n_inner));
-	return goheap_pointers_read(&w->objects, &w->graph, &w->pointers);
+	return or_note(w, goheap_pointers_read(&w->objects, &w->graph, &w->pointers));
 }
 
 /* What is allocated and what of it is reachable. */
@@ -73,16 +83,27 @@ static struct err *type_objects(struct owners_work *w)
 	return err;
 }
 
+static struct err *find_paths(struct owners_work *w)
+{
+	TRY(dominators_find(&w->graph, &w->dominators));
+	return owners_paths_fill(w);
+}
+
+/* What there is to be told beside the sums, in this order: each may need those before. */
+static struct err *(*const parts[])(struct owners_work *w) = {
+	type_objects, find_paths, owners_stuck_fill, owners_finalizers_fill, owners_holders_fill,
+};
+
 struct err *owners_finish(struct owners_work *w)
 {
 	TRY(owners_roots_make(w));
 	graph_reach_init(&w->reach, &w->graph);
 	graph_reach_all_roots(&w->reach);
 	count(w);
-	TRY(type_objects(w));
-	TRY(dominators_find(&w->graph, &w->dominators));
-	TRY(owners_paths_fill(w));
-	TRY(owners_stuck_fill(w));
-	TRY(owners_finalizers_fill(w));
-	return w->in->quick ? NULL : owners_holders_fill(w);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (parts[i] == owners_holders_fill && w->in->quick)
+			continue;
+		TRY(or_note(w, parts[i](w)));
+	}
+	return NULL;
 }
