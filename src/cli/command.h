@@ -86,6 +86,11 @@ MUST_CHECK struct err *command_print_help(const struct command *c);
 		"procfs", 0, OPTION_STR, offsetof(struct type, procfs), "DIR", false, 0, NULL,                         \
 			"where proc is mounted (default /proc)"                                                        \
 	}
+#define OPTION_ROWS_CORE(type)                                                                                         \
+	{                                                                                                              \
+		"exe", 0, OPTION_STR, offsetof(struct type, exe), "FILE", false, 0, NULL,                              \
+			"the executable of a core that is not where it was, or is here as another build"               \
+	}
 #define OPTION_ROWS_JSON(type)                                                                                         \
 	{                                                                                                              \
 		"json", 0, OPTION_FLAG, offsetof(struct type, json), NULL, false, 0, NULL,                             \

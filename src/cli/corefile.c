@@ -97,7 +97,10 @@ struct err *corefile_open(struct infile *f, const char *exe, struct corefile *re
 	if (ret->own < 0)
 		return no_room(f, dir, errno);
 	progress_step("unpacking the core");
-	return unpack(f, ret->own, dir);
+	TRY(unpack(f, ret->own, dir));
+	if (f->fd >= 0 && fstat(f->fd, &st) == 0 && S_ISREG(st.st_mode)) /* the time of a core is that of its file */
+		(void)!futimens(ret->own, (const struct timespec[]){ st.st_atim, st.st_mtim });
+	return NULL;
 }
 
 void corefile_close(struct corefile *c)

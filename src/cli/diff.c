@@ -18,7 +18,7 @@ struct diff_cli {
 	bool json, help;
 	int color, by;
 	uint64_t leak_threshold, top_n, fail_on;
-	const char *sample_index, *file, *flame, *pprof, *folded, *procfs;
+	const char *sample_index, *file, *flame, *pprof, *folded, *procfs, *exe;
 };
 
 #define AT(member) offsetof(struct diff_cli, member)
@@ -41,6 +41,7 @@ static const struct option_row options[] = {
 	  "write a flame graph of the target, coloured by what changed, as HTML" },
 	{ "pprof", 0, OPTION_STR, AT(pprof), "FILE", false, 0, NULL, "write the difference as a pprof profile" },
 	{ "folded", 0, OPTION_STR, AT(folded), "FILE", false, 0, NULL, "write the difference as folded stacks" },
+	OPTION_ROWS_CORE(diff_cli),
 	OPTION_ROWS_OUT(diff_cli),
 	OPTION_ROWS_HELP(diff_cli),
 	{ 0 },
@@ -213,7 +214,7 @@ static struct err *diff(const struct diff_cli *opt, const struct arg_vec *operan
 	TRY(choose_outputs(opt, outs));
 	TRY(open_outputs(outs));
 	struct diff_sources *src = xcalloc(1, sizeof(*src));
-	struct err *err = diff_sources_read(operands, opt->procfs, src, status);
+	struct err *err = diff_sources_read(operands, opt->procfs, opt->exe, src, status);
 	if (!err)
 		err = compare(opt, src, outs, status);
 	diff_sources_close(src);

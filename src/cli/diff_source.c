@@ -75,10 +75,28 @@ static struct err *same_kind(struct diff_sources *d, const char *name, enum code
 	return NULL;
 }
 
-static struct err *read_file(struct diff_sources *d, const char *path, struct snapshot *ret)
+static struct err *read_process(struct diff_sources *d, const char *what, const struct account_options *how,
+				struct snapshot *ret, int *status)
+{
+	struct evidence_options want = {
+		.parts = SNAPSHOT_ACCOUNT | SNAPSHOT_HEAP | SNAPSHOT_CENSUS | SNAPSHOT_GOROUTINES,
+		.account = *how,
+	};
+	TRY(same_kind(d, what, CODEC_SNAPSHOT));
+	snapshot_deinit(ret);
+	TRY(input_operand(what, &want, ret, status));
+	ret->source = input_is_file(what) ? what : arena_printf(&d->arena, "process %s", what);
+	return NULL;
+}
+
+/* A core is like the process that it was. */
+static struct err *read_file(struct diff_sources *d, const char *path, const struct account_options *how,
+			     struct snapshot *ret, int *status)
 {
 	AUTO(infile) struct infile f;
 	TRY(infile_open(path, &f));
+	if (f.kind == CODEC_CORE)
+		return read_process(d, path, how, ret, status);
 	if (!readers[f.kind])
 		return infile_refuse(&f);
 	TRY(same_kind(d, f.stream.name, f.kind));
@@ -87,28 +105,16 @@ static struct err *read_file(struct diff_sources *d, const char *path, struct sn
 	return NULL;
 }
 
-static struct err *read_process(struct diff_sources *d, const char *pid, const char *procfs, struct snapshot *ret,
+static struct err *read_operand(struct diff_sources *d, const char *operand, const struct account_options *how,
 				int *status)
-{
-	struct evidence_options want = {
-		.parts = SNAPSHOT_ACCOUNT | SNAPSHOT_HEAP | SNAPSHOT_CENSUS | SNAPSHOT_GOROUTINES,
-		.account.procfs = procfs,
-	};
-	TRY(same_kind(d, pid, CODEC_SNAPSHOT));
-	snapshot_deinit(ret);
-	TRY(input_operand(pid, &want, ret, status));
-	ret->source = arena_printf(&d->arena, "process %s", pid);
-	return NULL;
-}
-
-static struct err *read_operand(struct diff_sources *d, const char *operand, const char *procfs, int *status)
 {
 	size_t name = node_name(operand);
 	const char *what = name ? operand + name + 1 : operand;
 	struct snapshot *s = &d->s[d->n];
 	struct diff_input *in = &d->inputs[d->n];
 	snapshot_init(s);
-	struct err *err = input_is_file(what) ? read_file(d, what, s) : read_process(d, what, procfs, s, status);
+	struct err *err =
+		input_is_file(what) ? read_file(d, what, how, s, status) : read_process(d, what, how, s, status);
 	*in = (struct diff_input){
 		.name = name ? arena_strndup(&d->arena, operand, name) : s->source,
 		.node = name > 0,
@@ -118,8 +124,10 @@ static struct err *read_operand(struct diff_sources *d, const char *operand, con
 	return err;
 }
 
-struct err *diff_sources_read(const struct arg_vec *operands, const char *procfs, struct diff_sources *ret, int *status)
+struct err *diff_sources_read(const struct arg_vec *operands, const char *procfs, const char *exe,
+			      struct diff_sources *ret, int *status)
 {
+	const struct account_options how = { .procfs = procfs, .exe = exe };
 	*ret = (struct diff_sources){ 0 };
 	arena_init(&ret->arena);
 	if (operands->n < 2)
@@ -127,7 +135,7 @@ struct err *diff_sources_read(const struct arg_vec *operands, const char *procfs
 	if (operands->n > DIFF_INPUTS_MAX)
 		return err_new(ERR_ARG, "a diff takes at most %d inputs, not %zu", DIFF_INPUTS_MAX, operands->n);
 	for (size_t i = 0; i < operands->n; i++)
-		TRY(read_operand(ret, operands->v[i], procfs, status));
+		TRY(read_operand(ret, operands->v[i], &how, status));
 	return NULL;
 }
 

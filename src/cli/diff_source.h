@@ -18,10 +18,10 @@ struct diff_sources {
 };
 
 /*
- * Reads every operand: a process id, a file, an address; NAME= in front makes it a node of that name. Errors: ARG for
+ * Reads every operand: a process id, a file, an address, a core (`exe` is its executable, or NULL); NAME= in front makes it a node of that name. Errors: ARG for
  * too few or too many; FORMAT for a file that is malformed, and where the kinds differ: the sentence names both. On
  * every return *ret is to be given to diff_sources_close().
  */
-MUST_CHECK struct err *diff_sources_read(const struct arg_vec *operands, const char *procfs, struct diff_sources *ret,
-					 int *status);
+MUST_CHECK struct err *diff_sources_read(const struct arg_vec *operands, const char *procfs, const char *exe,
+					 struct diff_sources *ret, int *status);
 void diff_sources_close(struct diff_sources *d);

@@ -12,7 +12,7 @@ struct goroutines_options {
 	bool json, stacks, system, help;
 	int color, group;
 	uint64_t top;
-	const char *file, *procfs, *source;
+	const char *file, *procfs, *exe, *source;
 };
 
 #define AT(member) offsetof(struct goroutines_options, member)
@@ -26,6 +26,7 @@ static const struct option_row options[] = {
 	  "read the Go source below DIR where goroutines are blocked and started, and say what it lacks" },
 	{ "top", 0, OPTION_COUNT, AT(top), "N", false, 0, NULL, "show N groups (default 20 in text, all in JSON)" },
 	{ "system", 0, OPTION_FLAG, AT(system), NULL, false, 0, NULL, "the runtime's own goroutines too" },
+	OPTION_ROWS_CORE(goroutines_options),
 	OPTION_ROWS_OUT(goroutines_options),
 	OPTION_ROWS_TARGET(goroutines_options),
 	OPTION_ROWS_HELP(goroutines_options),
@@ -94,7 +95,7 @@ static struct err *read_sources(const struct goroutines_options *opt, const stru
 	struct evidence_options want = {
 		.parts = SNAPSHOT_GOROUTINES | SNAPSHOT_FDS,
 		.required = SNAPSHOT_GOROUTINES,
-		.account.procfs = opt->procfs,
+		.account = { .procfs = opt->procfs, .exe = opt->exe },
 	};
 	if (operands->n > 1)
 		return read_several(operands, &want, src, status);

@@ -18,7 +18,7 @@ struct heap_options {
 	bool json, help;
 	int color, by;
 	uint64_t top;
-	const char *file, *procfs, *pprof, *folded, *flame, *escapes;
+	const char *file, *procfs, *exe, *pprof, *folded, *flame, *escapes;
 };
 
 #define AT(member) offsetof(struct heap_options, member)
@@ -34,6 +34,7 @@ static const struct option_row options[] = {
 	{ "escapes", 0, OPTION_STR, AT(escapes), "FILE", false, 0, NULL,
 	  "what `go build -gcflags=-m` printed: why a site's variable is on the heap" },
 	OPTION_ROWS_JSON(heap_options),
+	OPTION_ROWS_CORE(heap_options),
 	OPTION_ROWS_OUT(heap_options),
 	OPTION_ROWS_TARGET(heap_options),
 	OPTION_ROWS_HELP(heap_options),
@@ -179,7 +180,7 @@ static struct err *read_heap(const struct heap_options *opt, const struct arg_ve
 	struct evidence_options want = {
 		.parts = SNAPSHOT_HEAP | SNAPSHOT_CENSUS,
 		.required = census ? SNAPSHOT_CENSUS : SNAPSHOT_HEAP,
-		.account.procfs = opt->procfs,
+		.account = { .procfs = opt->procfs, .exe = opt->exe },
 	};
 	TRY(input_one(operands, &opt->target, &want, s, status));
 	if (census && opt->by != HEAP_BY_TYPE && !s->heap.spans.n)

@@ -19,7 +19,7 @@ struct map_options {
 	int color, value;
 	uint64_t top;
 	int64_t stop_budget_ns; /* 0: do not stop */
-	const char *file, *html, *flame, *procfs;
+	const char *file, *html, *flame, *procfs, *exe;
 };
 
 static const char *const measures[] = { "rss", "pss", "swap", NULL }; /* as enum report_value */
@@ -42,6 +42,7 @@ static const struct option_row options[] = {
 	{ "top", 0, OPTION_COUNT, AT(top), "N", false, 0, NULL, "owners shown of each large class (default 3)" },
 	{ "stop", 0, OPTION_MS, AT(stop_budget_ns), "MS", true, STOP_MS, NULL,
 	  "stop the process while runtime metadata is copied, never longer than MS (default 20)" },
+	OPTION_ROWS_CORE(map_options),
 	OPTION_ROWS_OUT(map_options),
 	OPTION_ROWS_TARGET(map_options),
 	OPTION_ROWS_HELP(map_options),
@@ -143,6 +144,7 @@ static struct err *take_account(const struct map_options *opt, const struct arg_
 			.stop = opt->stop_budget_ns > 0,
 			.stop_budget_ns = opt->stop_budget_ns,
 			.procfs = opt->procfs,
+			.exe = opt->exe,
 		},
 	};
 	bool file = operands->n == 1 && input_is_file(operands->v[0]);

@@ -10,11 +10,12 @@
 struct show_options {
 	bool json, help;
 	int color;
-	const char *file, *procfs;
+	const char *file, *procfs, *exe;
 };
 
 static const struct option_row options[] = {
 	OPTION_ROWS_JSON(show_options),
+	OPTION_ROWS_CORE(show_options),
 	OPTION_ROWS_OUT(show_options),
 	OPTION_ROWS_HELP(show_options),
 	{ 0 },
@@ -39,7 +40,7 @@ static struct err *check_operands(const struct arg_vec *operands)
 static struct err *show(const struct show_options *opt, const struct arg_vec *operands, int *status)
 {
 	struct output out;
-	struct evidence_options want = { .account.procfs = opt->procfs };
+	struct evidence_options want = { .account = { .procfs = opt->procfs, .exe = opt->exe } };
 	TRY(check_operands(operands));
 	TRY(output_open(&out, opt->file));
 	AUTO(snapshot) struct snapshot snap;

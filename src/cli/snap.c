@@ -15,7 +15,7 @@ struct snap_options {
 	struct target_name target;
 	bool pss, help;
 	int64_t stop_budget_ns; /* 0: do not stop */
-	const char *file, *procfs;
+	const char *file, *procfs, *exe;
 };
 
 #define AT(member) offsetof(struct snap_options, member)
@@ -27,6 +27,7 @@ static const struct option_row options[] = {
 	  "proportional sizes too; the kernel takes longer to tell them" },
 	{ "stop", 0, OPTION_MS, AT(stop_budget_ns), "MS", true, STOP_MS, NULL,
 	  "stop the process while runtime metadata is copied, never longer than MS (default 20)" },
+	OPTION_ROWS_CORE(snap_options),
 	{ "procfs", 0, OPTION_STR, AT(procfs), "DIR", false, 0, NULL, "where proc is mounted (default /proc)" },
 	OPTION_ROWS_TARGET(snap_options),
 	OPTION_ROWS_HELP(snap_options),
@@ -44,9 +45,13 @@ static struct err *check_options(const struct snap_options *opt, const struct ar
 		return err_new(ERR_ARG, "-o FILE is needed: the snapshot is written there");
 	if (to_stdout(opt) && isatty(STDOUT_FILENO))
 		return err_new(ERR_ARG, "a snapshot is not for a terminal: give -o FILE, or a pipe");
-	if (operands->n == 1 && input_is_file(operands->v[0]))
-		return err_new(ERR_ARG, "'%s' is no process id: a snapshot is taken of a running process",
-			       operands->v[0]);
+	if (operands->n != 1 || !input_is_file(operands->v[0]))
+		return NULL;
+	enum codec_kind kind = CODEC_UNKNOWN;
+	TRY(input_kind(operands->v[0], &kind));
+	if (kind != CODEC_CORE)
+		return err_new(ERR_ARG, "%s is %s: a snapshot is taken of a running process or of a core",
+			       operands->v[0], codec_kind_names[kind]);
 	return NULL;
 }
 
@@ -78,6 +83,7 @@ static struct err *take(const struct snap_options *opt, const struct arg_vec *op
 			.stop = opt->stop_budget_ns > 0,
 			.stop_budget_ns = opt->stop_budget_ns,
 			.procfs = opt->procfs,
+			.exe = opt->exe,
 		},
 	};
 	TRY(input_one(operands, &opt->target, &want, s, status));
@@ -124,7 +130,7 @@ static const struct command_example examples[] = {
 const struct command command_snap = {
 	.name = "snap",
 	.purpose = "save all that can be read of a process as one file",
-	.usage = "snap [OPTIONS] PID -o FILE\nsnap [OPTIONS] --name COMM | --cgroup PATH | --unit NAME | "
+	.usage = "snap [OPTIONS] PID|CORE -o FILE\nsnap [OPTIONS] --name COMM | --cgroup PATH | --unit NAME | "
 		 "--container ID -o FILE",
 	.about = "Account, heap profile and census, goroutines, timers, descriptors, mappings, cgroup,\n"
 		 "the identity of the build and the clocks, in one compressed file that other commands\n"

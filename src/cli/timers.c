@@ -11,13 +11,14 @@ struct timers_options {
 	bool json, help;
 	int color;
 	uint64_t top;
-	const char *file, *procfs;
+	const char *file, *procfs, *exe;
 };
 
 static const struct option_row options[] = {
 	OPTION_ROWS_JSON(timers_options),
 	{ "top", 0, OPTION_COUNT, offsetof(struct timers_options, top), "N", false, 0, NULL,
 	  "show N groups (default 20 in text, all in JSON)" },
+	OPTION_ROWS_CORE(timers_options),
 	OPTION_ROWS_OUT(timers_options),
 	OPTION_ROWS_TARGET(timers_options),
 	OPTION_ROWS_HELP(timers_options),
@@ -30,7 +31,7 @@ static struct err *read_and_show(const struct timers_options *opt, const struct 
 	const struct evidence_options want = {
 		.parts = SNAPSHOT_TIMERS,
 		.required = SNAPSHOT_TIMERS,
-		.account.procfs = opt->procfs,
+		.account = { .procfs = opt->procfs, .exe = opt->exe },
 	};
 	TRY(input_one(operands, &opt->target, &want, s, status));
 	AUTO(strbuf) struct strbuf text;

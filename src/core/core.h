@@ -79,7 +79,7 @@ struct core {
 	int fd;		   /* borrowed */
 	const char *name;
 	struct arena arena;
-	uint64_t size;
+	uint64_t size, taken;		  /* bytes of the file, and of it in segments */
 	bool sparse;			  /* the file has holes: what is absent can be told from what was zero */
 	struct core_segment_vec segments; /* sorted, disjoint */
 	struct vma_vec maps;

@@ -158,6 +158,9 @@ static void add_segment(struct core *c, const Elf64_Phdr *p)
 	    end % PAGE || p->p_vaddr >= end || p->p_offset > INT64_MAX - size)
 		return;
 	uint64_t have = num_min(size, num_sub(c->size, p->p_offset));
+	/* An honest core has each byte once: one that says more stands for endless work. */
+	have = num_min(have, num_sub(c->size, c->taken));
+	c->taken += have;
 	*vec_push(&c->segments) = (struct core_segment){
 		.start = p->p_vaddr,
 		.end = end,

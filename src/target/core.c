@@ -353,10 +353,13 @@ static void note_lacks(struct target *t)
 {
 	const struct core *c = &t->core->core;
 	char size[NUM_SIZE_LEN];
-	if (c->lost)
-		note(t, "the core is cut: %s (%llu bytes) of memory that it should have are missing",
-		     num_size(c->lost, size), (unsigned long long)c->lost);
-	else if (c->cut)
+	if (c->lost) {
+		t->lack =
+			arena_printf(&t->arena, "%s is cut: %s (%llu bytes) of memory that it should have are missing",
+				     t->name, num_size(c->lost, size), (unsigned long long)c->lost);
+		note(t, "%s", t->lack);
+	}
+	if (c->cut && !c->lost)
 		note(t, "the core is cut: some of what it says of threads and files is missing");
 	if (c->no_anon)
 		note(t, "the core has no anonymous memory, where the heap is: it was left out (coredump_filter)");
