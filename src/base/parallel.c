@@ -52,3 +52,24 @@ void parallel_for(size_t n, void (*fn)(void *ctx, size_t piece, unsigned worker)
 	for (unsigned i = 1; i < started; i++)
 		pthread_join(workers[i].thread, NULL);
 }
+
+/* With the attributes by default none of these can fail on a lock that is used as it should be. */
+void parallel_lock_init(struct parallel_lock *l)
+{
+	pthread_mutex_init(&l->mutex, NULL);
+}
+
+void parallel_lock_deinit(struct parallel_lock *l)
+{
+	pthread_mutex_destroy(&l->mutex);
+}
+
+void parallel_lock(struct parallel_lock *l)
+{
+	pthread_mutex_lock(&l->mutex);
+}
+
+void parallel_unlock(struct parallel_lock *l)
+{
+	pthread_mutex_unlock(&l->mutex);
+}

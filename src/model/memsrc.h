@@ -21,6 +21,7 @@ struct memsrc;
 struct memsrc_ops {
 	/* All of [addr, addr + len) into buf, or false. */
 	bool (*read)(struct memsrc *src, uint64_t addr, void *buf, size_t len);
+	bool shared; /* several threads may read at once; else see model/memshare */
 };
 
 struct memsrc {

@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "base/parallel.h"
 
 enum {
 	PAGE = 4096,
@@ -30,6 +31,7 @@ struct mem_file {
 };
 
 struct proc_mem_files {
+	struct parallel_lock lock;
 	VEC(struct mem_file) known;
 	size_t last, open;
 };
@@ -126,11 +128,9 @@ static int open_file(const struct proc_process *p, const struct vma *v)
 	return fd;
 }
 
-int proc_mem_file(struct proc_mem *m, const struct vma *v)
+static int known_file(struct proc_mem *m, const struct vma *v)
 {
 	struct proc_mem_files *files = m->files;
-	if (!v->inode)
-		return -1;
 	for (size_t i = 0; i < files->known.n; i++) {
 		size_t k = (files->last + i) % files->known.n;
 		const struct mem_file *f = &files->known.v[k];
@@ -145,6 +145,16 @@ int proc_mem_file(struct proc_mem *m, const struct vma *v)
 	files->open += fd >= 0;
 	files->last = files->known.n;
 	*vec_push(&files->known) = (struct mem_file){ v->inode, v->dev_major, v->dev_minor, fd };
+	return fd;
+}
+
+int proc_mem_file(struct proc_mem *m, const struct vma *v)
+{
+	if (!v->inode)
+		return -1;
+	parallel_lock(&m->files->lock);
+	int fd = known_file(m, v);
+	parallel_unlock(&m->files->lock);
 	return fd;
 }
 
@@ -413,7 +423,7 @@ static int vm_readv_allowed(pid_t pid)
 struct err *proc_mem_init(struct proc_mem *m, const struct proc_process *p, const struct vma_vec *vmas,
 			  struct proc_pagemap *pagemap)
 {
-	static const struct memsrc_ops ops = { .read = mem_read };
+	static const struct memsrc_ops ops = { .read = mem_read, .shared = true };
 	*m = (struct proc_mem){ .src = { &ops }, .process = p, .vmas = vmas, .pagemap = pagemap, .mem = -1 };
 	struct err *err = proc_process_file(p, "mem", O_RDONLY, &m->mem);
 	int os = vm_readv_allowed(p->pid);
@@ -425,6 +435,7 @@ struct err *proc_mem_init(struct proc_mem *m, const struct proc_process *p, cons
 	if (err)
 		return err;
 	m->files = xcalloc(1, sizeof(*m->files));
+	parallel_lock_init(&m->files->lock);
 	return NULL;
 }
 
@@ -446,6 +457,7 @@ void proc_mem_deinit(struct proc_mem *m)
 			close(m->files->known.v[i].fd);
 	}
 	vec_deinit(&m->files->known);
+	parallel_lock_deinit(&m->files->lock);
 	free(m->files);
 	m->files = NULL;
 }

@@ -12,7 +12,10 @@
  *   swapped pages            not read (that would swap them in): the read fails and swapped_bytes counts them
  * Every range is asked of pagemap before it is read. proc_mem_refresh() takes a new table of mappings.
  * Cost: about 2 us a read (one pagemap question, one copy); bulk 2 to 5 GB/s.
+ * Threads: several may read at once; proc_mem_refresh() is for when none does.
  */
+
+#include <stdatomic.h>
 
 #include "model/memsrc.h"
 #include "model/vma.h"
@@ -24,12 +27,12 @@ struct proc_mem {
 	const struct proc_process *process;
 	const struct vma_vec *vmas;
 	struct proc_pagemap *pagemap;
-	const struct vma *hint; /* the mapping last read */
-	int mem;		/* /proc/PID/mem, or -1 */
-	bool only_mem;		/* process_vm_readv(2) is refused */
-	bool gone;		/* a read failed because the process exited */
-	int denied;		/* errno of a refused read, else 0 */
-	uint64_t swapped_bytes; /* asked for and not read: at least so many */
+	_Atomic(const struct vma *) hint; /* the mapping last read */
+	int mem;			  /* /proc/PID/mem, or -1 */
+	bool only_mem;			  /* process_vm_readv(2) is refused */
+	atomic_bool gone;		  /* a read failed because the process exited */
+	atomic_int denied;		  /* errno of a refused read, else 0 */
+	_Atomic uint64_t swapped_bytes;	  /* asked for and not read: at least so many */
 	struct proc_mem_files *files;
 };
 
