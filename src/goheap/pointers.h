@@ -7,9 +7,11 @@
  *	to 1.19   heapArena.bitmap: two bits a word, pointer and "more follow"
  *	1.20 on   heapArena.bitmap: one bit a word, and noMorePtrs
  *	1.22 on   bits at the end of the span (objects to 512 bytes); a type in front of the object (over 512 bytes); the type
- *		  in the span (large objects); user arenas by their own rule
+ *		  in the span (large objects, and user arenas, whose type is made up and has a mask that grows)
+ * Source: runtime/mbitmap.go, mbitmap_allocheaders.go, mbitmap_noallocheaders.go (1.22), mgcmark.go (scanobject), arena.go.
  * A pointer into the heap is an edge; one to a free slot is counted as an inconsistency. Words of types (itabs and type
  * descriptors next to a pointer) are handed to `seen`, because they tell what the pointer points to.
+ * What the last collection found dead and the sweeper has not freed has no edges: what it points to may be gone.
  */
 
 #include "goheap/object.h"
@@ -35,7 +37,10 @@ struct goheap_pointers {
 	struct goheap_seen_vec seen; /* at most one of each kind an object, the first found */
 };
 
-/* Fills the graph (made by graph_init(n, n_inner)) with the edges of all allocated objects. */
+/*
+ * Fills the graph (made by graph_init(n, n_inner)) with the edges of all allocated objects. An interface tells only of an
+ * object that it points to the start of. LIMIT when a block of the graph has 2^32 edges.
+ */
 MUST_CHECK struct err *goheap_pointers_read(const struct goheap_objects *o, struct graph *graph,
 					    struct goheap_pointers *ret);
 void goheap_pointers_deinit(struct goheap_pointers *p);
