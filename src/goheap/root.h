@@ -19,8 +19,8 @@ enum goheap_root_kind {
 	GOHEAP_ROOT_STACK,     /* at: address of the word; owner: g */
 	GOHEAP_ROOT_FINALIZER, /* value: the closure; at: the special; owner: the object that has the finalizer */
 	GOHEAP_ROOT_CLEANUP,   /* the same of a cleanup; its argument (1.26 on) is a root of its own, with part 1 */
-	GOHEAP_ROOT_QUEUED,    /* to be run: its closure, its argument with part 1; at: its place in the queue */
-	GOHEAP_ROOT_WEAK,      /* handle of weak pointers; owner: the object they point to */
+	GOHEAP_ROOT_QUEUED, /* to be run: its closure; its argument with part 1, a cleanup's with part 2; at: its place */
+	GOHEAP_ROOT_WEAK,   /* handle of weak pointers; owner: the object they point to */
 };
 
 #define GOHEAP_ROOT_OUTSIDE UINT32_MAX

@@ -147,6 +147,7 @@ struct queue {
 	uint64_t first;
 	enum gort_field block, link, count, calls;
 	size_t size, fn, arg; /* of a call; arg == size: it has none */
+	uint8_t part;	      /* of the root that the argument is */
 };
 
 static void take_calls(struct roots_reader *r, const struct queue *q, uint64_t block, const unsigned char *rec,
@@ -168,7 +169,7 @@ static void take_calls(struct roots_reader *r, const struct queue *q, uint64_t b
 		};
 		roots_take(r, &root);
 		root.value = q->arg < q->size ? load_u64(rec + at + q->arg) : 0;
-		root.part = 1;
+		root.part = q->part;
 		if (root.value)
 			roots_take(r, &root);
 		r->out->queued++;
@@ -216,6 +217,7 @@ void roots_read_queues(struct roots_reader *r)
 			.size = size,
 			.fn = place(l, GORT_finalizer_fn, 0),
 			.arg = place(l, GORT_finalizer_arg, size),
+			.part = 1,
 		};
 		read_queue(r, &q);
 	}
@@ -231,6 +233,7 @@ void roots_read_queues(struct roots_reader *r)
 			.size = size,
 			.fn = place(l, GORT_cleanupFn_fn, size - WORD),
 			.arg = place(l, GORT_cleanupFn_arg, size),
+			.part = 2,
 		};
 		read_queue(r, &q);
 	}

@@ -31,6 +31,18 @@ struct owners_input {
 	const char *type;		      /* --type: paths to objects of this type only; or NULL */
 };
 
+/* A goroutine of the copy, row by row with raw_roots.stacks. */
+struct owners_goroutine {
+	uint32_t object;	    /* its g; GRAPH_NONE: not found */
+	uint32_t root;		    /* of the graph: that of its group */
+	uint32_t edge_at, edge_n;   /* what its g points to: in g_edges */
+	uint32_t stack, created_by; /* in out->stacks; 0: it ran, or moved since the copy */
+	const char *state;	    /* why it waits, "chan receive"; else its status */
+	bool system;		    /* the runtime's own */
+};
+
+VEC_TYPE(owners_goroutine_vec, struct owners_goroutine);
+
 /* All that was found out: what the parts below work on. */
 struct owners_work {
 	const struct owners_input *in;
@@ -46,6 +58,9 @@ struct owners_work {
 	struct dominators dominators;
 	struct retain retain;
 	struct u32_vec root_of; /* by root of the graph: index in out->roots */
+	struct owners_goroutine_vec goroutines;
+	struct graph_edge_vec g_edges;
+	struct u32_vec finalizable; /* objects with a finalizer that no other root than finalizers leads to */
 };
 
 void owners_work_init(struct owners_work *w, const struct owners_input *in, struct snapshot *s);
@@ -59,7 +74,10 @@ MUST_CHECK struct err *owners_finish(struct owners_work *w);
 
 /* ---- the parts of owners_finish(), one file each ---- */
 
-/* Groups and names raw roots: fills out->roots (without sums), the graph's roots and root_of. owners/roots.c */
+/*
+ * Groups and names raw roots: fills out->roots (without sums), the graph's roots, root_of and goroutines; marks all that they
+ * lead to in w->reach. Edges out of a g, and of the heaps of timers, become those of their roots. owners/roots.c
+ */
 MUST_CHECK struct err *owners_roots_make(struct owners_work *w);
 
 /* Sums into out->roots, .types, .paths with .steps, texts; joins the sampled profile. owners/paths.c */

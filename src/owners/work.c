@@ -20,6 +20,9 @@ void owners_work_deinit(struct owners_work *w)
 	goheap_objects_deinit(&w->objects);
 	gort_heap_deinit(&w->heap);
 	vec_deinit(&w->root_of);
+	vec_deinit(&w->goroutines);
+	vec_deinit(&w->g_edges);
+	vec_deinit(&w->finalizable);
 }
 
 /* What cannot be had of one part here becomes a note; the others are there. */
@@ -97,8 +100,6 @@ static struct err *(*const parts[])(struct owners_work *w) = {
 struct err *owners_finish(struct owners_work *w)
 {
 	TRY(owners_roots_make(w));
-	graph_reach_init(&w->reach, &w->graph);
-	graph_reach_all_roots(&w->reach);
 	count(w);
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
 		if (parts[i] == owners_holders_fill && w->in->quick)
