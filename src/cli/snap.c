@@ -13,7 +13,7 @@ enum { STOP_MS = 20 };
 
 struct snap_options {
 	struct target_name target;
-	bool pss, help;
+	bool pss, owners, help;
 	int64_t stop_budget_ns; /* 0: do not stop */
 	const char *file, *procfs, *exe;
 };
@@ -25,6 +25,8 @@ static const struct option_row options[] = {
 	  "the file to make, which appears whole or not at all (- is standard output); needed" },
 	{ "pss", 0, OPTION_FLAG, AT(pss), NULL, false, 0, NULL,
 	  "proportional sizes too; the kernel takes longer to tell them" },
+	{ "owners", 0, OPTION_FLAG, AT(owners), NULL, false, 0, NULL,
+	  "who keeps the heap alive, too: the heap is walked, which costs more than all else together" },
 	{ "stop", 0, OPTION_MS, AT(stop_budget_ns), "MS", true, STOP_MS, NULL,
 	  "stop the process while runtime metadata is copied, never longer than MS (default 20)" },
 	OPTION_ROWS_CORE(snap_options),
@@ -55,11 +57,16 @@ static struct err *check_options(const struct snap_options *opt, const struct ar
 	return NULL;
 }
 
+static unsigned wanted(const struct snap_options *opt)
+{
+	return SNAPSHOT_ALL | (opt->owners ? SNAPSHOT_OWNERS : 0);
+}
+
 /* "saved 181 KiB to FILE: account of memory, heap profile; missing: timers" */
 static void tell(const struct snap_options *opt, const struct snapshot *s, size_t size)
 {
 	char x[SAY_NUM_LEN];
-	unsigned missing = SNAPSHOT_ALL & ~s->parts;
+	unsigned missing = wanted(opt) & ~s->parts;
 	AUTO(strbuf) struct strbuf line;
 	strbuf_init(&line);
 	strbuf_printf(&line, "saved %s to %s: ", say_size(size, x), to_stdout(opt) ? "standard output" : opt->file);
@@ -75,7 +82,7 @@ static void tell(const struct snap_options *opt, const struct snapshot *s, size_
 static struct err *take(const struct snap_options *opt, const struct arg_vec *operands, struct snapshot *s, int *status)
 {
 	struct evidence_options want = {
-		.parts = SNAPSHOT_ALL,
+		.parts = wanted(opt),
 		.account = {
 			.pss = opt->pss,
 			.owners = true,
@@ -122,6 +129,7 @@ static const struct command_example examples[] = {
 	{ "ullage snap 4711 -o before.ullage", "all that can be read of process 4711, in one file" },
 	{ "ullage show before.ullage", "what is in it" },
 	{ "ullage map before.ullage", "any reading command takes it in place of a process id" },
+	{ "ullage snap 4711 --owners -o before.ullage", "who keeps its heap alive, too" },
 	{ "ullage diff before.ullage after.ullage", "what grew between two of them" },
 	{ "ssh HOST ullage snap --name api -o - > api.ullage", "of another machine" },
 	{ NULL, NULL },

@@ -649,7 +649,7 @@ static struct err *decode(struct reading *r, struct cursor m, struct snapshot *r
 			       (size_t)(m.end - m.start));
 	set_absent(&snap_table, ret);
 	TRY(read_table(r, &snap_table, m, ret));
-	ret->parts &= SNAPSHOT_ALL;
+	ret->parts &= SNAPSHOT_ALL | SNAPSHOT_OWNERS;
 	struct profile *p = &ret->heap.profile;
 	if (!p->default_type || profile_type_find(p, p->default_type) < 0)
 		p->default_type = p->types[HEAP_INUSE_SPACE].type;

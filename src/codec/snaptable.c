@@ -221,6 +221,58 @@ static const struct snap_table fds =
 	      R(fds, 11, cgroups, &fd_cgroup), N(fds, 12, cgroups_left), F(fds, 13, cgroups_charged),
 	      F(fds, 14, cgroups_oldest_ns), F(fds, 15, cgroups_dying), N(fds, 16, memfds), N(fds, 17, memfd_bytes));
 
+static const struct snap_table owners_root =
+	TABLE(owners_root, "OwnersRoot", ANY(owners_root, 1, kind, SNAP_ENUM, NULL, OWNERS_ROOT_MAX_),
+	      F(owners_root, 2, name), F(owners_root, 3, used_by), M(owners_root, 4, site, &snap_table_frame),
+	      F(owners_root, 5, blocked_at), N(owners_root, 6, goroutines), F(owners_root, 7, retained),
+	      F(owners_root, 8, retained_objects), F(owners_root, 9, reached));
+
+static const struct snap_table owners_type =
+	TABLE(owners_type, "OwnersType", T(owners_type, 1, type), N(owners_type, 2, objects), N(owners_type, 3, bytes),
+	      F(owners_type, 4, retained));
+
+static const struct snap_table owners_step =
+	TABLE(owners_step, "OwnersStep", F(owners_step, 1, type), F(owners_step, 2, field), N(owners_step, 3, objects),
+	      N(owners_step, 4, bytes));
+
+static const struct snap_table owners_path =
+	TABLE(owners_path, "OwnersPath", F(owners_path, 1, root), F(owners_path, 2, step_at), F(owners_path, 3, step_n),
+	      F(owners_path, 4, retained), F(owners_path, 5, objects), F(owners_path, 6, text),
+	      K(owners_path, 7, site, SNAP_STACK), F(owners_path, 8, site_share));
+
+static const struct snap_table owners_map = TABLE(
+	owners_map, "OwnersMap", F(owners_map, 1, type), F(owners_map, 2, owner), N(owners_map, 3, maps),
+	F(owners_map, 4, entries), F(owners_map, 5, capacity), F(owners_map, 6, bytes), F(owners_map, 7, recoverable));
+
+static const struct snap_table owners_waste =
+	TABLE(owners_waste, "OwnersWaste", F(owners_waste, 1, rule), F(owners_waste, 2, owner),
+	      F(owners_waste, 3, text), F(owners_waste, 4, count), F(owners_waste, 5, bytes));
+
+static const struct snap_table owners_holder =
+	TABLE(owners_holder, "OwnersHolder", F(owners_holder, 1, kind), F(owners_holder, 2, type),
+	      F(owners_holder, 3, owner), F(owners_holder, 4, count), F(owners_holder, 5, elements),
+	      F(owners_holder, 6, bytes), F(owners_holder, 7, retained), F(owners_holder, 8, text));
+
+static const struct snap_table owners_stuck =
+	TABLE(owners_stuck, "OwnersStuck", N(owners_stuck, 1, count), F(owners_stuck, 2, reason),
+	      K(owners_stuck, 3, stack, SNAP_STACK), K(owners_stuck, 4, created_by, SNAP_STACK),
+	      F(owners_stuck, 5, retained));
+
+static const struct snap_table owners_finalizers =
+	TABLE(owners_finalizers, "OwnersFinalizers", F(owners_finalizers, 1, set), F(owners_finalizers, 2, cleanups),
+	      F(owners_finalizers, 3, queued), F(owners_finalizers, 4, blocked), F(owners_finalizers, 5, at),
+	      F(owners_finalizers, 6, cycles), F(owners_finalizers, 7, resurrected));
+
+static const struct snap_table owners =
+	TABLE(owners, "Owners", ANY(owners, 1, stacks, SNAP_STACKS, &snap_table_frame, 0), F(owners, 2, jvm),
+	      N(owners, 3, reachable), N(owners, 4, reachable_objects), N(owners, 5, floating),
+	      N(owners, 6, floating_objects), F(owners, 7, heap_marked), F(owners, 8, typed_ratio),
+	      F(owners, 9, stopped_ns), F(owners, 10, elapsed_ns), N(owners, 11, copied),
+	      N(owners, 12, inconsistencies), R(owners, 13, roots, &owners_root), R(owners, 14, types, &owners_type),
+	      R(owners, 15, steps, &owners_step), R(owners, 16, paths, &owners_path), R(owners, 17, maps, &owners_map),
+	      R(owners, 18, waste, &owners_waste), R(owners, 19, holders, &owners_holder),
+	      R(owners, 20, stuck, &owners_stuck), M(owners, 21, finalizers, &owners_finalizers));
+
 /* ---- the whole ---- */
 
 static const struct snap_table identity =
@@ -237,5 +289,5 @@ const struct snap_table snap_table =
 	TABLE(snapshot, "Snapshot", K(snapshot, 0, arena, SNAP_ARENA), F(snapshot, 1, parts), F(snapshot, 2, source),
 	      M(snapshot, 3, id, &identity), M(snapshot, 4, clock, &clocks), M(snapshot, 5, account, &account),
 	      M(snapshot, 6, heap, &heap), M(snapshot, 7, goroutines, &goroutines), M(snapshot, 8, timers, &timers),
-	      M(snapshot, 9, fds, &fds), F(snapshot, 10, notes), F(snapshot, 11, note_parts), OUT(snapshot, owners),
-	      OUT(snapshot, noting));
+	      M(snapshot, 9, fds, &fds), F(snapshot, 10, notes), F(snapshot, 11, note_parts),
+	      M(snapshot, 12, owners, &owners), OUT(snapshot, noting));

@@ -51,7 +51,11 @@ struct by_status {
 	X(profile, "Profile") X(heap_type, "HeapType") X(heap_span, "HeapSpan") X(heap_view, "Heap") \
 	X(goroutine, "Goroutine") X(goroutines, "Goroutines") X(timer_group, "TimerGroup") X(timers, "Timers") \
 	X(fd_kind, "FdKind") X(fd_socket, "Socket") X(fd_epoll, "Epoll") X(fd_row, "Descriptor") \
-	X(fd_cgroup, "CgroupLeft") X(fds, "Fds") X(snapshot_identity, "Identity") X(snapshot_clock, "Clock") \
+	X(fd_cgroup, "CgroupLeft") X(fds, "Fds") X(owners_root, "OwnersRoot") X(owners_type, "OwnersType") \
+	X(owners_step, "OwnersStep") X(owners_path, "OwnersPath") X(owners_map, "OwnersMap") \
+	X(owners_waste, "OwnersWaste") X(owners_holder, "OwnersHolder") X(owners_stuck, "OwnersStuck") \
+	X(owners_finalizers, "OwnersFinalizers") X(owners, "Owners") \
+	X(snapshot_identity, "Identity") X(snapshot_clock, "Clock") \
 	X(snapshot, "Snapshot")
 /* clang-format on */
 
@@ -255,7 +259,7 @@ static void fill_snapshot(struct snapshot *s)
 	struct filling f = { .arena = &s->arena };
 	snapshot_init(s);
 	fill(&f, &snap_table, s);
-	s->parts = SNAPSHOT_ALL;
+	s->parts = SNAPSHOT_ALL | SNAPSHOT_OWNERS;
 	s->heap.profile.default_type = "alloc_space";
 	struct account *a = &s->account;
 	for (size_t i = 0; i < a->go.godebug.n; i++)
