@@ -2,9 +2,11 @@
 #include "base/alloc.h"
 
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void *must(void *p, size_t size)
 {
@@ -60,5 +62,18 @@ struct err *alloc_checked(size_t n, size_t size, size_t ceiling, void *ret)
 	if (!p)
 		return err_nomem();
 	memcpy(ret, &p, sizeof(p));
+	return NULL;
+}
+
+enum { HUGE_PAGE = 2 << 20 };
+
+struct err *alloc_wide(size_t n, size_t size, void *ret)
+{
+	TRY(alloc_checked(n, size, SIZE_MAX, ret));
+	char *p = NULL;
+	memcpy(&p, ret, sizeof(p));
+	size_t skip = (HUGE_PAGE - (uintptr_t)p % HUGE_PAGE) % HUGE_PAGE;
+	if (n * size >= skip + HUGE_PAGE)
+		(void)madvise(p + skip, (n * size - skip) / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE); /* a wish */
 	return NULL;
 }

@@ -25,3 +25,9 @@ NEVER_NULL char *xasprintf(const char *fmt, ...) ERR_PRINTF(1, 2);
  * LIMIT when n * size is over `ceiling`, NOMEM when there is none.
  */
 MUST_CHECK struct err *alloc_checked(size_t n, size_t size, size_t ceiling, void *ret);
+
+/*
+ * The same without a ceiling, for large arrays that are read here and there: in huge pages where the kernel has them, which
+ * saves most of the time that is lost with small ones. NOMEM.
+ */
+MUST_CHECK struct err *alloc_wide(size_t n, size_t size, void *ret);

@@ -55,7 +55,7 @@ static void seen_again(struct finder *f, uint32_t o, uint32_t i)
 
 enum { AHEAD = 8 };
 
-static void fetch_ahead(const struct finder *f, const graph_edge *out, uint32_t from, uint32_t n)
+ALWAYS_INLINE void fetch_ahead(const struct finder *f, const graph_edge *out, uint32_t from, uint32_t n)
 {
 	for (uint32_t e = from; e < n && e < from + AHEAD; e++)
 		__builtin_prefetch(&f->order[graph_target(out[e])]);
@@ -177,7 +177,7 @@ static void to_core(struct finder *f)
 
 static struct err *make_verts(struct finder *f)
 {
-	TRY(alloc_checked(f->m, sizeof(*f->verts), SIZE_MAX, &f->verts));
+	TRY(alloc_wide(f->m, sizeof(*f->verts), &f->verts));
 	for (uint32_t i = 0, c = 0; i < f->n; i++) {
 		if (!core_has(f, i))
 			continue;
@@ -282,10 +282,10 @@ static void finder_deinit(struct finder *f)
 static struct err *find(struct finder *f, struct dominators *ret)
 {
 	uint32_t all = graph_vertices(f->g);
-	TRY(alloc_checked(all + (size_t)1, sizeof(uint32_t), SIZE_MAX, &ret->order));
-	TRY(alloc_checked(all + (size_t)1, sizeof(uint32_t), SIZE_MAX, &ret->vertex));
-	TRY(alloc_checked(all + (size_t)1, sizeof(uint32_t), SIZE_MAX, &ret->idom));
-	TRY(alloc_checked(all + (size_t)1, sizeof(uint32_t), SIZE_MAX, &f->least));
+	TRY(alloc_wide(all + (size_t)1, sizeof(uint32_t), &ret->order));
+	TRY(alloc_wide(all + (size_t)1, sizeof(uint32_t), &ret->vertex));
+	TRY(alloc_wide(all + (size_t)1, sizeof(uint32_t), &ret->idom));
+	TRY(alloc_wide(all + (size_t)1, sizeof(uint32_t), &f->least));
 	memset(ret->order, 0xff, all * sizeof(uint32_t));
 	f->order = ret->order;
 	f->vertex = ret->vertex;

@@ -21,6 +21,9 @@ enum { GRAPH_BLOCK_SHIFT = 16, GRAPH_BLOCK = 1 << GRAPH_BLOCK_SHIFT };
 
 #define GRAPH_NONE UINT32_MAX
 
+/* For functions that do nothing but fetch ahead: gcc takes a call of such a one for a call without effect. */
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
 /* target | word << 32 | interior << 63: the pointer is at this word (8 bytes) of the source; interior: not to the start. */
 typedef uint64_t graph_edge;
 

@@ -72,11 +72,29 @@ static void joints_free(struct joints *js)
 	free(js);
 }
 
+/*
+ * A chain is a set of kinds that are above an object, itself included, in the order in which they came; an object that
+ * brings a new one is a topmost one of its kind.
+ */
+struct chain {
+	uint32_t above, kind;
+	uint64_t bytes, objects;
+};
+
+/* Where an object is: all that its own children need to know of it. The first ones are the roots. */
+struct spot {
+	uint32_t path, chain;
+	uint64_t bytes, objects, own; /* own: those that are no parts */
+};
+
 struct finder {
 	const struct retain_input *in;
 	const struct dominators *d;
 	struct retain *ret;
-	struct joints *joints;
+	uint32_t *spot_of; /* by order; in the end, the path */
+	VEC(struct chain) chains;
+	VEC(struct spot) spots;
+	struct joints *by_step, *by_kind, *by_chain, *by_both; /* spots, paths, chains; spots again */
 	uint32_t n_roots;
 };
 
@@ -85,72 +103,38 @@ static bool is_root(const struct finder *f, uint32_t i)
 	return i == 0 || f->d->vertex[i] >= f->in->graph->n;
 }
 
+static uint32_t kind_of(const struct finder *f, uint32_t object)
+{
+	return f->in->kinds ? f->in->kinds[object] : f->in->kind(f->in->ctx, object);
+}
+
 static uint32_t alike(const struct finder *f, uint32_t kind)
 {
 	return f->in->alike ? f->in->alike[kind] : kind;
 }
 
-/*
- * Kinds. A chain is a set of kinds that are above an object, itself included, in the order in which they came; an object
- * that brings a new one is a topmost one of its kind.
- */
-struct chain {
-	uint32_t above, kind;
-	uint64_t bytes, objects;
-};
-
-VEC_TYPE(chain_vec, struct chain);
-
-static uint32_t chain_below(struct finder *f, struct chain_vec *chains, uint32_t above, uint32_t kind)
+static uint32_t chain_below(struct finder *f, uint32_t above, uint32_t kind)
 {
 	struct joint key = { .node = above, .kind = kind };
-	uint32_t found = joint_find(f->joints, &key);
+	uint32_t found = joint_find(f->by_chain, &key);
 	if (found != GRAPH_NONE)
 		return found;
-	for (uint32_t c = above; c; c = chains->v[c].above)
-		if (chains->v[c].kind == kind)
-			return joint_add(f->joints, key, above);
-	if (chains->n > RETAIN_PATHS_MAX) {
+	for (uint32_t c = above; c; c = f->chains.v[c].above)
+		if (f->chains.v[c].kind == kind)
+			return joint_add(f->by_chain, key, above);
+	if (f->chains.n > RETAIN_PATHS_MAX) {
 		f->ret->cut = true;
 		return above;
 	}
-	*vec_push(chains) = (struct chain){ .above = above, .kind = kind };
-	return joint_add(f->joints, key, (uint32_t)chains->n - 1);
-}
-
-static void sum_kinds(struct finder *f)
-{
-	struct chain_vec chains = { 0 };
-	uint32_t *chain_of = f->ret->path_of; /* until the paths are known */
-	*vec_push(&chains) = (struct chain){ 0 };
-	for (uint32_t i = 0; i < f->d->n; i++) {
-		if (is_root(f, i)) {
-			chain_of[i] = 0;
-			continue;
-		}
-		uint32_t object = f->d->vertex[i], kind = alike(f, f->in->kind(f->in->ctx, object));
-		uint64_t bytes = f->in->bytes(f->in->ctx, object);
-		uint32_t c = chain_of[i] = chain_below(f, &chains, chain_of[f->d->idom[i]], kind);
-		chains.v[c].bytes += bytes;
-		chains.v[c].objects++;
-		f->ret->kinds[kind].bytes += bytes;
-		f->ret->kinds[kind].objects++;
-	}
-	for (size_t c = chains.n - 1; c; c--) {
-		struct retain_sum *sum = &f->ret->kinds[chains.v[c].kind];
-		sum->retained += chains.v[c].bytes;
-		sum->retained_objects += chains.v[c].objects;
-		chains.v[chains.v[c].above].bytes += chains.v[c].bytes;
-		chains.v[chains.v[c].above].objects += chains.v[c].objects;
-	}
-	vec_deinit(&chains);
+	*vec_push(&f->chains) = (struct chain){ .above = above, .kind = kind };
+	return joint_add(f->by_chain, key, (uint32_t)f->chains.n - 1);
 }
 
 static uint32_t path_new(struct finder *f, uint32_t parent, uint32_t root, const struct joint *key)
 {
 	*vec_push(&f->ret->paths) =
 		(struct retain_path){ .parent = parent, .root = root, .kind = key->kind, .field = key->field };
-	return joint_add(f->joints, *key, (uint32_t)f->ret->paths.n - 1);
+	return joint_add(f->by_kind, *key, (uint32_t)f->ret->paths.n - 1);
 }
 
 /* The node of a kind at a place below another node, or below a root. */
@@ -160,13 +144,13 @@ static uint32_t path_below(struct finder *f, uint32_t parent, uint32_t root, uin
 	struct joint key = { .node = parent != GRAPH_NONE ? parent : GRAPH_NONE - 1 - root,
 			     .kind = kind,
 			     .field = field };
-	uint32_t found = joint_find(f->joints, &key);
+	uint32_t found = joint_find(f->by_kind, &key);
 	if (found != GRAPH_NONE)
 		return found;
 	const struct retain_path_vec *paths = &f->ret->paths;
 	for (uint32_t p = parent; kind && p != GRAPH_NONE; p = paths->v[p].parent)
 		if (alike(f, paths->v[p].kind) == alike(f, kind))
-			return joint_add(f->joints, key, p);
+			return joint_add(f->by_kind, key, p);
 	if (parent != GRAPH_NONE && paths->v[parent].kind == kind)
 		return parent;
 	if (paths->n < RETAIN_PATHS_MAX)
@@ -175,62 +159,136 @@ static uint32_t path_below(struct finder *f, uint32_t parent, uint32_t root, uin
 	if (parent != GRAPH_NONE)
 		return parent;
 	key.kind = key.field = 0; /* one more for each root, for all that is left */
-	found = joint_find(f->joints, &key);
+	found = joint_find(f->by_kind, &key);
 	return found != GRAPH_NONE ? found : path_new(f, parent, root, &key);
 }
 
-/* Puts what i, the dominator, holds at `word` into its node. */
-static void place(struct finder *f, uint32_t i, uint32_t holder, uint32_t o, uint32_t word)
+/* The spot of a path and a chain. */
+static uint32_t spot_at(struct finder *f, uint32_t above, uint32_t path, uint32_t chain)
 {
-	uint32_t object = f->d->vertex[o], kind = f->in->kind(f->in->ctx, object), node = GRAPH_NONE;
+	struct joint key = { .node = path, .kind = chain };
+	uint32_t found = joint_find(f->by_both, &key);
+	if (found != GRAPH_NONE)
+		return found;
+	if (f->spots.n > 4 * (size_t)RETAIN_PATHS_MAX && above > f->n_roots) {
+		f->ret->cut = true;
+		return above;
+	}
+	*vec_push(&f->spots) = (struct spot){ .path = path, .chain = chain };
+	return joint_add(f->by_both, key, (uint32_t)f->spots.n - 1);
+}
+
+enum { PART = GRAPH_NONE }; /* as a field */
+
+static uint32_t spot_below(struct finder *f, uint32_t above, uint32_t kind, struct retain_step step)
+{
+	struct joint key = { .node = above, .kind = kind, .field = step.part ? PART : step.field };
+	uint32_t found = joint_find(f->by_step, &key);
+	if (found != GRAPH_NONE)
+		return found;
+	struct spot s = f->spots.v[above];
+	uint32_t root = above <= f->n_roots ? above : f->ret->paths.v[s.path].root;
+	uint32_t path = step.part ? s.path : path_below(f, s.path, root, kind, step.field);
+	found = spot_at(f, above, path, chain_below(f, s.chain, alike(f, kind)));
+	return joint_add(f->by_step, key, found);
+}
+
+/* Puts what i, the dominator, holds at `word` into its spot. */
+static void place(struct finder *f, uint32_t i, uint32_t o, uint32_t object, uint32_t word)
+{
+	uint32_t kind = kind_of(f, object), above = f->spot_of[i];
 	uint64_t bytes = f->in->bytes(f->in->ctx, object);
 	struct retain_step step = { 0 };
-	if (is_root(f, i)) {
-		uint32_t root = i ? f->d->vertex[i] - f->in->graph->n : f->n_roots;
-		f->ret->roots[root].objects++;
-		f->ret->roots[root].bytes += bytes;
-		node = path_below(f, GRAPH_NONE, root, kind, 0);
-	} else {
-		if (f->in->step)
-			step = f->in->step(f->in->ctx, holder, kind, word);
-		node = f->ret->path_of[i];
-		if (!step.part)
-			node = path_below(f, node, f->ret->paths.v[node].root, kind, step.field);
+	if (above <= f->n_roots) {
+		f->ret->roots[above].objects++;
+		f->ret->roots[above].bytes += bytes;
+	} else if (f->in->step) {
+		step = f->in->step(f->in->ctx, kind_of(f, f->d->vertex[i]), kind, word);
 	}
-	f->ret->path_of[o] = node;
-	struct retain_sum *sum = &f->ret->paths.v[node].sum;
-	sum->objects += !step.part;
+	struct retain_sum *sum = &f->ret->kinds[alike(f, kind)];
+	sum->objects++;
 	sum->bytes += bytes;
-	sum->retained_objects++;
+	uint32_t to = f->spot_of[o] = spot_below(f, above, kind, step);
+	struct spot *s = &f->spots.v[to];
+	s->bytes += bytes;
+	s->objects++;
+	s->own += !step.part;
+}
+
+/*
+ * What the loop will need soon, in the order in which one tells where the next is: the place of the edges, the edges, the
+ * numbers of what they point to and its kinds, and what is known of those. Most vertices are leaves and take no time, so
+ * it is far ahead.
+ */
+enum { FIRST = 96, EDGES = 64, TARGETS = 32, FOUND = 16, TARGETS_MAX = 12 };
+
+static const graph_edge *out_of(const struct finder *f, uint32_t i, uint32_t *n)
+{
+	*n = 0;
+	return i < f->d->n ? graph_out(f->in->graph, f->d->vertex[i], n) : NULL;
+}
+
+ALWAYS_INLINE void fetch_soon(const struct finder *f, uint32_t i)
+{
+	const struct graph *g = f->in->graph;
+	const uint32_t *order = f->d->order, *idom = f->d->idom;
+	uint32_t n = 0, v = i + FIRST < f->d->n ? f->d->vertex[i + FIRST] : GRAPH_NONE;
+	if (v < g->n_inner && g->blocks[v >> GRAPH_BLOCK_SHIFT].first)
+		__builtin_prefetch(&g->blocks[v >> GRAPH_BLOCK_SHIFT].first[v & (GRAPH_BLOCK - 1)]);
+	__builtin_prefetch(out_of(f, i + EDGES, &n));
+	const graph_edge *out = out_of(f, i + TARGETS, &n);
+	for (uint32_t e = 0; e < n && e < TARGETS_MAX; e++) {
+		__builtin_prefetch(&order[graph_target(out[e])]);
+		if (f->in->kinds)
+			__builtin_prefetch(&f->in->kinds[graph_target(out[e])]);
+	}
+	out = out_of(f, i + FOUND, &n);
+	for (uint32_t e = 0; e < n && e < TARGETS_MAX; e++) {
+		__builtin_prefetch(&idom[order[graph_target(out[e])]]);
+		__builtin_prefetch(&f->spot_of[order[graph_target(out[e])]]);
+	}
 }
 
 /* An object that its dominator points to is met when that one is; another one when it is its turn. */
-static void walk_paths(struct finder *f)
+static void place_all(struct finder *f)
 {
 	const struct dominators *d = f->d;
 	for (uint32_t i = 0; i < d->n; i++)
-		f->ret->path_of[i] = GRAPH_NONE;
+		f->spot_of[i] = is_root(f, i) ? (i ? d->vertex[i] - f->in->graph->n : f->n_roots) : GRAPH_NONE;
 	for (uint32_t i = 1; i < d->n; i++) {
-		uint32_t v = d->vertex[i], holder = 0, n = 0;
-		if (!is_root(f, i)) {
-			holder = f->in->kind(f->in->ctx, v);
-			if (f->ret->path_of[i] == GRAPH_NONE) {
-				uint32_t above = d->idom[i];
-				uint32_t kind = is_root(f, above) ? 0 : f->in->kind(f->in->ctx, d->vertex[above]);
-				place(f, above, kind, i, GRAPH_WORD_MAX);
-			}
-		}
-		const graph_edge *out = graph_out(f->in->graph, v, &n);
+		fetch_soon(f, i);
+		if (f->spot_of[i] == GRAPH_NONE)
+			place(f, d->idom[i], i, d->vertex[i], GRAPH_WORD_MAX);
+		uint32_t n = 0;
+		const graph_edge *out = out_of(f, i, &n);
 		for (uint32_t e = 0; e < n; e++) {
-			uint32_t o = d->order[graph_target(out[e])];
-			if (d->idom[o] == i && f->ret->path_of[o] == GRAPH_NONE && !is_root(f, o))
-				place(f, i, holder, o, graph_word(out[e]));
+			if (e + TARGETS_MAX < n)
+				__builtin_prefetch(&d->order[graph_target(out[e + TARGETS_MAX])]);
+			uint32_t object = graph_target(out[e]), o = d->order[object];
+			if (d->idom[o] == i && f->spot_of[o] == GRAPH_NONE)
+				place(f, i, o, object, graph_word(out[e]));
 		}
 	}
 }
 
-static void sum_paths(struct finder *f)
+static void sum_up(struct finder *f)
 {
+	for (size_t s = (size_t)f->n_roots + 1; s < f->spots.n; s++) {
+		const struct spot *spot = &f->spots.v[s];
+		struct retain_sum *path = &f->ret->paths.v[spot->path].sum;
+		path->objects += spot->own;
+		path->bytes += spot->bytes;
+		path->retained_objects += spot->objects;
+		f->chains.v[spot->chain].bytes += spot->bytes;
+		f->chains.v[spot->chain].objects += spot->objects;
+	}
+	for (size_t c = f->chains.n - 1; c; c--) {
+		const struct chain *chain = &f->chains.v[c];
+		f->ret->kinds[chain->kind].retained += chain->bytes;
+		f->ret->kinds[chain->kind].retained_objects += chain->objects;
+		f->chains.v[chain->above].bytes += chain->bytes;
+		f->chains.v[chain->above].objects += chain->objects;
+	}
 	struct retain_path_vec *paths = &f->ret->paths;
 	for (size_t p = paths->n; p-- > 0;) {
 		struct retain_path *path = &paths->v[p];
@@ -240,6 +298,29 @@ static void sum_paths(struct finder *f)
 		to->retained += path->sum.retained;
 		to->retained_objects += path->sum.retained_objects;
 	}
+	for (uint32_t i = 0; i < f->d->n; i++)
+		f->spot_of[i] = f->spots.v[f->spot_of[i]].path;
+}
+
+static void finder_init(struct finder *f)
+{
+	*vec_push(&f->chains) = (struct chain){ 0 };
+	for (uint32_t r = 0; r <= f->n_roots; r++)
+		*vec_push(&f->spots) = (struct spot){ .path = GRAPH_NONE };
+	f->by_step = joints_new();
+	f->by_kind = joints_new();
+	f->by_chain = joints_new();
+	f->by_both = joints_new();
+}
+
+static void finder_deinit(struct finder *f)
+{
+	vec_deinit(&f->chains);
+	vec_deinit(&f->spots);
+	joints_free(f->by_step);
+	joints_free(f->by_kind);
+	joints_free(f->by_chain);
+	joints_free(f->by_both);
 }
 
 struct err *retain_find(const struct retain_input *in, struct retain *ret)
@@ -248,14 +329,12 @@ struct err *retain_find(const struct retain_input *in, struct retain *ret)
 	struct finder f = { .in = in, .d = in->dominators, .ret = ret, .n_roots = in->graph->n_roots };
 	ret->roots = xcalloc((size_t)f.n_roots + 1, sizeof(*ret->roots));
 	ret->kinds = xcalloc((size_t)in->n_kinds + 1, sizeof(*ret->kinds));
-	TRY(alloc_checked(f.d->n, sizeof(*ret->path_of), SIZE_MAX, &ret->path_of));
-	f.joints = joints_new();
-	sum_kinds(&f);
-	joints_free(f.joints);
-	f.joints = joints_new();
-	walk_paths(&f);
-	sum_paths(&f);
-	joints_free(f.joints);
+	TRY(alloc_wide(f.d->n, sizeof(*ret->path_of), &ret->path_of));
+	f.spot_of = ret->path_of;
+	finder_init(&f);
+	place_all(&f);
+	sum_up(&f);
+	finder_deinit(&f);
 	return NULL;
 }
 

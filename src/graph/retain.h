@@ -9,7 +9,7 @@
  * A kind that repeats itself along the way (a list, a tree, nested maps) goes to its first node on that way, so that what
  * a node in between retains is what is shown below it. What is only a part of another object (a map's tables) is counted
  * into the node of that.
- * Cost: two passes over the objects and one over their pointers. Memory: 4 bytes a reachable vertex, and the paths.
+ * Cost: one pass over the objects and their pointers. Memory: 4 bytes a reachable vertex, and the paths.
  */
 
 #include "graph/dominators.h"
@@ -19,7 +19,7 @@ enum { RETAIN_PATHS_MAX = 1 << 20 }; /* nodes of paths; what comes after is coun
 /* How a child kind, held at `word` of its dominator, is joined. */
 struct retain_step {
 	bool part;	/* it belongs to its holder: no node of its own */
-	uint32_t field; /* names the place in the holder: equal places are joined; 0: any */
+	uint32_t field; /* names the place in the holder: equal places are joined; 0: any; < GRAPH_NONE */
 };
 
 struct retain_input {
@@ -27,7 +27,8 @@ struct retain_input {
 	const struct dominators *dominators;
 	void *ctx;
 	uint64_t (*bytes)(void *ctx, uint32_t object); /* of one object, numbers of the graph */
-	uint32_t (*kind)(void *ctx, uint32_t object);  /* < n_kinds */
+	const uint32_t *kinds; /* [objects], each < n_kinds; NULL: kind() is asked, which is slower */
+	uint32_t (*kind)(void *ctx, uint32_t object);
 	/*
 	 * Asked of objects below objects. Word GRAPH_WORD_MAX: not held by a pointer of its dominator, but by several ways
 	 * below it. NULL: no parts, and any place.
