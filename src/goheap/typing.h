@@ -27,13 +27,21 @@ enum goheap_form {
 };
 
 /* Where the elements of a MAP_PART are, and so on: private to typing.c and the holders. */
-enum goheap_map_part { GOHEAP_MAP_DIRECTORY, GOHEAP_MAP_TABLE, GOHEAP_MAP_GROUPS, GOHEAP_MAP_BUCKETS };
+enum goheap_map_part {
+	GOHEAP_MAP_DIRECTORY,
+	GOHEAP_MAP_TABLE,
+	GOHEAP_MAP_GROUPS,
+	GOHEAP_MAP_BUCKETS,
+	GOHEAP_MAP_EXTRA, /* old maps: lists of overflow buckets */
+};
 
+/* Two kinds may have the same name (which is then the same pointer): with a header and without. */
 struct goheap_kind {
 	enum goheap_form form;
 	uint64_t rtype; /* address of the type descriptor; 0: none */
 	uint64_t pc;	/* of a closure */
 	uint8_t part;	/* enum goheap_map_part */
+	uint8_t header; /* words in front of the data: 1 where the object's type stands there */
 	const char
 		*name; /* of the object: "main.Session", "[]byte", "map[string]int", "chan int", "func main.f.func1" */
 };
@@ -55,7 +63,8 @@ struct goheap_typing {
 	struct gort_types types;
 	struct goheap_kind_vec kinds; /* [0] is unknown */
 	uint32_t *kind;		      /* by number of object */
-	uint64_t conflicts;
+	struct hash_map fields;	      /* of goheap_typing_field() */
+	uint64_t conflicts; /* objects that two ways gave different types, or whose pointers contradict the type */
 };
 
 /* Types all it can. `seen` is of goheap_pointers_read(); seeds may be empty. */
@@ -67,7 +76,7 @@ void goheap_typing_deinit(struct goheap_typing *t);
 /*
  * The name of the field of a kind at a word of its slot, "next", "items.head"; "[]" for an element of an array or map,
  * NULL when not known. Lives as long as `t`. *word becomes the word within the first element, so that places in different
- * elements are the same place.
+ * elements are the same place. Inside an element of a struct "[].next"; a map's keys are "[key]", its elements "[]".
  */
 const char *goheap_typing_field(struct goheap_typing *t, uint32_t kind, uint32_t *word);
 
