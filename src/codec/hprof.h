@@ -8,11 +8,8 @@
  * "java.lang.String", "Leak$Session", "byte[1000]", "java.lang.Object[16]", and "byte[]" for arrays of further lengths.
  * analysis/diff leaves the length away where it compares classes.
  *
- * Bytes are shallow, as `jcmd PID GC.class_histogram` counts them: header, fields and padding to 8. The file has
- * neither the size of headers nor that of references in memory (it writes 8 bytes where compressed references have 4),
- * so they are found by the addresses of neighbours: an array of n references ends where the next object begins. Where
- * nothing tells, compressed references are assumed, Java's default below 32 GB, and a note says so. Exact for
- * HotSpot since Java 15; older ones leave gaps between the fields of a class and its superclass, which are not counted.
+ * Bytes are shallow, as `jcmd PID GC.class_histogram` counts them: header, fields and padding to 8
+ * (codec/hprof_class says how they are found). A note says when the layout had to be assumed.
  * java.lang.Class is counted by the classes dumped, each with its static fields.
  *
  * One pass; memory grows with names, classes and different lengths, not with objects.
@@ -22,9 +19,6 @@
 #include "model/snapshot.h"
 
 enum {
-	HPROF_NAME_MAX = 64 << 10, /* bytes of one name; longer ones are no classes' */
-	HPROF_NAMES_MAX = 1 << 30, /* bytes of all */
-	HPROF_CLASSES_MAX = 1 << 20,
 	HPROF_LENGTHS_MAX = 1 << 16, /* pairs of class and array length */
 };
 
