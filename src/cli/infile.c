@@ -82,7 +82,7 @@ static const char *const readers[CODEC_KIND_MAX_] = {
 	[CODEC_PPROF] = "`heap`, `goroutines` and `diff` read those",
 	[CODEC_GOROUTINES] = "`goroutines` and `diff` read it",
 	[CODEC_HEAPDUMP] = "`heap`, `goroutines` and `diff` read it",
-	[CODEC_HPROF] = "`diff` reads it",
+	[CODEC_HPROF] = "`owners` and `diff` read it",
 	[CODEC_CORE] = "`map`, `heap`, `goroutines`, `timers`, `owners`, `diff` and `snap` read it",
 };
 

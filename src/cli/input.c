@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "cli/corefile.h"
+#include "cli/hprof.h"
 #include "cli/infile.h"
 #include "cli/progress.h"
 #include "cli/status.h"
@@ -255,9 +256,10 @@ static struct err *read_file(const char *name, const struct evidence_options *wa
 	TRY(infile_open(name, &f));
 	if (f.kind == CODEC_CORE)
 		return read_core(&f, want, ret, status);
-	if (!readers[f.kind])
+	bool owners = f.kind == CODEC_HPROF && want->parts & SNAPSHOT_OWNERS;
+	if (!readers[f.kind] && !owners)
 		return infile_refuse(&f);
-	TRY(readers[f.kind](&f, ret));
+	TRY(owners ? hprof_owners(&f, &want->owners, want->account.procfs, ret) : readers[f.kind](&f, ret));
 	if (want->parts)
 		snapshot_notes_keep(ret, want->parts);
 	ret->source = arena_strdup(&ret->arena, f.stream.name);

@@ -50,7 +50,7 @@ static void a_file_of_no_use_is_refused_with_what_it_is(void **state)
 		{ core, sizeof(core), ERR_FORMAT, ": no ELF core begins at offset 0" },
 		{ program, sizeof(program), ERR_ARG, " is a program; " },
 		{ "go1.7 heap dump\n", 16, ERR_FORMAT, "at offset 16" },
-		{ "JAVA PROFILE 1.0.2\0", 19, ERR_ARG, " is a JVM heap dump (HPROF); `diff` reads it" },
+		{ "JAVA PROFILE 1.0.2\0", 19, ERR_ARG, " is a JVM heap dump (HPROF); `owners` and `diff` read it" },
 		{ "heap profile: 1: 2 [3: 4] @ heap/2\n", 35, ERR_ARG, " is a profile as text (debug=1); " },
 		{ "", 0, ERR_FORMAT, "the file is empty: nothing at offset 0" },
 		{ "hello world\n", 12, ERR_FORMAT, "no snapshot, profile or dump of a known kind begins at offset 0" },

@@ -106,8 +106,7 @@ struct err *hprof_string_record(struct hprof *h, uint64_t length)
 	const unsigned char *p = NULL;
 	size_t have = 0;
 	TRY(stream_peek(h->s, 1, &p, &have));
-	/* signatures and what is no field in truth are not needed: names without them */
-	if (h->learned || length > HPROF_NAME_MAX || (length && have && (p[0] == '(' || p[0] == '<')))
+	if (h->learned || length > HPROF_NAME_MAX || (length && have && p[0] == '(')) /* signatures are not needed */
 		return stream_skip(h->s, length);
 	if (h->names.used + h->name_index.n * 64 > HPROF_NAMES_MAX)
 		return err_new(ERR_LIMIT, "%s: more than %d bytes of names", h->s->name, HPROF_NAMES_MAX);
@@ -178,8 +177,13 @@ static struct err *add_field(struct hprof *h, const unsigned char *name, unsigne
 		return NULL;
 	if (h->fields.n >= HPROF_FIELDS_MAX)
 		return err_new(ERR_LIMIT, "%s: more than %d fields of classes", h->s->name, HPROF_FIELDS_MAX);
-	*vec_push(&h->fields) =
-		(struct hprof_field){ .name = id, .value = value, .type = type, .hidden = !hprof_name(h, id) };
+	const char *text = hprof_name(h, id);
+	*vec_push(&h->fields) = (struct hprof_field){
+		.name = id,
+		.value = value,
+		.type = type,
+		.hidden = !text || *text == '<',
+	};
 	return NULL;
 }
 
@@ -287,7 +291,8 @@ uint64_t hprof_statics_size(const struct hprof *h, const struct hprof_class *c)
 
 uint64_t hprof_array_size(const struct hprof *h, uint32_t class, uint64_t length)
 {
-	return array_size(&h->layout, length, class < HPROF_PRIMITIVE_CLASSES ? hprof_type_size((unsigned char)class) : 0);
+	return array_size(&h->layout, length,
+			  class < HPROF_PRIMITIVE_CLASSES ? hprof_type_size((unsigned char)class) : 0);
 }
 
 /* "[[Ljava/lang/String;" with the length of its first dimension, as Java writes it: "java.lang.String[5][]". */

@@ -22,10 +22,10 @@ static const struct {
 	bool known;
 	unsigned char ids, bytes;
 } roots[256] = {
-	[HPROF_ROOT_UNKNOWN] = { true, 1, 0 }, [HPROF_ROOT_JNI_GLOBAL] = { true, 2, 0 },
+	[HPROF_ROOT_UNKNOWN] = { true, 1, 0 },	 [HPROF_ROOT_JNI_GLOBAL] = { true, 2, 0 },
 	[HPROF_ROOT_JNI_LOCAL] = { true, 1, 8 }, [HPROF_ROOT_FRAME] = { true, 1, 8 },
-	[HPROF_ROOT_NATIVE] = { true, 1, 4 },  [HPROF_ROOT_CLASS] = { true, 1, 0 },
-	[HPROF_ROOT_BLOCK] = { true, 1, 4 },   [HPROF_ROOT_MONITOR] = { true, 1, 0 },
+	[HPROF_ROOT_NATIVE] = { true, 1, 4 },	 [HPROF_ROOT_CLASS] = { true, 1, 0 },
+	[HPROF_ROOT_BLOCK] = { true, 1, 4 },	 [HPROF_ROOT_MONITOR] = { true, 1, 0 },
 	[HPROF_ROOT_THREAD] = { true, 1, 8 },
 };
 

@@ -204,6 +204,16 @@ struct err *stream_open_memory(const void *data, size_t len, const char *name, u
 	return start(ret);
 }
 
+struct err *stream_rewind(struct stream *s)
+{
+	const struct stream old = *s;
+	if (old.fd >= 0 && lseek(old.fd, 0, SEEK_SET) < 0)
+		return err_new(ERR_UNSUPPORTED, "%s cannot be read twice, as this takes: give a file", s->name);
+	stream_close(s);
+	return old.fd < 0 ? stream_open_memory(old.in, old.in_len, old.name, old.ceiling, s)
+			  : stream_open(old.fd, old.name, old.ceiling, s);
+}
+
 void stream_close(struct stream *s)
 {
 	unpacker_free(s);

@@ -39,6 +39,9 @@ MUST_CHECK struct err *stream_open_memory(const void *data, size_t len, const ch
 					  struct stream *ret);
 void stream_close(struct stream *s); /* fine after a failed open, and twice */
 
+/* Back to the first byte, to read all of it again. UNSUPPORTED for what cannot be read twice (a pipe). */
+MUST_CHECK struct err *stream_rewind(struct stream *s);
+
 /*
  * Look ahead: at least `want` bytes (at most STREAM_WINDOW), fewer only where the file ends; all that stand in the window
  * are given. Valid until the next call for this stream.
