@@ -11,6 +11,7 @@
 enum {
 	SPANS_MAX = 64 << 20, /* 512 GiB of 8 kB spans */
 	ARENAS_MAX = 1 << 22, /* the index has this many entries on amd64 */
+	UNLISTED_MAX = 4096,  /* arenas that only the index knows */
 	BATCH = 4096,	      /* spans copied at a time */
 	INLINE_MIN = 16,      /* sizes of objects in spans with marks inside (green tea) */
 	INLINE_MAX = 512,
@@ -50,6 +51,7 @@ static struct err *read_arenas(const struct gort *g, struct gort_heap *h)
 		a->base = (index[i] << 26) + ARENA_OFFSET;
 		a->meta = memsrc_ptr(g->src, l2 + index[i] * 8);
 	}
+	h->l2 = l2;
 	vec_sort(&h->arenas, by_base);
 	return NULL;
 }
@@ -67,10 +69,27 @@ const struct gort_arena *gort_heap_arena(const struct gort_heap *h, uint64_t add
 	return lo < h->arenas.n && h->arenas.v[lo].base <= addr ? &h->arenas.v[lo] : NULL;
 }
 
+/* An arena that is not in the list but in the index: one of user arenas, or newer than the list. */
+static const struct gort_arena *unlisted(struct gort_heap *h, uint64_t addr)
+{
+	uint64_t index = (addr - ARENA_OFFSET) >> 26;
+	uint64_t meta = h->l2 && index < ARENAS_MAX && h->unlisted < UNLISTED_MAX
+				? memsrc_ptr(h->g->src, h->l2 + index * 8)
+				: 0;
+	if (!meta)
+		return NULL;
+	h->unlisted++;
+	*vec_push(&h->arenas) = (struct gort_arena){ .base = addr - addr % GORT_ARENA_BYTES, .meta = meta };
+	vec_sort(&h->arenas, by_base);
+	return gort_heap_arena(h, addr);
+}
+
 /* The table entry of a page; a table is made when the first span of its arena is entered. */
 static uint32_t *owner_at(struct gort_heap *h, uint64_t addr)
 {
 	const struct gort_arena *found = gort_heap_arena(h, addr);
+	if (!found)
+		found = unlisted(h, addr);
 	if (!found)
 		return NULL;
 	struct gort_arena *a = &h->arenas.v[found - h->arenas.v];
@@ -115,6 +134,9 @@ static bool take_span(const struct gort_heap *h, const void *rec, struct gort_sp
 	s->flags = (uint8_t)sweep_flags(h, (uint32_t)gort_load(l, rec, len, GORT_mspan_sweepgen));
 	if (!(s->spanclass >> 1) || s->spanclass >> 1 >= GORT_SIZE_CLASSES)
 		s->flags |= GORT_SPAN_LARGE;
+	if (!gort_has(l, GORT_heapArena_bitmap) && gort_load(l, rec, len, GORT_mspan_isUserArenaChunk) & 1 &&
+	    s->flags & GORT_SPAN_LARGE && npages > 1)
+		s->flags |= GORT_SPAN_RESERVED;
 	return true;
 }
 

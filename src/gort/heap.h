@@ -20,6 +20,7 @@ enum gort_span_flags {
 	GORT_SPAN_STACK = 1u << 2,	  /* manual: stacks; else work buffers */
 	GORT_SPAN_LARGE = 1u << 3,	  /* one object */
 	GORT_SPAN_MARKS_KNOWN = 1u << 4,  /* `live` was counted */
+	GORT_SPAN_RESERVED = 1u << 5,	  /* a chunk of a user arena whose end has the chunk's pointer bits, 1.22 on */
 };
 
 struct gort_span {
@@ -37,6 +38,7 @@ enum {
 	GORT_MARKS_MAX = 1024 / 8, /* bytes of mark bits of a span of 8-byte objects: the most a small span has */
 	GORT_TRAILER = 128,	   /* green tea: 63 bytes of scan bits, owner, 63 bytes of mark bits, class */
 	GORT_TRAILER_MARKS = 64,
+	GORT_TYPE = 48, /* bytes of a type descriptor in all versions since 1.22 */
 };
 
 static inline uint64_t gort_span_bytes(const struct gort_span *s)
@@ -47,6 +49,8 @@ static inline uint64_t gort_span_bytes(const struct gort_span *s)
 /* Bytes of one of its objects. */
 static inline uint64_t gort_span_elemsize(const struct gort_span *s)
 {
+	if (s->flags & GORT_SPAN_RESERVED) /* a bit a word, and a type that is made up */
+		return gort_span_bytes(s) - gort_span_bytes(s) / 64 - GORT_TYPE;
 	return s->flags & GORT_SPAN_LARGE ? gort_span_bytes(s) : gort_class_sizes[s->spanclass >> 1];
 }
 
@@ -85,6 +89,8 @@ struct gort_heap {
 	struct gort_unswept_vec unswept;
 	struct claim_vec structs;	 /* where the mspan structures lie */
 	uint64_t allspans, allspans_cap; /* the slice that lists them */
+	uint64_t l2;			 /* the index of arenas */
+	unsigned unlisted;		 /* arenas that were found by it alone: of user arenas */
 	uint32_t sweepgen;
 	uint64_t in_use_before, in_use_after;		  /* heapInUse around the walk that was kept */
 	uint64_t heap_bytes, stack_bytes, work_buf_bytes; /* sums of span sizes */
