@@ -204,7 +204,7 @@ static void take_typed(struct reading *r, struct worker *w, const struct goheap_
 			bits &= (UINT64_C(1) << (to - at)) - 1;
 		if (bits)
 			take_mask(r, w, &p, bits);
-		p.bytes += 64 * WORD;
+		p.bytes += (size_t)64 * WORD;
 		p.word += 64;
 		p.after_scalar = !(bits >> 63);
 	}
