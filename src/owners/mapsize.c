@@ -7,10 +7,10 @@
 
 enum {
 	MAP_HEADER = 48,
-	MAP_EXTRA = 24,	   /* mapextra; a slice header as well */
-	TABLE = 32,	   /* of a swiss map */
-	TABLE_MAX = 1024,  /* entries of the largest */
-	TYPE_HEADER = 8,   /* in front of objects with pointers that are larger than what follows */
+	MAP_EXTRA = 24,	  /* mapextra; a slice header as well */
+	TABLE = 32,	  /* of a swiss map */
+	TABLE_MAX = 1024, /* entries of the largest */
+	TYPE_HEADER = 8,  /* in front of objects with pointers that are larger than what follows */
 	NO_HEADER = 512,
 	SMALL_MAX = 32768,
 	APPEND_TWICE = 256, /* append() doubles to here, and then adds a quarter and some */
@@ -103,11 +103,12 @@ static uint64_t group_bytes(const struct owners_map_rules *r, uint64_t n)
 		return slot(r, r->part, r->pointers);
 	uint64_t want = n * OWNERS_MAP_SLOTS / 7, tables = power_of_two((want + TABLE_MAX - 1) / TABLE_MAX);
 	uint64_t each = want / tables, capacity = power_of_two(each > OWNERS_MAP_SLOTS ? each : OWNERS_MAP_SLOTS);
-	double grown = overfull(n, tables, capacity > OWNERS_MAP_SLOTS ? capacity * 7 / 8 : capacity - 1) * (double)tables;
+	double grown =
+		overfull(n, tables, capacity > OWNERS_MAP_SLOTS ? capacity * 7 / 8 : capacity - 1) * (double)tables;
 	uint64_t larger = capacity < TABLE_MAX ? table_bytes(r, 2 * capacity) : 2 * table_bytes(r, capacity);
 	uint64_t directory = capacity == TABLE_MAX && grown >= 0.5 ? 2 * tables : tables;
-	return slot(r, 8 * directory, true) + (uint64_t)llround(((double)tables - grown) * (double)table_bytes(r, capacity) +
-								grown * (double)larger);
+	return slot(r, 8 * directory, true) +
+	       (uint64_t)llround(((double)tables - grown) * (double)table_bytes(r, capacity) + grown * (double)larger);
 }
 
 uint64_t owners_map_bytes(const struct owners_map_rules *r, uint64_t entries)

@@ -60,8 +60,8 @@ static void maps_of_tables(void **state)
 	assert_int_equal(owners_map_bytes(&r, 896), 48 + 8 + 32 + 18432);
 	/* 1000 entries: 1142 places wanted, two tables of 1024 that are never full */
 	assert_int_equal(owners_map_bytes(&r, 1000), 48 + 16 + 2 * (32 + 18432));
-	/* where tables are as full as they may be on average, half of them are split */
-	uint64_t full = owners_map_bytes(&r, 128 * 896), roomy = owners_map_bytes(&r, 128 * 700);
+	/* 128 tables of 896 entries, as full as they may be: half of them are split; of 700, none */
+	uint64_t full = owners_map_bytes(&r, 114688), roomy = owners_map_bytes(&r, 89600);
 	assert_in_range(full, roomy * 14 / 10, roomy * 16 / 10);
 }
 
