@@ -44,6 +44,8 @@ static void absorb(struct rule_context *c, struct finding *whole, struct finding
 		whole->site = part->site;
 	if (!whole->stack.n)
 		whole->stack = part->stack;
+	if (!whole->holder)
+		whole->holder = part->holder;
 	vec_deinit(&part->evidence);
 	size_t at = (size_t)(part - c->d->findings.v);
 	memmove(part, part + 1, (c->d->findings.n - at - 1) * sizeof(*part));
@@ -94,8 +96,18 @@ static bool thread_of_goroutine(const struct rule_context *c, const struct findi
 	return same_site(thread, g) || (!*thread->site.function && alike(thread->count_rate, g->count_rate, ALIKE));
 }
 
+/* Most of what grew is held by the goroutines that one go statement started. */
+static bool is_held_by(const struct rule_context *c, const struct finding *g)
+{
+	const struct owners_root *root = c->held.root;
+	return root && root->kind == OWNERS_STACK && c->held.bytes >= c->held.all / 2 && *g->site.function &&
+	       root->site.line == g->site.line && strcmp(root->site.function, g->site.function) == 0;
+}
+
 static bool goroutine_keeps_heap(const struct rule_context *c, const struct finding *g, const struct finding *heap)
 {
+	if (is_held_by(c, g))
+		return true;
 	if (has_prefix(heap, "runtime.malg") || has_prefix(heap, "runtime.newproc") ||
 	    (!*heap->site.function && heap->stack.n))
 		return true;
@@ -142,6 +154,11 @@ static bool fd_of_cgroup(const struct rule_context *c, const struct finding *cgr
 	return alike(cgroup->count_rate, fd->count_rate, ALIKE);
 }
 
+static bool finalizer_keeps_heap(const struct rule_context *c, const struct finding *f, const struct finding *heap)
+{
+	return c->held.root && strcmp(c->held.kind, "finalizer") == 0;
+}
+
 static const struct {
 	const char *whole, *part;
 	bool (*belongs)(const struct rule_context *c, const struct finding *whole, const struct finding *part);
@@ -154,6 +171,7 @@ static const struct {
 	{ "timer", "heap", timer_keeps_heap },
 	{ "cgroup", "fd", fd_of_cgroup },
 	{ "fd", "heap", fd_keeps_heap },
+	{ "finalizer", "heap", finalizer_keeps_heap },
 };
 
 /* The first pair that belongs together; false when there is none. */
@@ -183,22 +201,40 @@ static void add_stacks(struct rule_context *c)
 	}
 }
 
+/* Timers that no heap of timers shows: kept, but not waited for. */
+static void name_timers(struct finding *f)
+{
+	f->kind = "timer";
+	also(f, "heap");
+	f->advice = "Stop() each ticker and timer when its user ends: something still refers to them, so the collector "
+		    "cannot take them.";
+}
+
+/* What grows on the heap has a kind of its own where its holder tells it. */
+static void name_heap(const struct rule_context *c, struct finding *f)
+{
+	static const char *const holders[] = { "map", "context", "pool", "finalizer", "timer" };
+	if (strcmp(f->kind, "heap") != 0)
+		return;
+	if (heap_of_timers(f)) {
+		name_timers(f);
+		return;
+	}
+	for (size_t i = 0; c->held.root && i < sizeof(holders) / sizeof(holders[0]); i++) {
+		if (strcmp(c->held.kind, holders[i]) != 0 || c->held.bytes < c->held.all / 2)
+			continue;
+		f->kind = holders[i];
+		also(f, "heap");
+	}
+}
+
 void causes_merge(struct rule_context *c)
 {
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
 		while (merge_one(c, i))
 			;
 	}
-	for (size_t i = 0; i < c->d->findings.n;
-	     i++) { /* timers that no heap of timers shows: kept, but not waited for */
-		struct finding *f = &c->d->findings.v[i];
-		if (strcmp(f->kind, "heap") != 0 || !heap_of_timers(f))
-			continue;
-		f->kind = "timer";
-		also(f, "heap");
-		f->advice = "Stop() each ticker and timer when its user ends: something still refers to them, so the "
-			    "collector "
-			    "cannot take them.";
-	}
+	for (size_t i = 0; i < c->d->findings.n; i++)
+		name_heap(c, &c->d->findings.v[i]);
 	add_stacks(c);
 }

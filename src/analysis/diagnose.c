@@ -20,7 +20,7 @@ static const double SURE = 0.55;
 static const double SOON = 3600;
 
 /* The families, in the order they run: leaks first, and what explains looks at what was found. Causes are merged after. */
-static const struct rule *const families[] = { rules_count, rules_heap, rules_cgroup };
+static const struct rule *const families[] = { rules_count, rules_heap, rules_held, rules_cgroup };
 
 void diagnosis_sample_init(struct diagnosis_sample *s)
 {
@@ -124,6 +124,9 @@ static void prepare(struct rule_context *c)
 	c->d->seconds = c->seconds;
 	collect_gc(c);
 	collect_growth(c);
+	rule_series(c, SAMPLE(reachable), &c->reach);
+	c->reachable = trend_of(&c->reach);
+	held_compare(in->first, in->last, &c->held);
 }
 
 /* ---- the verdict ---- */
@@ -177,6 +180,8 @@ static void raise_levels(struct diagnosis *d)
 static void note_missing(struct rule_context *c)
 {
 	const struct diagnosis_input *in = c->in;
+	if (in->unwalked)
+		*vec_push(&c->d->notes) = rule_text(c, "%s", in->unwalked);
 	if (in->cut)
 		*vec_push(&c->d->notes) = "the window was cut short: the verdict is over what was seen";
 	if (!in->first || !in->last)

@@ -7,8 +7,8 @@
  * Pure: from samples over a window and the snapshots at its ends to findings. The rules are a table (diagnose.c) of
  * small functions by family (rules_*.c); each row has its thresholds, and the reason for each.
  *
- * "leak" is said of what keeps growing without bound. A heap is compared only at equal points of GC cycles: the bytes
- * that each collection marked. Counts are compared by where they were made, and with what survived. What grows for a
+ * "leak" is said of what keeps growing without bound. A heap is compared only at equal points of GC cycles, by the bytes
+ * that each collection marked, or by what was reachable when it was walked, at any moments. Counts are compared by where they were made, and with what survived. What grows for a
  * reason that cannot be proved from here is an open question, and the verdict "inconclusive".
  */
 
@@ -27,6 +27,7 @@ struct diagnosis_sample {
 	int64_t last_gc_ns; /* when it ended, by the same clock; 0 never */
 	double gc_cpu;	    /* since the start, of all CPUs; NAN unknown */
 	uint64_t rss, rss_anon, virtual_size;
+	uint64_t reachable; /* bytes of the heap that roots led to, where it was walked */
 	uint64_t heap_live, heap_marked, heap_goal, heap_inuse, heap_idle; /* idle: free, not returned */
 	uint64_t stack_inuse;
 	uint64_t go_anon; /* all that the runtime holds and has not returned */
@@ -59,6 +60,7 @@ struct diagnosis_input {
 	double age_seconds;		     /* of the process, at the last sample; NAN unknown */
 	const char *module;		     /* of the main package, or NULL */
 	bool cut;			     /* interrupted, or the target exited */
+	const char *unwalked;		     /* why the heap was not walked, a sentence without a full stop, or NULL */
 };
 
 enum diagnosis_level { DIAGNOSIS_INFO, DIAGNOSIS_WARNING, DIAGNOSIS_CRITICAL };

@@ -9,6 +9,7 @@
  */
 
 #include "analysis/diagnose.h"
+#include "analysis/held.h"
 #include "analysis/trend.h"
 
 enum { RULE_THRESHOLDS = 4 };
@@ -44,6 +45,9 @@ struct rule_context {
 	const struct account *before, *after;	     /* NULL: not there */
 	struct series gc;			     /* bytes marked by each collection seen, at its end */
 	struct trend marked;
+	struct series reach; /* bytes that were reachable at the looks that walked the heap */
+	struct trend reachable;
+	struct held held; /* what kept more */
 	struct stacks stacks;
 	VEC(struct heap_growth) growth; /* by bytes, largest first */
 	double growth_sum;		/* of what grew */
@@ -66,6 +70,11 @@ void rule_stack(struct rule_context *c, struct finding *f, const struct stacks *
 struct finding *rule_found(const struct rule_context *c, const char *kind); /* NULL: not found */
 void rule_open(struct rule_context *c, const struct diagnosis_open *open);
 
+/* The holder of what grew, with what it kept more of, as evidence; nothing where it is not known. rules_held.c */
+void rule_holder(struct rule_context *c, struct finding *f);
+/* What would release what it holds; NULL unknown. */
+const char *rule_release(struct rule_context *c);
+
 /* Words, in the context's arena. Negative sizes are 0. */
 const char *rule_size(struct rule_context *c, double bytes);
 const char *rule_time(struct rule_context *c, double seconds);
@@ -85,7 +94,7 @@ bool rule_of_library(const char *function, const char *module);
 const struct frame *rule_own_frame(const struct stacks *s, uint32_t stack, const char *module);
 
 /* The families; each table ends with a row without a kind. */
-extern const struct rule rules_count[], rules_heap[], rules_cgroup[];
+extern const struct rule rules_count[], rules_heap[], rules_held[], rules_cgroup[];
 
 /* What grew and is no finding: rules_open.c. */
 void rules_open(struct rule_context *c);

@@ -144,6 +144,37 @@ static void describe_goroutines(struct rule_context *c, struct finding *f, const
 			  diagnosis_file(site->file), site->line);
 }
 
+/* What they keep alive, and whether anything is left that could wake them: with the owners of the heap. */
+static void describe_hold(struct rule_context *c, struct finding *f, const struct diagnosis_site *site)
+{
+	static const double NEVER = 0.1;
+	const struct owners *o = c->in->last && c->in->last->parts & SNAPSHOT_OWNERS ? &c->in->last->owners : NULL;
+	uint64_t stuck = 0;
+	for (size_t i = 0; o && i < o->roots.n && !f->holder; i++) {
+		const struct owners_root *root = &o->roots.v[i];
+		if (root->kind != OWNERS_STACK || root->site.line != site->line ||
+		    strcmp(root->site.function, site->function) != 0)
+			continue;
+		f->holder = rule_text(c, "%s (%llu goroutines%s%s)", root->name ? root->name : site->function,
+				      (unsigned long long)root->goroutines, root->blocked_at ? ", in " : "",
+				      root->blocked_at ? root->blocked_at : "");
+		if (KNOWN(root->retained) && root->retained)
+			rule_evidence(c, f, "They alone keep %s of the heap.", rule_size(c, (double)root->retained));
+	}
+	for (size_t i = 0; o && i < o->stuck.n; i++) {
+		const struct owners_stuck *s = &o->stuck.v[i];
+		if (s->created_by >= o->stacks.v.n || !stacks_depth(&o->stacks, s->created_by))
+			continue;
+		const struct frame *by = stacks_at(&o->stacks, s->created_by, 0);
+		stuck += by->line == site->line && strcmp(by->function, site->function) == 0 ? s->count : 0;
+	}
+	if (!stuck)
+		return;
+	f->confidence += NEVER;
+	rule_evidence(c, f, "%llu of them wait for what nothing else that is alive can reach: nothing can wake them.",
+		      (unsigned long long)stuck);
+}
+
 static void rule_goroutine(struct rule_context *c, const struct rule *r)
 {
 	for (size_t i = 0, named = 0; i < c->in->n_sites && named < SITES_NAMED; i++) {
@@ -154,6 +185,7 @@ static void rule_goroutine(struct rule_context *c, const struct rule *r)
 		struct finding *f = report_count(c, r, &t);
 		rule_site(c, f, &(struct frame){ .function = site->function, .file = site->file, .line = site->line });
 		describe_goroutines(c, f, site, &t);
+		describe_hold(c, f, site);
 		named++;
 	}
 }

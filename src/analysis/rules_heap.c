@@ -31,10 +31,18 @@ static double share_of_top(const struct rule_context *c)
 	return c->growth.n && c->growth_sum > 0 ? c->growth.v[0].bytes / c->growth_sum : 0;
 }
 
-/* Confidence that the marked heap grows without bound, 0 when it is not proved. Thresholds: see the row. */
-static double proof(const struct rule_context *c, const struct rule *r)
+/* Of three points: does one call stack, or one holder, explain them? */
+static bool one_explains(const struct rule_context *c, const struct rule *r, const struct trend *t)
 {
-	const struct trend *t = &c->marked;
+	double share = r->threshold[2].value;
+	if (c->held.root && c->held.bytes >= share * c->held.all && c->held.bytes >= t->growth / 2)
+		return true;
+	return share_of_top(c) >= share && c->growth_sum >= t->growth / 4;
+}
+
+/* Confidence that what is live grows without bound, 0 when it is not proved. Thresholds: see the row. */
+static double proof(const struct rule_context *c, const struct rule *r, const struct trend *t)
+{
 	size_t i = 0;
 	while (i < PROOFS && t->n < proofs[i].points)
 		i++;
@@ -43,7 +51,7 @@ static double proof(const struct rule_context *c, const struct rule *r)
 	if (t->growth < fmax(r->threshold[0].value, proofs[i].growth * t->first) ||
 	    t->slope * t->span < r->threshold[1].value * t->noise)
 		return 0;
-	if (t->n == FEW_POINTS && (share_of_top(c) < r->threshold[2].value || c->growth_sum < t->growth / 4))
+	if (t->n == FEW_POINTS && !one_explains(c, r, t))
 		return 0;
 	return proofs[i].confidence;
 }
@@ -143,6 +151,12 @@ static double share_of_function(const struct rule_context *c)
 	return top && c->growth_sum > 0 ? sum / c->growth_sum : 1;
 }
 
+/* The share of what became reachable that one path, or one root, holds. 1 where that is not known. */
+static double share_of_holder(const struct rule_context *c)
+{
+	return c->held.root && c->held.all > 0 ? c->held.bytes / c->held.all : 1;
+}
+
 /*
  * What makes a true finding less sure.
  *
@@ -154,7 +168,7 @@ static double share_of_function(const struct rule_context *c)
  * growth not levelling: whoever looks at a young process that does all this asks because it grows, and is better served
  * by the place, marked as barely sure, than by none. Short of that the verdict is inconclusive.
  */
-static void doubt(struct rule_context *c, struct finding *f)
+static void doubt(struct rule_context *c, struct finding *f, const struct trend *t)
 {
 	/* A cache that fills for the first time rises as steadily as a leak. */
 	static const double YOUNG = 3, YOUNG_COSTS = 0.1;
@@ -162,52 +176,72 @@ static void doubt(struct rule_context *c, struct finding *f)
 	static const double ONE = 0.4, MANY_COST = 0.5;
 	/* At this rate since its start it would be larger by far: the growth began lately. */
 	static const double LATE = 4, LATE_COSTS = 0.1;
+	/* What was made for a number of elements and is not full yet will be: then it turns over, or is full. */
+	static const double BOUND_COSTS = 0.4;
+	if (c->held.fixed) {
+		f->confidence -= BOUND_COSTS;
+		rule_evidence(
+			c, f,
+			"What holds them was made with room for more and did not grow: once it is full this may end.");
+	}
 	if (c->in->age_seconds < YOUNG * c->seconds) {
-		f->confidence -= YOUNG_COSTS + (share_of_function(c) < ONE ? MANY_COST : 0);
+		f->confidence -= YOUNG_COSTS + (fmin(share_of_function(c), share_of_holder(c)) < ONE ? MANY_COST : 0);
 		rule_evidence(
 			c, f,
 			"It started only %s ago: a cache that fills once looks the same; a longer window tells them "
 			"apart.",
 			rule_time(c, c->in->age_seconds));
-	} else if (c->marked.slope * c->in->age_seconds > LATE * c->marked.last) {
+	} else if (t->slope * c->in->age_seconds > LATE * t->last) {
 		f->confidence -= LATE_COSTS;
 		rule_evidence(c, f, "At this rate since its start it would hold %s: the growth began lately.",
-			      rule_size(c, c->marked.slope * c->in->age_seconds));
+			      rule_size(c, t->slope * c->in->age_seconds));
 	}
+}
+
+/* What collections left alive, or what was reachable at looks between them: whichever was seen more often. */
+static void describe_growth(struct rule_context *c, struct finding *f, const struct trend *t)
+{
+	bool reach = t == &c->reachable;
+	rule_evidence(c, f, "%s %zu %s: %s at first, %s at last, %s%s.",
+		      reach ? "Reachable bytes at" : "Live bytes after each of", t->n, reach ? "looks" : "collections",
+		      rule_size(c, t->first), rule_size(c, t->last),
+		      t->score >= 1 ? "each above the one before" : "rising almost every time",
+		      t->n > FEW_POINTS ? "" : ", steadily");
 }
 
 static void rule_heap(struct rule_context *c, const struct rule *r)
 {
-	double confidence = proof(c, r), survival = proof_by_survival(c, r);
-	const struct trend *t = &c->marked;
-	if (confidence <= 0 && survival <= 0)
+	double marked = proof(c, r, &c->marked), reachable = proof(c, r, &c->reachable);
+	double survival = proof_by_survival(c, r), confidence = fmax(fmax(marked, reachable), survival);
+	if (confidence <= 0)
 		return;
-	confidence = fmax(confidence, survival);
+	const struct trend *t = reachable > fmax(marked, survival) ? &c->reachable : &c->marked;
 	struct finding *f = rule_report(c, r);
 	f->confidence = confidence;
 	f->class = mem_classes[CLASS_GO_HEAP_LIVE].name;
 	f->bytes = (uint64_t)t->growth;
 	f->rate = t->slope;
-	rule_evidence(c, f, "Live bytes after each of %zu collections: %s at first, %s at last, %s%s.", t->n,
-		      rule_size(c, t->first), rule_size(c, t->last),
-		      t->score >= 1 ? "each above the one before" : "rising almost every time",
-		      t->n > FEW_POINTS ? "" : ", steadily");
+	describe_growth(c, f, t);
 	if (survival >= confidence)
 		rule_evidence(
 			c, f,
 			"%.0f%% of what was allocated before them was still alive, and allocation went on evenly to "
 			"the end.",
 			100 * fmin(share_kept(c), 1));
+	rule_holder(c, f);
 	describe_site(c, f);
-	doubt(c, f);
-	const char *limit = rule_gomemlimit(c);
+	doubt(c, f, t);
+	const char *limit = rule_gomemlimit(c), *release = rule_release(c);
 	const char *where = *f->site.function ? f->site.function : "that call stack";
-	f->advice = rule_text(
-		c,
-		"Find what keeps the objects from %s reachable: a map, slice, list or closure that nothing is "
-		"ever removed from. %s%s%s",
-		where, limit ? "Until then " : "A restart is the only relief until then.", limit ? limit : "",
-		limit ? " makes the collector work harder before the limit, and a restart empties it." : "");
+	const char *first = release ? release
+				    : rule_text(c,
+						"Find what keeps the objects from %s reachable: a map, slice, list or "
+						"closure that nothing is ever removed from.",
+						where);
+	f->advice =
+		rule_text(c, "%s %s%s%s", first, limit ? "Until then " : "A restart is the only relief until then.",
+			  limit ? limit : "",
+			  limit ? " makes the collector work harder before the limit, and a restart empties it." : "");
 }
 
 /* ---- growth that ended ---- */

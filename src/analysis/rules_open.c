@@ -66,11 +66,55 @@ static const char *top_site(struct rule_context *c)
 }
 
 /*
+ * With the heap walked at both ends it does not matter how many collections there were: what is reachable grew, or it
+ * did not. Two moments alone do not tell for how long it goes on. False: nothing is left to say.
+ */
+static bool open_reachable(struct rule_context *c)
+{
+	const struct held *h = &c->held;
+	struct trend live = rule_trend(c, SAMPLE(heap_live));
+	if (!material(h->reachable, (double)c->in->first->owners.reachable)) {
+		if (live.n > 1 && material(live.growth, live.first))
+			*vec_push(&c->d->notes) = rule_text(
+				c, "the heap grew by %s, and what is reachable by no more than %s: the rest is garbage",
+				rule_size(c, live.growth), rule_size(c, fmax(h->reachable, 0)));
+		return false;
+	}
+	const struct trend *t = &c->reachable;
+	return !(t->n >= 5 && (t->levelled || t->p > 0.2 || t->step > 0.6)) && !rule_found(c, "burst") &&
+	       !rule_found(c, "warm-up");
+}
+
+static void open_held(struct rule_context *c)
+{
+	const struct held *h = &c->held;
+	rule_open(c,
+		  &(struct diagnosis_open){
+			  .class = mem_classes[CLASS_GO_HEAP_LIVE].name,
+			  .bytes = (uint64_t)h->reachable,
+			  .rate = h->reachable / fmax(c->seconds, 0.001),
+			  .why = rule_text(c, "What is reachable grew by %s%s%s%s: a cache that fills once, or a leak.",
+					   rule_size(c, h->reachable), h->root ? ", most of it held by " : "",
+					   h->path && h->path->text   ? h->path->text
+					   : h->root && h->root->name ? h->root->name
+								      : "",
+					   top_site(c)),
+			  .settle = "A longer window: a cache stops, a leak does not.",
+		  });
+}
+
+/*
  * The heap: with collections enough the rule has spoken. With few, growth between them proves nothing, unless it stopped,
  * came at once, or was collected.
  */
 static void open_heap(struct rule_context *c)
 {
+	if (c->held.known && !heap_is_judged(c)) {
+		if (open_reachable(c))
+			open_held(c);
+		return;
+	}
+
 	enum { FLAT_POINTS = 2, STEPS_SEEN = 3 };
 	struct trend live = rule_trend(c, SAMPLE(heap_live));
 	const struct trend *m = &c->marked;

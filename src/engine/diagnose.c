@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "engine/diagnose.h"
 
+#include <stdlib.h>
 #include <time.h>
 
+#include "base/alloc.h"
 #include "base/num.h"
 #include "engine/evidence.h"
 #include "engine/sampler.h"
@@ -12,6 +14,11 @@ enum {
 	INTERVAL_MIN = 250000000, /* nanoseconds: quicker looks see the same collections */
 	POLL = 50000000,	  /* nanoseconds between questions whether a collection has ended */
 };
+
+/* A heap is walked up to this size, and up to this much for each second of the window. */
+static const uint64_t WALKED_MAX = UINT64_C(1) << 30, WALKED_PER_SECOND = 64 << 20;
+/* A walk may take this part of the time: the next one waits for so many times what the last one took. */
+enum { WALK_REST = 8 };
 
 static const double SLACK = 0.15; /* of the window, in which its end waits for a collection */
 
@@ -49,19 +56,76 @@ static void progress(const struct diagnose_options *opt, const char *step)
 		opt->progress(step);
 }
 
-static struct err *read_whole(int pid, const struct diagnose_options *opt, struct snapshot *ret)
+/* When the heap is walked next between the ends, and whether at all. */
+struct walks {
+	bool wanted;
+	int64_t next;
+	uint64_t least; /* heap_live since the last walk */
+};
+
+/* Is the heap small enough for this window? */
+static bool can_walk(const struct sampler *s, const struct diagnose_options *opt, struct diagnose_run *run)
 {
-	struct evidence_options want = {
-		.parts = SNAPSHOT_ALL & ~(unsigned)SNAPSHOT_CENSUS,
-		.account = { .procfs = opt->procfs, .cgroup = true, .progress = opt->progress },
-	};
-	return engine_evidence(pid, &want, ret);
+	char is[NUM_SIZE_LEN], most[NUM_SIZE_LEN];
+	uint64_t heap = sampler_heap_live(s);
+	uint64_t bound = num_min(WALKED_MAX, (uint64_t)((double)opt->window_ns / 1e9 * (double)WALKED_PER_SECOND));
+	if (heap == ACCOUNT_UNKNOWN || heap <= bound)
+		return heap != ACCOUNT_UNKNOWN;
+	free(run->unwalked);
+	run->unwalked = xasprintf("the heap of %s was not walked: that is done up to %s in a window of this length; "
+				  "`ullage owners PID` says who holds it",
+				  num_size(heap, is), num_size(bound, most));
+	return false;
 }
 
-static struct err *look(struct sampler *s, struct diagnose_run *run)
+/* A walk that was wanted and failed has a note. */
+static void tell_unwalked(const struct snapshot *s, struct diagnose_run *run)
+{
+	for (size_t i = 0; i < s->notes.n && !(s->parts & SNAPSHOT_OWNERS) && !run->unwalked; i++) {
+		if (s->note_parts.v[i] == SNAPSHOT_OWNERS)
+			run->unwalked = xstrdup(s->notes.v[i]);
+	}
+}
+
+/* The first reading is quick; the last one looks for maps that were larger once, too. */
+static struct err *read_whole(int pid, const struct diagnose_options *opt, const struct sampler *s,
+			      struct diagnose_run *run, struct snapshot *ret)
+{
+	bool walk = can_walk(s, opt, run);
+	struct evidence_options want = {
+		.parts = (SNAPSHOT_ALL & ~(unsigned)SNAPSHOT_CENSUS) | (walk ? SNAPSHOT_OWNERS : 0),
+		.owners = { .quick = ret == &run->first },
+		.account = { .procfs = opt->procfs, .cgroup = true, .progress = opt->progress },
+	};
+	TRY(engine_evidence(pid, &want, ret));
+	if (walk)
+		tell_unwalked(ret, run);
+	return NULL;
+}
+
+/* Between two walks the heap was only allocated from; where it was not, the same is reachable. */
+static bool may_have_grown(const struct walks *w, const struct diagnosis_sample *now)
+{
+	enum { BREATH = 64 << 10 };
+	return now->heap_live > w->least + BREATH;
+}
+
+static void walk(struct sampler *s, struct walks *w, bool last, struct diagnosis_sample *ret)
+{
+	int64_t start = now_ns();
+	w->least = num_min(w->least, ret->heap_live);
+	if (!w->wanted || (!last && (start < w->next || !may_have_grown(w, ret))))
+		return;
+	w->wanted = sampler_reachable(s, &ret->reachable);
+	w->least = ret->heap_live;
+	w->next = now_ns() + WALK_REST * (now_ns() - start);
+}
+
+static struct err *look(struct sampler *s, struct walks *w, bool last, struct diagnose_run *run)
 {
 	struct diagnosis_sample sample;
 	TRY(sampler_look(s, &sample));
+	walk(s, w, last, &sample);
 	*vec_push(&run->samples) = sample;
 	return NULL;
 }
@@ -80,11 +144,12 @@ static struct err *watch(struct sampler *s, const struct diagnose_options *opt, 
 {
 	int64_t start = now_ns(), end = start + opt->window_ns, interval = interval_of(opt);
 	int64_t slack = end - (int64_t)((double)opt->window_ns * SLACK);
+	struct walks walks = { .wanted = run->first.parts & SNAPSHOT_OWNERS };
 	progress(opt, "watching the process");
 	for (int64_t next = start; !interrupted(opt) && run->samples.n + 2 < DIAGNOSIS_SAMPLES; next += interval) {
 		while (!interrupted(opt) && now_ns() < next)
 			sleep_until(next);
-		TRY(look(s, run));
+		TRY(look(s, &walks, false, run));
 		if (next + interval >= slack)
 			break;
 	}
@@ -92,7 +157,7 @@ static struct err *watch(struct sampler *s, const struct diagnose_options *opt, 
 		sleep_until(slack);
 	if (!interrupted(opt))
 		await_collection(s, opt, end);
-	return look(s, run);
+	return look(s, &walks, true, run);
 }
 
 /* What was seen of a target that ended is still worth a verdict; at the start there is nothing yet. */
@@ -112,7 +177,7 @@ static struct err *run_window(int pid, const struct diagnose_options *opt, struc
 	struct err *err = watch(s, opt, run);
 	if (err)
 		return end_early(err, run);
-	err = read_whole(pid, opt, &run->last);
+	err = read_whole(pid, opt, s, run, &run->last);
 	if (err)
 		return end_early(err, run);
 	run->has_last = true;
@@ -129,6 +194,7 @@ static void judge(const struct diagnose_options *opt, struct sampler *s, struct 
 		.age_seconds = sampler_age(s),
 		.module = s->t.is_go ? s->t.gort.module.main_path : NULL,
 		.cut = run->gone || interrupted(opt),
+		.unwalked = run->unwalked,
 	};
 	in.sites = sites_view(&s->sites, &in.n_sites);
 	diagnose(&in, &run->diagnosis);
@@ -140,7 +206,7 @@ struct err *engine_diagnose(int pid, const struct diagnose_options *opt, struct 
 	*ret = (struct diagnose_run){ 0 }; /* what is read initializes its snapshot; zeroes may be given back too */
 	struct err *err = sampler_open(opt->procfs, pid, &s);
 	if (!err)
-		err = read_whole(pid, opt, &ret->first);
+		err = read_whole(pid, opt, &s, ret, &ret->first);
 	if (!err) {
 		ret->has_first = true;
 		err = run_window(pid, opt, &s, ret);
@@ -157,4 +223,5 @@ void diagnose_run_deinit(struct diagnose_run *run)
 	vec_deinit(&run->samples);
 	snapshot_deinit(&run->first);
 	snapshot_deinit(&run->last);
+	free(run->unwalked);
 }

@@ -7,6 +7,8 @@
  * A whole reading at the start and at the end (just after a collection, where one ends in time), and quick looks between
  * them. The target is never stopped.
  * Cost: a quick look reads counters, the list of goroutines, the timers and the cgroup's files: a few milliseconds.
+ * Where the heap is small enough for the window it is walked at both ends for who holds it, and between them, as often as
+ * a ninth of the time allows, for how much is reachable.
  */
 
 #include <signal.h>
@@ -27,7 +29,8 @@ struct diagnose_run {
 	bool has_first, has_last;
 	struct diagnosis_sample_vec samples;
 	struct diagnosis diagnosis;
-	bool gone; /* the target exited meanwhile: the verdict is over what was seen */
+	bool gone;	/* the target exited meanwhile: the verdict is over what was seen */
+	char *unwalked; /* why the heap was not walked, a sentence; NULL: it was, or there is none */
 };
 
 /*

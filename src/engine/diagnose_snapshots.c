@@ -125,6 +125,8 @@ static void look(const struct snapshot *s, struct sites *sites, struct diagnosis
 	look_at_process(s, ret);
 	look_at_cgroup(&s->account.cgroup, ret);
 	look_at_runtime(s, ret);
+	if (s->parts & SNAPSHOT_OWNERS)
+		ret->reachable = s->owners.reachable;
 	sites_begin(sites);
 	if (s->parts & SNAPSHOT_GOROUTINES)
 		look_at_goroutines(&s->goroutines, sites, ret);

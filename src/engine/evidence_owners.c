@@ -37,7 +37,8 @@ struct err *evidence_owners(struct target *t, const struct evidence_options *opt
 {
 	const struct owners_options *o = &opt->owners;
 	int64_t since = now_ns();
-	target_find_refs(t);
+	if (!o->sums)
+		target_find_refs(t); /* for names */
 	const struct owners_input in = {
 		.g = &t->gort,
 		.symbols = &t->symbols,
@@ -46,6 +47,7 @@ struct err *evidence_owners(struct target *t, const struct evidence_options *opt
 		.exe = t->exe,
 		.memory = o->memory,
 		.quick = o->quick,
+		.sums = o->sums,
 		.type = o->type,
 	};
 	struct owners_work w;

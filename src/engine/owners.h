@@ -16,5 +16,6 @@ struct owners_options {
 	int64_t stop_budget_ns;
 	uint64_t memory;  /* bytes that may be used; 0: half of what is available */
 	bool quick;	  /* no holders, no waste: for a watcher that asks often */
+	bool sums;	  /* only how much is reachable and how much floats */
 	const char *type; /* paths to objects of this type only; or NULL */
 };

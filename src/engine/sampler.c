@@ -185,10 +185,28 @@ struct err *sampler_look(struct sampler *s, struct diagnosis_sample *ret)
 	return target_gone(&s->t) ? err_gone() : NULL;
 }
 
+bool sampler_reachable(struct sampler *s, uint64_t *ret)
+{
+	struct snapshot snap AUTO(snapshot);
+	snapshot_init(&snap);
+	if (!readable(s))
+		return false;
+	struct err *err AUTO(err) =
+		evidence_owners(&s->t, &(struct evidence_options){ .owners = { .sums = true } }, &snap);
+	*ret = snap.owners.reachable;
+	return !err && *ret;
+}
+
 uint64_t sampler_gc_count(const struct sampler *s)
 {
 	struct gort_stats st;
 	return readable(s) && gort_stats_read(&s->t.gort, &st) ? st.num_gc : ACCOUNT_UNKNOWN;
+}
+
+uint64_t sampler_heap_live(const struct sampler *s)
+{
+	struct gort_stats st;
+	return readable(s) && gort_stats_read(&s->t.gort, &st) ? st.heap_live : ACCOUNT_UNKNOWN;
 }
 
 double sampler_age(const struct sampler *s)

@@ -28,6 +28,7 @@ struct owners_input {
 	int exe;			      /* descriptor of the executable, for debug information; or -1 */
 	uint64_t memory;		      /* bytes that may be used; 0: no bound */
 	bool quick;			      /* no holders, no waste: for a watcher that asks often */
+	bool sums;			      /* only how much is reachable and how much floats */
 	const char *type;		      /* --type: paths to objects of this type only; or NULL */
 };
 

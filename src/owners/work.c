@@ -101,7 +101,7 @@ struct err *owners_finish(struct owners_work *w)
 {
 	TRY(owners_roots_make(w));
 	count(w);
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && !w->in->sums; i++) {
 		if (parts[i] == owners_holders_fill && w->in->quick)
 			continue;
 		TRY(or_note(w, parts[i](w)));

@@ -29,6 +29,7 @@ static const struct row {
 	{ "heap_live_bytes", "heap allocated", offsetof(struct diagnosis_sample, heap_live), true, true },
 	{ "heap_marked_bytes", "heap marked by the last GC", offsetof(struct diagnosis_sample, heap_marked), true,
 	  true },
+	{ "heap_reachable_bytes", "heap reachable", offsetof(struct diagnosis_sample, reachable), true, true },
 	{ "heap_goal_bytes", "heap goal", offsetof(struct diagnosis_sample, heap_goal), true, false },
 	{ "heap_inuse_bytes", "heap spans in use", offsetof(struct diagnosis_sample, heap_inuse), true, false },
 	{ "heap_idle_bytes", "heap idle, not returned", offsetof(struct diagnosis_sample, heap_idle), true, true },
@@ -115,6 +116,8 @@ static void put_growth(const struct finding *f, struct strbuf *out)
 		strbuf_printf(out, "%s grows by %s", f->kind, rate_words(f->rate, x));
 	else
 		strbuf_puts(out, f->kind);
+	if (!*f->site.function && f->holder)
+		strbuf_printf(out, ", held by %s", f->holder);
 	if (*f->site.function)
 		strbuf_printf(out, "%s %s (%s:%u)", w->where, f->site.function, diagnosis_file(f->site.file),
 			      f->site.line);
@@ -185,6 +188,8 @@ static void say_finding(struct say *s, const struct finding *f, bool advised)
 		  diagnosis_levels[f->level], 100 * f->confidence);
 	if (*f->site.function)
 		say_fact(s, "site", "%s  %s:%u", f->site.function, f->site.file, f->site.line);
+	if (f->holder)
+		say_fact(s, "holder", "%s", f->holder);
 	say_amount(s, f);
 	for (size_t i = 0; i < f->evidence.n; i++)
 		say_fact(s, i ? "" : "evidence", "%s", f->evidence.v[i]);

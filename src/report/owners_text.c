@@ -177,6 +177,8 @@ static void roots_text(struct say *s, const struct owners_report *r)
 	const struct owners_root_vec *roots = &owners_of(r)->roots;
 	bool alone = r->by == OWNERS_BY_ROOT;
 	size_t n = shown(r, roots->n, ROOTS);
+	while (!r->top && n && !roots->v[n - 1].retained)
+		n--; /* what keeps nothing alive is not news */
 	if (!n)
 		return;
 	say_title(s, "Who holds it");

@@ -20,15 +20,16 @@ void owners_root_words(const struct owners_root *r, struct strbuf *out)
 	char num[SAY_NUM_LEN];
 	AUTO(strbuf) struct strbuf about;
 	strbuf_init(&about);
-	if (r->goroutines)
-		say_and(&about, "%s goroutine%s", say_num(r->goroutines, num), r->goroutines == 1 ? "" : "s");
-	else if (r->kind != OWNERS_OTHER)
-		say_and(&about, "%s", owners_root_kinds[r->kind]);
+	const char *name = r->name ? r->name : "(unknown)", *kind = owners_root_kinds[r->kind];
+	if (r->goroutines > 1)
+		say_and(&about, "%s goroutines", say_num(r->goroutines, num));
+	else if (!r->goroutines && r->kind != OWNERS_OTHER && strncmp(name, kind, strlen(kind)) != 0)
+		say_and(&about, "%s", kind);
 	if (r->used_by)
 		say_and(&about, "used by %s", r->used_by);
 	if (r->blocked_at)
 		say_and(&about, "in %s", r->blocked_at);
-	strbuf_puts(out, r->name ? r->name : "(unknown)");
+	strbuf_puts(out, name);
 	if (about.len)
 		strbuf_printf(out, " (%s)", about.buf);
 }

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "analysis/held.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/hash.h"
+#include "base/strbuf.h"
+
+/* A longer path is followed while it has this much of the growth of the shorter one. */
+static const double MOST = 0.5;
+/* Objects of a step that became more by this share, and by two at least, are elements that were added. */
+static const double MORE = 0.05;
+/* A container whose elements became more by this share without growing itself was made for all of them. */
+static const double FILLED = 0.3;
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_root(const struct owners_root *a, const struct owners_root *b)
+{
+	return a->kind == b->kind && same_text(a->name, b->name) && same_text(a->blocked_at, b->blocked_at);
+}
+
+const struct owners_root *held_root_before(const struct owners *first, const struct owners_root *root)
+{
+	for (size_t i = 0; i < first->roots.n; i++) {
+		if (same_root(&first->roots.v[i], root))
+			return &first->roots.v[i];
+	}
+	return NULL;
+}
+
+/* ---- paths of both ends ---- */
+
+static bool is_whole(const struct owners *o, const struct owners_path *p)
+{
+	return p->root < o->roots.n && p->step_at <= o->steps.n && p->step_n <= o->steps.n - p->step_at;
+}
+
+static uint64_t key_of(const struct owners *o, const struct owners_path *p, struct strbuf *text)
+{
+	const struct owners_root *root = &o->roots.v[p->root];
+	strbuf_clear(text);
+	strbuf_printf(text, "%d %s\n%s", (int)root->kind, root->name ? root->name : "",
+		      root->blocked_at ? root->blocked_at : "");
+	for (uint32_t i = 0; i < p->step_n; i++) {
+		const struct owners_step *step = &o->steps.v[p->step_at + i];
+		strbuf_printf(text, "\n%s\t%s", step->field ? step->field : "", step->type ? step->type : "");
+	}
+	return hash_bytes(text->buf, text->len);
+}
+
+struct pairing {
+	const struct owners *first, *last;
+	struct hash_map before;		/* key of a path: its number in first, and one */
+	const struct owners_path **was; /* by path of last: the same at first, or NULL */
+	double *grown;			/* by path of last; below 0 for what is no path */
+};
+
+static void pair(const struct owners *first, const struct owners *last, struct pairing *ret)
+{
+	AUTO(strbuf) struct strbuf text;
+	strbuf_init(&text);
+	*ret = (struct pairing){ .first = first, .last = last };
+	ret->was = xcalloc(last->paths.n + 1, sizeof(*ret->was));
+	ret->grown = xcalloc(last->paths.n + 1, sizeof(*ret->grown));
+	for (size_t i = 0; i < first->paths.n; i++) {
+		if (is_whole(first, &first->paths.v[i]))
+			*hash_map_at(&ret->before, key_of(first, &first->paths.v[i], &text), NULL) = i + 1;
+	}
+	for (size_t i = 0; i < last->paths.n; i++) {
+		const struct owners_path *now = &last->paths.v[i];
+		bool whole = is_whole(last, now);
+		const uint64_t *at = whole ? hash_map_get(&ret->before, key_of(last, now, &text)) : NULL;
+		ret->was[i] = at ? &first->paths.v[*at - 1] : NULL;
+		ret->grown[i] = !whole ? -1 : (double)now->retained - (at ? (double)ret->was[i]->retained : 0);
+	}
+}
+
+static void unpair(struct pairing *p)
+{
+	hash_map_deinit(&p->before);
+	free(p->was);
+	free(p->grown);
+}
+
+/* ---- what grew most ---- */
+
+static void find_root(struct pairing *p, struct held *ret)
+{
+	double sum = 0;
+	for (size_t i = 0; i < p->last->roots.n; i++) {
+		const struct owners_root *now = &p->last->roots.v[i], *was = held_root_before(p->first, now);
+		double grown = (double)now->retained - (was ? (double)was->retained : 0);
+		if (now->retained == ACCOUNT_UNKNOWN || (was && was->retained == ACCOUNT_UNKNOWN) || grown <= 0)
+			continue;
+		sum += grown;
+		if (grown <= ret->bytes)
+			continue;
+		ret->root = now;
+		ret->bytes = grown;
+	}
+	ret->all = sum;
+}
+
+static bool extends(const struct owners *o, const struct owners_path *p, const struct owners_path *start)
+{
+	if (!start)
+		return p->step_n > 0;
+	if (p->step_n <= start->step_n)
+		return false;
+	for (uint32_t i = 0; i < start->step_n; i++) {
+		const struct owners_step *a = &o->steps.v[p->step_at + i], *b = &o->steps.v[start->step_at + i];
+		if (!same_text(a->type, b->type) || !same_text(a->field, b->field))
+			return false;
+	}
+	return true;
+}
+
+/* The nearest longer path with most of the growth; of a path whose start is missing at the first look none is more than its start. */
+static const struct owners_path *step_down(struct pairing *p, const struct held *h, double *grown)
+{
+	const struct owners *o = p->last;
+	const struct owners_path *best = NULL;
+	double most = *grown * MOST;
+	for (size_t i = 0; i < o->paths.n; i++) {
+		const struct owners_path *path = &o->paths.v[i];
+		if (p->grown[i] < most || &o->roots.v[path->root] != h->root || !extends(o, path, h->path))
+			continue;
+		double g = p->grown[i] < *grown ? p->grown[i] : *grown;
+		if (g > most || (best && g >= most && path->step_n < best->step_n)) {
+			best = path;
+			most = g;
+		}
+	}
+	if (best)
+		*grown = most;
+	return best;
+}
+
+static void follow(struct pairing *p, struct held *ret)
+{
+	enum { DEEPEST = 64 };
+	double grown = ret->bytes;
+	for (int i = 0; i < DEEPEST; i++) {
+		const struct owners_path *next = step_down(p, ret, &grown);
+		if (!next)
+			return;
+		ret->path = next;
+		ret->bytes = grown;
+	}
+}
+
+/* ---- what holds the objects that became more ---- */
+
+static double objects_before(struct pairing *p, const struct owners_path *was, uint32_t step)
+{
+	return was ? (double)p->first->steps.v[was->step_at + step].objects : 0;
+}
+
+static void find_container(struct pairing *p, struct held *ret)
+{
+	const struct owners_path *path = ret->path, *was = p->was[path - p->last->paths.v];
+	const struct owners_step *steps = &p->last->steps.v[path->step_at];
+	uint32_t at = 0;
+	for (; at < path->step_n; at++) {
+		double now = (double)steps[at].objects, more = now - objects_before(p, was, at);
+		if (more < 2 || more < MORE * now)
+			continue;
+		ret->elements = now;
+		ret->more = more;
+		break;
+	}
+	ret->container = at ? at - 1 : HELD_BY_ROOT;
+	if (!at || at == path->step_n || !was || !steps[at - 1].type || steps[at - 1].type[0] != '[')
+		return;
+	const struct owners_step *then = &p->first->steps.v[was->step_at];
+	ret->fixed = steps[at - 1].bytes == then[at - 1].bytes && steps[at - 1].objects == then[at - 1].objects &&
+		     (double)steps[at].objects >= (1 + FILLED) * (double)then[at].objects;
+}
+
+/* ---- of which kind it is ---- */
+
+static bool begins(const char *text, const char *start)
+{
+	return text && strncmp(text, start, strlen(start)) == 0;
+}
+
+static bool has(const char *text, const char *part)
+{
+	return text && strstr(text, part);
+}
+
+static bool of_context(const char *type)
+{
+	return begins(type, "context.") || begins(type, "*context.") || begins(type, "map[context.canceler]");
+}
+
+static bool of_map(const char *type)
+{
+	return begins(type, "map[") || begins(type, "*map[") || has(type, "sync.Map") ||
+	       has(type, "sync.HashTrieMap") || has(type, "sync.readOnly") || begins(type, "*sync.indirect[");
+}
+
+static bool of_pool(const char *name)
+{
+	return has(name, "sync.Pool") || has(name, "sync.poolLocal") || has(name, "sync.poolChain") ||
+	       has(name, "sync.allPools") || has(name, "sync.oldPools");
+}
+
+static const struct owners_step *step_of(const struct owners *o, const struct owners_path *p, uint32_t at)
+{
+	return p && at < p->step_n ? &o->steps.v[p->step_at + at] : NULL;
+}
+
+/* A pool anywhere above, contexts below a context, a map that got entries; else what kind of root it is. */
+static const char *kind_of(const struct owners *o, const struct held *h)
+{
+	static const char *const of_roots[OWNERS_ROOT_MAX_] = {
+		[OWNERS_GLOBAL] = "heap", [OWNERS_STACK] = "goroutine", [OWNERS_FINALIZER] = "finalizer",
+		[OWNERS_TIMER] = "timer", [OWNERS_OTHER] = "heap",
+	};
+	uint32_t at = h->container == HELD_BY_ROOT ? 0 : h->container;
+	bool pool = of_pool(h->root->name);
+	for (uint32_t i = 0; h->path && i <= at && i < h->path->step_n; i++)
+		pool |= of_pool(step_of(o, h->path, i)->type);
+	if (pool)
+		return "pool";
+	const struct owners_step *holds = h->container == HELD_BY_ROOT ? NULL : step_of(o, h->path, at);
+	const struct owners_step *added = step_of(o, h->path, h->container == HELD_BY_ROOT ? 0 : at + 1);
+	if (holds && of_context(holds->type))
+		return "context";
+	if (added && of_context(added->type) && (!holds || of_map(holds->type)))
+		return "context";
+	if (holds && of_map(holds->type))
+		return "map";
+	/* One goroutine that fills something of its own is not a goroutine too many. */
+	if (h->root->kind == OWNERS_STACK && (h->container != HELD_BY_ROOT || h->root->goroutines < 2))
+		return "heap";
+	return of_roots[h->root->kind < OWNERS_ROOT_MAX_ ? h->root->kind : OWNERS_OTHER];
+}
+
+void held_compare(const struct snapshot *first, const struct snapshot *last, struct held *ret)
+{
+	*ret = (struct held){ .container = HELD_BY_ROOT };
+	if (!first || !last || !(first->parts & last->parts & SNAPSHOT_OWNERS))
+		return;
+	const struct owners *a = &first->owners, *b = &last->owners;
+	ret->known = true;
+	ret->reachable = (double)b->reachable - (double)a->reachable;
+	ret->floating = (double)b->floating - (double)a->floating;
+	struct pairing p;
+	pair(a, b, &p);
+	find_root(&p, ret);
+	if (ret->root)
+		follow(&p, ret);
+	if (ret->path)
+		find_container(&p, ret);
+	if (ret->root)
+		ret->kind = kind_of(b, ret);
+	unpair(&p);
+}
