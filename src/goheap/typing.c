@@ -490,19 +490,54 @@ static void seed_variable(struct spread *s, const struct goheap_seed *seed)
 		apply_address(s, links[i], load_u64(&word[i]));
 }
 
+/* An object of a map or channel of the type: which of their parts, its slot tells. */
+static void seed_part(struct spread *s, uint32_t shape, uint64_t addr)
+{
+	static const enum goheap_how of_map[] = { GOHEAP_TO_MAP, GOHEAP_TO_MAP_TABLE, GOHEAP_TO_MAP_GROUPS,
+						  GOHEAP_TO_MAP_BUCKETS };
+	const struct gort_type *t = gort_type_any(&s->t->types, s->k.shapes.list.v[shape].rtype);
+	struct goheap_object_at at;
+	if (!t || !goheap_object_find(s->o, addr, &at))
+		return;
+	uint32_t now = s->t->kind[at.number];
+	bool map = t->kind == GORT_KIND_MAP, swiss = gort_sizeof(s->o->g->layout, GORT_map_SIZEOF);
+	uint32_t type = map ? shape : goheap_shape_of(&s->k.shapes, t->elem);
+	if (t->kind == GORT_KIND_CHAN)
+		apply(s, (struct goheap_link){ GOHEAP_TO_CHAN, type & GOHEAP_TYPES_MAX }, at.number);
+	for (size_t i = 0; map && !now && i < sizeof(of_map) / sizeof(of_map[0]); i++) {
+		bool old = of_map[i] == GOHEAP_TO_MAP_BUCKETS;
+		if (i && old == swiss)
+			continue;
+		apply(s, (struct goheap_link){ of_map[i] & 63, type & GOHEAP_TYPES_MAX }, at.number);
+		now = s->t->kind[at.number];
+	}
+}
+
+static void seed_object(struct spread *s, const struct goheap_seed *seed, uint32_t shape)
+{
+	const struct gort_type *t = gort_type_any(&s->t->types, seed->rtype);
+	enum goheap_how how = seed->array ? GOHEAP_TO_MANY : GOHEAP_TO_ONE;
+	struct goheap_link l = { how & 63, shape & GOHEAP_TYPES_MAX };
+	if (seed->part) {
+		seed_part(s, shape, seed->addr);
+		return;
+	}
+	if (!seed->array && t && (t->kind == GORT_KIND_MAP || t->kind == GORT_KIND_CHAN))
+		l = goheap_shape_link(goheap_shape_get(&s->k.shapes, shape), 0);
+	apply_address(s, l, seed->addr);
+}
+
 static void seed_given(struct spread *s, const struct goheap_seed_vec *seeds)
 {
 	for (size_t i = 0; i < seeds->n; i++) {
 		const struct goheap_seed *seed = &seeds->v[i];
 		uint32_t shape = goheap_shape_of(&s->k.shapes, seed->rtype);
-		if (!shape)
+		if (!shape || seed->closure)
 			continue;
-		if (seed->object) {
-			enum goheap_how how = seed->array ? GOHEAP_TO_MANY : GOHEAP_TO_ONE;
-			apply_address(s, (struct goheap_link){ how & 63, shape & GOHEAP_TYPES_MAX }, seed->addr);
-		} else {
+		if (seed->object)
+			seed_object(s, seed, shape);
+		else
 			seed_variable(s, seed);
-		}
 	}
 }
 
@@ -544,6 +579,15 @@ static void note_timers(struct spread *s)
 	}
 }
 
+/* What closures of a function look like: before the first of them is met. */
+static void note_closures(struct spread *s, const struct goheap_seed_vec *seeds)
+{
+	for (size_t i = 0; i < seeds->n; i++) {
+		if (seeds->v[i].closure)
+			*hash_map_at(&s->k.captures, seeds->v[i].addr, NULL) = seeds->v[i].rtype;
+	}
+}
+
 static void spread_init(struct spread *s, struct goheap_typing *t, const struct goheap_objects *o,
 			const struct graph *g)
 {
@@ -564,6 +608,7 @@ struct err *goheap_typing_run(const struct goheap_objects *o, const struct graph
 	AUTO_FREE struct spread *s = xmalloc(sizeof(*s));
 	spread_init(s, ret, o, g);
 	goheap_kinds_init(&s->k, ret);
+	note_closures(s, seeds);
 	seed_runtime(s);
 	seed_seen(s, seen);
 	seed_given(s, seeds);

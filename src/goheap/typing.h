@@ -49,9 +49,11 @@ struct goheap_kind {
 /* From outside the heap: the variable (of a type) at an address in data or bss, or a type that an object is known to have. */
 struct goheap_seed {
 	uint64_t addr;	/* of the variable; or of the object, when `object` */
-	uint64_t rtype; /* of the variable; of the object or its elements */
+	uint64_t rtype; /* of the variable; of the object or its elements; of the map or channel */
 	bool object;
-	bool array; /* of an object: several of rtype */
+	bool array;   /* of an object: several of rtype */
+	bool part;    /* of an object: of a map or a channel of this type, whichever of its parts fits */
+	bool closure; /* addr: a function; rtype: what its closures look like */
 };
 
 VEC_TYPE(goheap_seed_vec, struct goheap_seed);

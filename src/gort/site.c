@@ -92,11 +92,14 @@ static bool loaded_type(struct gort_types *types, const unsigned char *code, uin
 {
 	bool old = c->reg == RSI && types->g->layout->minor <= OLD_GROWSLICE; /* the type came first then */
 	for (size_t at = WINDOW - CALL - LEA + 1; at-- > 0;) {
-		const struct gort_type *type = gort_type_at(types, lea_target(code, at, pc, old ? RAX : c->reg));
+		uint64_t rtype = lea_target(code, at, pc, old ? RAX : c->reg);
+		const struct gort_type *type = gort_type_at(types, rtype);
 		if (!type)
 			continue;
 		*ret = (struct gort_site){
 			.type = type->name,
+			.rtype = rtype,
+			.array = c->made == ARRAY,
 			.size = c->made == PARTS ? 0 : type->size,
 			.pointers = type->ptrdata > 0,
 			.parts = c->made == PARTS,

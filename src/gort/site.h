@@ -13,7 +13,9 @@
 
 struct gort_site {
 	const char *type; /* "main.Session", "[]uint8", "map[string]int"; lives as long as the gort_types */
+	uint64_t rtype;	  /* address of the type: of the object, of an array's elements, of the map or channel; or 0 */
 	uint64_t size;	  /* of one element; 0: any */
+	bool array;	  /* any number of rtype */
 	bool pointers;	  /* the memory holds pointers */
 	bool parts;	  /* parts of a map or a channel: whether they hold pointers is not known */
 };

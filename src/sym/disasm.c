@@ -97,3 +97,35 @@ size_t sym_disasm_refs(const void *code, size_t len, uint64_t addr, struct sym_r
 	}
 	return n;
 }
+
+static bool writes(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, unsigned reg)
+{
+	if (insn->mnemonic == ZYDIS_MNEMONIC_CALL)
+		return true;
+	for (unsigned i = 0; i < insn->operand_count; i++) {
+		ZydisRegister whole = ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER ?
+					      ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
+									       ops[i].reg.value) :
+					      ZYDIS_REGISTER_NONE;
+		if (ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE && whole == (ZydisRegister)(ZYDIS_REGISTER_RAX + reg))
+			return true;
+	}
+	return false;
+}
+
+bool sym_disasm_keeps(const void *code, size_t len, unsigned reg)
+{
+	const unsigned char *p = code;
+	ZydisDecoder decoder;
+	if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
+		return false;
+	for (size_t pos = 0; pos < len;) {
+		ZydisDecodedInstruction insn;
+		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+		if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, p + pos, len - pos, &insn, ops)) ||
+		    writes(&insn, ops, reg))
+			return false;
+		pos += insn.length;
+	}
+	return true;
+}

@@ -26,3 +26,6 @@ struct sym_ref {
 
 /* Decode `code` (len bytes at address `addr`); at most `max` references. Undecodable bytes are stepped over. */
 size_t sym_disasm_refs(const void *code, size_t len, uint64_t addr, struct sym_ref *ret, size_t max);
+
+/* Does no instruction of `code` write general register `reg` (0..15)? Calls and undecodable bytes count as writing it. */
+bool sym_disasm_keeps(const void *code, size_t len, unsigned reg);
