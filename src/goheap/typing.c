@@ -7,6 +7,7 @@
 #include "base/cursor.h"
 #include "base/num.h"
 #include "goheap/kind.h"
+#include "goheap/variables.h"
 
 enum {
 	WORD = 8,
@@ -33,6 +34,7 @@ struct spread {
 	const struct goheap_objects *o;
 	const struct graph *g;
 	struct goheap_kinds k;
+	struct goheap_variables variables;
 	VEC(uint32_t) stack;
 	VEC(uint32_t) closures, chans; /* to be asked what they are */
 	uint64_t *missed;	       /* one bit an inner object: it did not fit on the stack */
@@ -445,19 +447,6 @@ static void seed_header(struct spread *s, const struct goheap_seen *seen)
 	push(s, seen->object);
 }
 
-/* Of an interface: what is pointer-shaped is the pointer itself, anything else is boxed. */
-static struct goheap_link link_of_dynamic(struct spread *s, uint64_t rtype)
-{
-	const struct gort_type *t = gort_type_any(&s->t->types, rtype);
-	bool direct = t && t->direct;
-	uint32_t shape = t ? goheap_shape_of(&s->k.shapes, rtype) : 0;
-	if (!shape)
-		return (struct goheap_link){ GOHEAP_TO_NOTHING, 0 };
-	if (direct)
-		return goheap_shape_link(goheap_shape_get(&s->k.shapes, shape), 0);
-	return (struct goheap_link){ GOHEAP_TO_ONE, shape & GOHEAP_TYPES_MAX };
-}
-
 static void seed_seen(struct spread *s, const struct goheap_seen_vec *seen)
 {
 	for (size_t i = 0; i < seen->n; i++) {
@@ -466,28 +455,17 @@ static void seed_seen(struct spread *s, const struct goheap_seen_vec *seen)
 	}
 	for (size_t i = 0; i < seen->n; i++) {
 		if (seen->v[i].object < s->o->n && seen->v[i].how == GOHEAP_SEEN_IFACE)
-			apply(s, link_of_dynamic(s, seen->v[i].rtype), seen->v[i].object);
+			apply(s, goheap_link_of_dynamic(&s->k.shapes, seen->v[i].rtype), seen->v[i].object);
 	}
 }
 
-/* A pointer of the target outside the heap. */
-static void apply_address(struct spread *s, struct goheap_link l, uint64_t addr)
+/* A pointer of the target that is not in the heap. */
+static void apply_address(void *ctx, struct goheap_link l, uint64_t addr)
 {
+	struct spread *s = ctx;
 	struct goheap_object_at at;
 	if (goheap_object_find(s->o, addr, &at) && at.offset == goheap_object_header(s->o, at.span))
 		apply(s, l, at.number);
-}
-
-static void seed_variable(struct spread *s, const struct goheap_seed *seed)
-{
-	uint32_t shape = goheap_shape_of(&s->k.shapes, seed->rtype);
-	const struct goheap_shape *sh = goheap_shape_get(&s->k.shapes, shape);
-	struct goheap_link *links = sh->links; /* of the arena */
-	uint64_t n = num_min(sh->n, BATCH), word[BATCH];
-	if (!n || !memsrc_read(s->o->g->src, seed->addr, word, n * WORD))
-		return;
-	for (uint64_t i = 0; i < n; i++)
-		apply_address(s, links[i], load_u64(&word[i]));
 }
 
 /* An object of a map or channel of the type: which of their parts, its slot tells. */
@@ -524,7 +502,7 @@ static void seed_object(struct spread *s, const struct goheap_seed *seed, uint32
 	}
 	if (!seed->array && t && (t->kind == GORT_KIND_MAP || t->kind == GORT_KIND_CHAN))
 		l = goheap_shape_link(goheap_shape_get(&s->k.shapes, shape), 0);
-	apply_address(s, l, seed->addr);
+	goheap_variables_point(&s->variables, l, seed->addr, 1);
 }
 
 static void seed_given(struct spread *s, const struct goheap_seed_vec *seeds)
@@ -537,8 +515,10 @@ static void seed_given(struct spread *s, const struct goheap_seed_vec *seeds)
 		if (seed->object)
 			seed_object(s, seed, shape);
 		else
-			seed_variable(s, seed);
+			goheap_variables_add(&s->variables, shape, seed->addr, 1);
 	}
+	goheap_variables_interfaces(&s->variables);
+	goheap_variables_run(&s->variables);
 }
 
 /* Goroutines, Ps and Ms, by the runtime's own lists. */
@@ -608,6 +588,7 @@ struct err *goheap_typing_run(const struct goheap_objects *o, const struct graph
 	AUTO_FREE struct spread *s = xmalloc(sizeof(*s));
 	spread_init(s, ret, o, g);
 	goheap_kinds_init(&s->k, ret);
+	goheap_variables_init(&s->variables, &s->k.shapes, apply_address, s);
 	note_closures(s, seeds);
 	seed_runtime(s);
 	seed_seen(s, seen);
@@ -615,6 +596,7 @@ struct err *goheap_typing_run(const struct goheap_objects *o, const struct graph
 	note_timers(s);
 	spread_all(s);
 	spread_loosely(s);
+	goheap_variables_deinit(&s->variables);
 	goheap_kinds_deinit(&s->k);
 	vec_deinit(&s->stack);
 	vec_deinit(&s->closures);
