@@ -292,6 +292,10 @@ static uint32_t make(struct goheap_kinds *k, enum goheap_sort sort, uint32_t sha
 		f.noscan = !k->shapes.list.v[shape].ptrdata;
 	struct goheap_kind kind = { .form = s->form, .rtype = rtype, .part = (uint8_t)s->part, .header = header };
 	kind.name = name_of(k, sort, rtype);
+	for (size_t i = 0; sort == GOHEAP_SORT_VALUE && i < GOHEAP_RUNTIME_MAX_; i++) {
+		if (strcmp(kind.name, owns[i].name) == 0 && i != GOHEAP_RUNTIME_TIMER)
+			kind.form = GOHEAP_FORM_RUNTIME;
+	}
 	return add(k, &kind, &f);
 }
 

@@ -21,7 +21,7 @@ struct sampled {
 	const struct goheap_objects *o;
 	struct gort_types *types;
 	struct goheap_seed_vec *out;
-	struct hash_map buckets;	/* address -> index + 1 in sites, 0: unknown */
+	struct hash_map buckets; /* address -> index + 1 in sites, 0: unknown */
 	VEC(struct gort_site) sites;
 	uint8_t kind; /* of specials that tell of a sample */
 };

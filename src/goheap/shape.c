@@ -118,9 +118,10 @@ static void flatten_array(struct flat *f, uint64_t elem, uint64_t len, uint64_t 
 	flatten(f, elem, at, at + size, depth + 1);
 	len = num_min(len, (end - at) / size);
 	for (uint64_t i = 1; i < len; i++) {
-		uint64_t to = at / WORD + i * (size / WORD), n = size / WORD;
-		if (to + n > f->n)
+		uint64_t to = at / WORD + i * (size / WORD);
+		if (to >= f->n)
 			break;
+		uint64_t n = num_min(size / WORD, f->n - to); /* the last one ends with its last pointer */
 		memcpy(f->links + to, f->links + at / WORD, n * sizeof(*f->links));
 	}
 }

@@ -136,6 +136,12 @@ static bool told_by_heap(const struct spread *s, const struct slot *slot)
 	return s->headers && (slot->header || (slot->large && !slot->noscan));
 }
 
+/* One of the runtime's own, by its lists and by its type. */
+static bool same_name(const struct spread *s, uint32_t a, uint32_t b)
+{
+	return strcmp(s->t->kinds.v[a].name, s->t->kinds.v[b].name) == 0;
+}
+
 static void offer(struct spread *s, uint32_t object, uint32_t kind, const struct slot *slot, enum rank least)
 {
 	uint32_t now = s->t->kind[object];
@@ -148,11 +154,12 @@ static void offer(struct spread *s, uint32_t object, uint32_t kind, const struct
 	}
 	const struct goheap_follow *f = &s->k.follow.v[kind], *old = &s->k.follow.v[now];
 	enum rank other = rank_of(s, now, slot);
-	bool same = f->content == old->content && f->content;
+	bool same = (f->content == old->content && f->content) || same_name(s, kind, now);
 	if (told_by_heap(s, slot) && !same)
 		return;
-	s->t->conflicts += !same;
-	if (rank > other || (rank == other && better(s, kind, now)))
+	bool named_alike = same_name(s, kind, now);
+	s->t->conflicts += !same && rank == other;
+	if (named_alike ? f->content && !old->content : rank > other || (rank == other && better(s, kind, now)))
 		set(s, object, kind);
 }
 

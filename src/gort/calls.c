@@ -185,8 +185,8 @@ static uint64_t argument(const struct reader *r, size_t call, unsigned op, enum 
 
 static bool in_data(const struct gort_module *m, uint64_t addr)
 {
-	return addr % WORD == 0 && ((addr >= m->data.start && addr < m->data.end) ||
-				    (addr >= m->bss.start && addr < m->bss.end));
+	return addr % WORD == 0 &&
+	       ((addr >= m->data.start && addr < m->data.end) || (addr >= m->bss.start && addr < m->bss.end));
 }
 
 static void says(struct reader *r, uint64_t addr, uint64_t rtype, enum gort_call_says what)

@@ -103,11 +103,12 @@ static bool writes(const ZydisDecodedInstruction *insn, const ZydisDecodedOperan
 	if (insn->mnemonic == ZYDIS_MNEMONIC_CALL)
 		return true;
 	for (unsigned i = 0; i < insn->operand_count; i++) {
-		ZydisRegister whole = ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER ?
-					      ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64,
-									       ops[i].reg.value) :
-					      ZYDIS_REGISTER_NONE;
-		if (ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE && whole == (ZydisRegister)(ZYDIS_REGISTER_RAX + reg))
+		ZydisRegister whole =
+			ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER
+				? ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, ops[i].reg.value)
+				: ZYDIS_REGISTER_NONE;
+		if (ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE &&
+		    whole == (ZydisRegister)(ZYDIS_REGISTER_RAX + reg))
 			return true;
 	}
 	return false;
