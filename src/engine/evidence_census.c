@@ -5,8 +5,8 @@
 #include <stdio.h>
 
 #include "base/num.h"
-#include "engine/heap_sites.h"
 #include "gort/census.h"
+#include "gort/heap_sites.h"
 #include "gort/profile.h"
 #include "gort/site.h"
 #include "target/target.h"

@@ -5,7 +5,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "engine/heap_sites.h"
+#include "gort/heap_sites.h"
 #include "gort/profile.h"
 #include "proc/cgroup.h"
 #include "target/target.h"

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "engine/heap_sites.h"
+#include "gort/heap_sites.h"
 
 #include <string.h>
 

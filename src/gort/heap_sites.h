@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * engine/heap_sites - stacks of the heap profile in words, as runtime/pprof writes them.
+ * gort/heap_sites - stacks of the heap profile in words, as runtime/pprof writes them.
  *
  * A bucket's return addresses are logical: an inlined call has an address of its own, in the function it is inlined
  * into. Those of one real call are a group, and all its frames get the address of the first. What a group is in words
