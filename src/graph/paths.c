@@ -69,10 +69,12 @@ static void choose(struct writer *p)
 {
 	const struct retain_path_vec *paths = &p->r->paths;
 	AUTO_FREE struct ranked *all = xcalloc(paths->n + 1, sizeof(*all));
+	const char *type = p->w->type;
+	uint64_t least = type ? 1 : num_max(p->out->reachable / PATHS_SHARE, 1);
 	size_t n = 0;
 	for (size_t i = 0; i < paths->n; i++) {
 		uint64_t retained = paths->v[i].sum.retained;
-		if (retained && retained >= p->out->reachable / PATHS_SHARE)
+		if (retained >= least && (!type || owners_type_is(p->w->kind(p->w->ctx, paths->v[i].kind), type)))
 			all[n++] = (struct ranked){ retained, (uint32_t)i };
 	}
 	if (n)
@@ -97,15 +99,18 @@ static const char *field_of(const struct writer *p, const struct retain_path *pa
 	return path->field && p->w->field ? p->w->field(p->w->ctx, path->field) : NULL;
 }
 
-/* A parent is chosen where its child is, and stands before it. */
+/* A parent is chosen where its child is, and stands before it; but where only one type is asked for. */
 static void write_text(struct writer *p, uint32_t node)
 {
 	const struct retain_path *path = &p->r->paths.v[node];
 	const char *above = path->parent != GRAPH_NONE ? p->text[path->parent] : p->w->root[p->w->root_of[path->root]];
+	if (!above)
+		above = paths_node_text(p->r, p->w, path->parent, p->arena);
 	const char *field = field_of(p, path);
 	const uint64_t *same = hash_map_get(&p->namesakes, namesake_key(path));
 	bool doubt = field && same && *same > 1;
-	p->text[node] = arena_printf(p->arena, "%s -> %s%s%s%s", above, doubt ? "." : "", doubt ? field : "",
+	bool dot = doubt && field[0] != '['; /* "[key]" stands for itself */
+	p->text[node] = arena_printf(p->arena, "%s -> %s%s%s%s", above, dot ? "." : "", doubt ? field : "",
 				     doubt ? " " : "", p->w->kind(p->w->ctx, path->kind));
 }
 
@@ -153,6 +158,8 @@ static void fill_paths(struct writer *p)
 		uint32_t node = p->chosen[i];
 		const struct retain_path *path = &paths->v[node];
 		write_text(p, node);
+		if (p->w->nodes)
+			*vec_push(p->w->nodes) = node;
 		*vec_push(&p->out->paths) = (struct owners_path){
 			.root = p->w->root_of[path->root],
 			.step_at = p->steps_at[node],

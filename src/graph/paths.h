@@ -26,6 +26,8 @@ struct paths_words {
 	const char *const *root; /* by row in out->roots: how a path begins: "main.Sessions (global)" */
 	uint32_t n_kinds;
 	const uint32_t *alike; /* as in struct retain_input; or NULL */
+	struct u32_vec *nodes; /* out: the node of each path; or NULL */
+	const char *type;      /* paths that end in it only, small ones too (owners_type_is()); NULL: all */
 };
 
 /* Fills in out->paths and .steps; out->roots and .reachable must be there. Texts are in the arena. */

@@ -2,6 +2,7 @@
 #include "model/owners.h"
 
 #include <math.h>
+#include <string.h>
 
 const char *const owners_root_kinds[OWNERS_ROOT_MAX_] = {
 	[OWNERS_GLOBAL] = "global", [OWNERS_STACK] = "stack", [OWNERS_FINALIZER] = "finalizer",
@@ -25,4 +26,14 @@ void owners_deinit(struct owners *o)
 	vec_deinit(&o->holders);
 	vec_deinit(&o->stuck);
 	stacks_deinit(&o->stacks);
+}
+
+static const char *bare(const char *type)
+{
+	return type + strspn(type, "*[]");
+}
+
+bool owners_type_is(const char *type, const char *asked)
+{
+	return strcmp(bare(type), bare(asked)) == 0;
 }

@@ -132,3 +132,6 @@ struct owners {
 
 void owners_init(struct owners *o);
 void owners_deinit(struct owners *o);
+
+/* Is it the type that was asked for, apart from "*" and "[]" in front: "main.Session" is asked for by "*main.Session". */
+bool owners_type_is(const char *type, const char *asked);

@@ -44,6 +44,8 @@ struct owners_goroutine {
 
 VEC_TYPE(owners_goroutine_vec, struct owners_goroutine);
 
+struct owners_words; /* owners/paths.c: what the numbers of paths mean */
+
 /* All that was found out: what the parts below work on. */
 struct owners_work {
 	const struct owners_input *in;
@@ -58,7 +60,8 @@ struct owners_work {
 	struct graph_reach reach;
 	struct dominators dominators;
 	struct retain retain;
-	struct u32_vec root_of; /* by root of the graph: index in out->roots */
+	struct u32_vec root_of; /* by root of the graph: index in out->roots; one more for what several hold */
+	struct owners_words *words;
 	struct owners_goroutine_vec goroutines;
 	struct graph_edge_vec g_edges;
 	struct u32_vec finalizable; /* objects with a finalizer that no other root than finalizers leads to */
@@ -81,11 +84,18 @@ MUST_CHECK struct err *owners_finish(struct owners_work *w);
  */
 MUST_CHECK struct err *owners_roots_make(struct owners_work *w);
 
-/* Sums into out->roots, .types, .paths with .steps, texts; joins the sampled profile. owners/paths.c */
+/*
+ * Sums into out->roots, which it sorts (root_of follows), .types, .paths with .steps, texts. Where several roots hold
+ * something together, that is one more row. owners/paths.c
+ */
 MUST_CHECK struct err *owners_paths_fill(struct owners_work *w);
 
 /* The text of the path that holds an object, in the arena of the snapshot; NULL when it is not reachable. owners/paths.c */
 const char *owners_path_text(struct owners_work *w, uint32_t object);
+void owners_words_free(struct owners_words *words); /* NULL is fine */
+
+/* Where what the paths hold was allocated: .site and .site_share of the paths, by the heap profile. owners/sampled.c */
+void owners_sampled_join(struct owners_work *w);
 
 /* Maps, pools, channels, contexts, closures, slices, strings, ...: .maps, .holders, .waste. owners/holders.c */
 MUST_CHECK struct err *owners_holders_fill(struct owners_work *w);

@@ -8,6 +8,7 @@ void owners_work_init(struct owners_work *w, const struct owners_input *in, stru
 
 void owners_work_deinit(struct owners_work *w)
 {
+	owners_words_free(w->words);
 	retain_deinit(&w->retain);
 	dominators_deinit(&w->dominators);
 	if (w->reach.g)

@@ -43,7 +43,7 @@ bool owners_path_wanted(const struct owners_report *r, const struct owners_path 
 	if (!r->type)
 		return true;
 	const char *end = p->step_n ? o->steps.v[p->step_at + p->step_n - 1].type : NULL;
-	return end && strcmp(end, r->type) == 0;
+	return end && owners_type_is(end, r->type);
 }
 
 void owners_path_words(const struct owners *o, const struct owners_path *p, struct strbuf *out)
