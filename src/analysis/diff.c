@@ -15,15 +15,16 @@
 
 enum { NOTE_LEN = 512 };
 
-const char *const diff_by_names[] = { "site", "type", "state", "class", "goroutine", NULL };
+const char *const diff_by_names[] = { "site", "type", "state", "class", "goroutine", "path", NULL };
 
 /* Which parts of a snapshot each way of comparing needs: one of them. */
 static const unsigned needs[DIFF_BY_MAX_] = {
 	[DIFF_SITE] = SNAPSHOT_HEAP | SNAPSHOT_GOROUTINES,
-	[DIFF_TYPE] = SNAPSHOT_CENSUS,
+	[DIFF_TYPE] = SNAPSHOT_CENSUS | SNAPSHOT_OWNERS,
 	[DIFF_STATE] = SNAPSHOT_GOROUTINES,
 	[DIFF_CLASS] = SNAPSHOT_ACCOUNT | SNAPSHOT_CENSUS,
 	[DIFF_GOROUTINE] = SNAPSHOT_GOROUTINES,
+	[DIFF_PATH] = SNAPSHOT_OWNERS,
 };
 
 void diff_note(struct diff *d, const char *fmt, ...)
@@ -102,6 +103,11 @@ static void add(struct diff *d, uint32_t group, size_t input, int64_t bytes, int
 static int64_t known(uint64_t v)
 {
 	return v > INT64_MAX ? DIFF_UNKNOWN : (int64_t)v;
+}
+
+void diff_add_named(struct diff *d, const char *name, size_t input, uint64_t bytes, uint64_t objects)
+{
+	add(d, group_of_name(d, name, strlen(name)), input, known(bytes), known(objects));
 }
 
 /* ---- stacks of one input, as all inputs call them ---- */
@@ -385,6 +391,15 @@ static bool all_zero(const struct diff *d, const struct diff_group *g)
 	return true;
 }
 
+/* Paths lie inside of each other: all of them is what is reachable. */
+static void put_owned_totals(struct diff *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		const struct owners *o = &d->inputs[i].s->owners;
+		d->totals[i] = (struct diff_value){ known(o->reachable), known(o->reachable_objects) };
+	}
+}
+
 static void put_totals(struct diff *d)
 {
 	for (size_t k = 0; k < d->groups.n; k++) {
@@ -451,7 +466,7 @@ static void rank(struct diff *d, uint64_t threshold)
 
 static unsigned common_parts(const struct diff_input *inputs, size_t n)
 {
-	unsigned parts = SNAPSHOT_ALL;
+	unsigned parts = SNAPSHOT_ALL | SNAPSHOT_OWNERS;
 	for (size_t i = 0; i < n; i++)
 		parts &= inputs[i].s->parts;
 	return parts;
@@ -461,6 +476,8 @@ unsigned diff_parts(const struct diff *d)
 {
 	if (d->by == DIFF_SITE)
 		return d->of_goroutines ? SNAPSHOT_GOROUTINES : SNAPSHOT_HEAP;
+	if (d->by == DIFF_TYPE)
+		return common_parts(d->inputs, d->n) & SNAPSHOT_OWNERS ? SNAPSHOT_OWNERS : SNAPSHOT_CENSUS;
 	return needs[d->by];
 }
 
@@ -476,6 +493,7 @@ struct err *diff_choose(const struct diff_input *inputs, size_t n, enum diff_by 
 		{ SNAPSHOT_CENSUS, 0, DIFF_TYPE },
 		{ SNAPSHOT_ACCOUNT, 0, DIFF_CLASS },
 		{ SNAPSHOT_GOROUTINES, 0, DIFF_SITE },
+		{ SNAPSHOT_OWNERS, 0, DIFF_PATH },
 	};
 	unsigned parts = common_parts(inputs, n);
 	for (size_t i = 0; i < LEN(rules); i++) {
@@ -526,7 +544,11 @@ static struct err *compare(struct diff *d, const struct diff_options *opt)
 		return by_profile(d, opt->sample_index);
 	if (d->by == DIFF_SITE || d->by == DIFF_STATE || d->by == DIFF_GOROUTINE)
 		return by_goroutines(d);
-	if (d->by == DIFF_CLASS && parts & SNAPSHOT_ACCOUNT)
+	if (d->by == DIFF_PATH)
+		diff_by_paths(d);
+	else if (d->by == DIFF_TYPE && parts & SNAPSHOT_OWNERS)
+		diff_by_owned_types(d);
+	else if (d->by == DIFF_CLASS && parts & SNAPSHOT_ACCOUNT)
 		by_account(d);
 	else
 		by_types(d);
@@ -582,8 +604,13 @@ struct err *diff_make(const struct diff_input *inputs, size_t n, const struct di
 	stacks_init(&ret->joint);
 	TRY(check_parts(ret));
 	TRY(opt->by == DIFF_SITE ? compare_stacks(ret, opt) : compare(ret, opt));
-	put_totals(ret);
+	if (opt->by == DIFF_PATH)
+		put_owned_totals(ret);
+	else
+		put_totals(ret);
 	rank(ret, opt->leak_threshold);
+	if (opt->by == DIFF_PATH)
+		diff_mark_told(ret);
 	diff_times(ret);
 	diff_find_outliers(ret);
 	return NULL;

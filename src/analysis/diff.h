@@ -9,7 +9,8 @@
  * lines move between builds; types, states and classes by name; goroutines by id, where both inputs are one process.
  *
  * Heap profiles count what was in use when the last GC ended, so their time is that GC's, and two of the same GC cannot
- * differ. What is counted object by object (types) includes garbage; a note says so. Rates need both times.
+ * differ. What is counted object by object (types) includes garbage, unless all inputs have owners; a note says so. Rates
+ * need both times.
  *
  * Cost: each stack of each input is looked at once. Borrowed: the inputs must outlive the diff.
  */
@@ -26,6 +27,7 @@ enum diff_by {
 	DIFF_STATE,	/* goroutines by state or wait reason */
 	DIFF_CLASS,	/* class of the account; class of a JVM */
 	DIFF_GOROUTINE, /* each one, by id */
+	DIFF_PATH,	/* the way from a root, by dominators, and what it retains: paths inside of each other */
 	DIFF_BY_MAX_
 };
 
@@ -55,6 +57,7 @@ struct diff_group {
 	int64_t survived, new, gone; /* goroutines of one process, from base to the last target; -1: unknown */
 	uint32_t input, stack;	     /* whose stack it shows; stack 0: none */
 	uint32_t created_by;	     /* of goroutines, a stack of one frame; 0: none */
+	bool told;		     /* of paths: a longer one says the same */
 };
 
 /* A node whose value of a group is far from the median of all nodes. */
@@ -128,7 +131,7 @@ const char *diff_key(struct diff *d, const struct diff_group *g);
 /* The same of the stack alone; "" without one. */
 const char *diff_place(struct diff *d, const struct diff_group *g);
 
-/* The way there, root first: "main.main > main.serve > main.load"; "" without a stack. */
+/* The way there, root first: "main.main > main.serve > main.load"; the path itself; "" without a stack. */
 const char *diff_path(struct diff *d, const struct diff_group *g);
 
 /*

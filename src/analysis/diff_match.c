@@ -164,7 +164,7 @@ static bool of_profile(const struct diff *d)
 
 static bool counts_garbage(const struct diff *d)
 {
-	return d->by == DIFF_TYPE || (d->by == DIFF_CLASS && !(d->inputs[0].s->parts & SNAPSHOT_ACCOUNT));
+	return diff_parts(d) == SNAPSHOT_CENSUS || (d->by == DIFF_CLASS && !(d->inputs[0].s->parts & SNAPSHOT_ACCOUNT));
 }
 
 /* Nanoseconds from a to b; false where a clock is unknown. */

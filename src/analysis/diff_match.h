@@ -19,6 +19,15 @@ void diff_survivors(struct diff *d, const struct u32_vec *group_of);
 /* Finds the nodes that differ. */
 void diff_find_outliers(struct diff *d);
 
+/* Adds to the group of that name. */
+void diff_add_named(struct diff *d, const char *name, size_t input, uint64_t bytes, uint64_t objects);
+
+/* Groups of dominator paths, of types of reachable objects: of inputs that have owners. */
+void diff_by_paths(struct diff *d);
+void diff_by_owned_types(struct diff *d);
+/* Of ranked paths: marks those of which a longer one tells nearly all the growth. */
+void diff_mark_told(struct diff *d);
+
 void diff_note(struct diff *d, const char *fmt, ...) ERR_PRINTF(2, 3);
 
 /* Sentences on clocks and the GC cycle, and the seconds from the base to each target. */

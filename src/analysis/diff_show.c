@@ -61,6 +61,8 @@ const char *diff_key(struct diff *d, const struct diff_group *g)
 const char *diff_path(struct diff *d, const struct diff_group *g)
 {
 	const struct stacks *s = diff_stacks(d, g);
+	if (d->by == DIFF_PATH)
+		return g->name;
 	AUTO(strbuf) struct strbuf path;
 	strbuf_init(&path);
 	if (stacks_depth(s, g->created_by))

@@ -17,7 +17,7 @@ struct diff_cli {
 	struct arg_vec bases, targets;
 	bool json, help;
 	int color, by;
-	uint64_t leak_threshold, top_n, fail_on;
+	uint64_t leak_threshold, top_n, fail_on, memory;
 	const char *sample_index, *file, *flame, *pprof, *folded, *procfs, *exe;
 };
 
@@ -27,7 +27,10 @@ static const struct option_row options[] = {
 	{ "base", 0, OPTION_LIST, AT(bases), "FILE", false, 0, NULL, "what was before; else the first operand is it" },
 	{ "target", 0, OPTION_LIST, AT(targets), "FILE", false, 0, NULL, "what is compared with it; may be repeated" },
 	{ "by", 0, OPTION_CHOICE, AT(by), "WHAT", false, 0, diff_by_names,
-	  "compare by site, type, state, class or goroutine; what there is decides by default" },
+	  "compare by site, type, state, class, goroutine or path (by what objects are held); what there is decides by "
+	  "default" },
+	{ "memory", 0, OPTION_SIZE, AT(memory), "BYTES", false, 0, NULL,
+	  "of --by path: use no more memory than this for an input (default: half of what is available)" },
 	{ "sample-index", 0, OPTION_STR, AT(sample_index), "TYPE", false, 0, NULL,
 	  "of profiles: the value compared, as alloc_space; default is the profile's own" },
 	{ "leak-threshold", 0, OPTION_COUNT, AT(leak_threshold), "N", false, 0, NULL,
@@ -214,7 +217,12 @@ static struct err *diff(const struct diff_cli *opt, const struct arg_vec *operan
 	TRY(choose_outputs(opt, outs));
 	TRY(open_outputs(outs));
 	struct diff_sources *src = xcalloc(1, sizeof(*src));
-	struct err *err = diff_sources_read(operands, opt->procfs, opt->exe, src, status);
+	const struct evidence_options how = {
+		.parts = opt->by == DIFF_PATH ? SNAPSHOT_OWNERS : 0,
+		.account = { .procfs = opt->procfs, .exe = opt->exe },
+		.owners = { .memory = opt->memory, .quick = true },
+	};
+	struct err *err = diff_sources_read(operands, &how, src, status);
 	if (!err)
 		err = compare(opt, src, outs, status);
 	diff_sources_close(src);
@@ -244,6 +252,7 @@ static const struct command_example examples[] = {
 	{ "ullage diff old.txt new.txt --by state", "goroutine dumps, by what they wait for" },
 	{ "ullage diff a=a.pb.gz b=b.pb.gz c=c.pb.gz", "nodes side by side: which differs from the others" },
 	{ "ullage diff 1.hprof 2.hprof --by type --leak-threshold 100", "JVM dumps, arrays by their length" },
+	{ "ullage diff 1.hprof 2.hprof --by path", "who holds what grew; of snapshots with --owners, too" },
 	{ "ullage diff base.pb.gz pr.pb.gz --fail-on 10MiB", "status 1 when it grew by more" },
 	{ NULL, NULL },
 };

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "cli/hprof.h"
 #include "cli/infile.h"
 #include "cli/input.h"
 #include "codec/goproto.h"
@@ -75,13 +76,11 @@ static struct err *same_kind(struct diff_sources *d, const char *name, enum code
 	return NULL;
 }
 
-static struct err *read_process(struct diff_sources *d, const char *what, const struct account_options *how,
+static struct err *read_process(struct diff_sources *d, const char *what, const struct evidence_options *how,
 				struct snapshot *ret, int *status)
 {
-	struct evidence_options want = {
-		.parts = SNAPSHOT_ACCOUNT | SNAPSHOT_HEAP | SNAPSHOT_CENSUS | SNAPSHOT_GOROUTINES,
-		.account = *how,
-	};
+	struct evidence_options want = *how;
+	want.parts |= SNAPSHOT_ACCOUNT | SNAPSHOT_HEAP | SNAPSHOT_CENSUS | SNAPSHOT_GOROUTINES;
 	TRY(same_kind(d, what, CODEC_SNAPSHOT));
 	snapshot_deinit(ret);
 	TRY(input_operand(what, &want, ret, status));
@@ -89,8 +88,17 @@ static struct err *read_process(struct diff_sources *d, const char *what, const 
 	return NULL;
 }
 
+/* Of a JVM's dump: what retains what, by readings of its own. */
+static struct err *add_owners(struct infile *f, const struct evidence_options *how, struct snapshot *ret)
+{
+	if (f->kind != CODEC_HPROF || !(how->parts & SNAPSHOT_OWNERS))
+		return NULL;
+	TRY(stream_rewind(&f->stream));
+	return hprof_owners(f, &how->owners, how->account.procfs, ret);
+}
+
 /* A core is like the process that it was. */
-static struct err *read_file(struct diff_sources *d, const char *path, const struct account_options *how,
+static struct err *read_file(struct diff_sources *d, const char *path, const struct evidence_options *how,
 			     struct snapshot *ret, int *status)
 {
 	AUTO(infile) struct infile f;
@@ -101,11 +109,12 @@ static struct err *read_file(struct diff_sources *d, const char *path, const str
 		return infile_refuse(&f);
 	TRY(same_kind(d, f.stream.name, f.kind));
 	TRY(readers[f.kind](&f, ret));
+	TRY(add_owners(&f, how, ret));
 	ret->source = arena_strdup(&d->arena, f.stream.name);
 	return NULL;
 }
 
-static struct err *read_operand(struct diff_sources *d, const char *operand, const struct account_options *how,
+static struct err *read_operand(struct diff_sources *d, const char *operand, const struct evidence_options *how,
 				int *status)
 {
 	size_t name = node_name(operand);
@@ -124,10 +133,9 @@ static struct err *read_operand(struct diff_sources *d, const char *operand, con
 	return err;
 }
 
-struct err *diff_sources_read(const struct arg_vec *operands, const char *procfs, const char *exe,
+struct err *diff_sources_read(const struct arg_vec *operands, const struct evidence_options *how,
 			      struct diff_sources *ret, int *status)
 {
-	const struct account_options how = { .procfs = procfs, .exe = exe };
 	*ret = (struct diff_sources){ 0 };
 	arena_init(&ret->arena);
 	if (operands->n < 2)
@@ -135,7 +143,7 @@ struct err *diff_sources_read(const struct arg_vec *operands, const char *procfs
 	if (operands->n > DIFF_INPUTS_MAX)
 		return err_new(ERR_ARG, "a diff takes at most %d inputs, not %zu", DIFF_INPUTS_MAX, operands->n);
 	for (size_t i = 0; i < operands->n; i++)
-		TRY(read_operand(ret, operands->v[i], &how, status));
+		TRY(read_operand(ret, operands->v[i], how, status));
 	return NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "analysis/diff.h"
 #include "cli/options.h"
 #include "codec/kind.h"
+#include "engine/evidence.h"
 
 struct diff_sources {
 	struct arena arena;
@@ -18,10 +19,11 @@ struct diff_sources {
 };
 
 /*
- * Reads every operand: a process id, a file, an address, a core (`exe` is its executable, or NULL); NAME= in front makes it a node of that name. Errors: ARG for
- * too few or too many; FORMAT for a file that is malformed, and where the kinds differ: the sentence names both. On
+ * Reads every operand: a process id, a file, an address, a core; NAME= in front makes it a node of that name. `how`: where
+ * procfs and the executable of cores are; with parts OWNERS, what retains what, which costs more than all else. Errors: ARG
+ * for too few or too many; FORMAT for a file that is malformed, and where the kinds differ: the sentence names both. On
  * every return *ret is to be given to diff_sources_close().
  */
-MUST_CHECK struct err *diff_sources_read(const struct arg_vec *operands, const char *procfs, const char *exe,
+MUST_CHECK struct err *diff_sources_read(const struct arg_vec *operands, const struct evidence_options *how,
 					 struct diff_sources *ret, int *status);
 void diff_sources_close(struct diff_sources *d);

@@ -11,6 +11,9 @@
 /* Of the memory that dominators and paths take: for each object, and for each reference that is not its object's only one. */
 enum { BYTES_VERTEX = 20, BYTES_FURTHER = 16 };
 
+/* HotSpot itself leaves some references to classes of its archive that it never loaded: less than this part is no news. */
+enum { DANGLING_SHARE = 100 };
+
 /* ---- what graph/retain asks ---- */
 
 static uint64_t bytes_of(void *ctx, uint32_t object)
@@ -183,7 +186,7 @@ static void notes(struct jvm_work *w)
 	if (h->duplicates)
 		snapshot_note(w->snapshot, "%" PRIu64 " objects stand in the dump more than once; the first counts",
 			      h->duplicates);
-	if (h->dangling)
+	if (h->dangling > h->edges_kept / DANGLING_SHARE)
 		snapshot_note(w->snapshot, "%" PRIu64 " references lead to what is no object of the dump", h->dangling);
 	if (h->damaged)
 		snapshot_note(w->snapshot, "%" PRIu64 " objects have fewer bytes than their class has fields",

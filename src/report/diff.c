@@ -27,7 +27,7 @@ static const double NS = 1e9;
 
 static const char *const subjects[DIFF_BY_MAX_] = {
 	[DIFF_SITE] = "stack",	[DIFF_TYPE] = "type",		[DIFF_STATE] = "state",
-	[DIFF_CLASS] = "class", [DIFF_GOROUTINE] = "goroutine",
+	[DIFF_CLASS] = "class", [DIFF_GOROUTINE] = "goroutine", [DIFF_PATH] = "path",
 };
 
 /* ---- values ---- */
@@ -147,12 +147,11 @@ static void lay_out(const struct diff *d, struct layout *l)
 	add_column(l, "WHAT", TABLE_LEFT, 0);
 }
 
-static void put_row(struct table *t, const struct layout *l, struct diff *d, size_t rank)
+static void put_row(struct table *t, const struct layout *l, struct diff *d, const struct diff_group *g, size_t row)
 {
-	const struct diff_group *g = &d->groups.v[rank];
 	const struct diff_value *v = diff_values(d, g);
 	int64_t delta = diff_main(d, g->delta);
-	table_cellf(t, "%zu", rank + 1);
+	table_cellf(t, "%zu", row + 1);
 	amount_cell(t, d, delta, true);
 	table_role(t, delta > 0 ? STYLE_WARN : STYLE_PLAIN);
 	if (l->rates)
@@ -172,23 +171,31 @@ static void put_row(struct table *t, const struct layout *l, struct diff *d, siz
 		table_cell(t, diff_key(d, g));
 }
 
-/* Rows worth showing: what grew; each goroutine, since one that survived is what a leak is made of. */
-static size_t rows_of(const struct diff *d)
+/*
+ * Rows worth showing: what grew; each goroutine, since one that survived is what a leak is made of; of paths the longest that
+ * tells it. Appends the first `limit` of them; returns how many there are.
+ */
+static size_t choose_rows(const struct diff *d, size_t limit, struct u32_vec *ret)
 {
 	size_t n = 0;
-	while (n < d->shown && (diff_main(d, d->groups.v[n].delta) > 0 || d->by == DIFF_GOROUTINE))
-		n++;
+	for (uint32_t i = 0; i < d->shown; i++) {
+		const struct diff_group *g = &d->groups.v[i];
+		if (diff_main(d, g->delta) <= 0 && d->by != DIFF_GOROUTINE)
+			break;
+		if (!g->told && n++ < limit)
+			*vec_push(ret) = i;
+	}
 	return n;
 }
 
-static void put_table(struct diff *d, struct say *s, size_t rows)
+static void put_table(struct diff *d, struct say *s, const struct u32_vec *rows)
 {
 	struct layout l;
 	struct table t;
 	lay_out(d, &l);
 	table_init(&t, l.columns, l.n, s->style);
-	for (size_t i = 0; i < rows; i++)
-		put_row(&t, &l, d, i);
+	for (size_t i = 0; i < rows->n; i++)
+		put_row(&t, &l, d, &d->groups.v[rows->v[i]], i);
 	table_print(&t, s->out);
 	table_deinit(&t);
 	if (l.targets < d->n - 1)
@@ -201,6 +208,11 @@ static void put_rest(const struct diff *d, struct say *s, size_t rows, size_t gr
 	char a[VALUE_LEN], b[VALUE_LEN];
 	int64_t more = 0, less = 0;
 	size_t shrunk = 0;
+	if (d->by == DIFF_PATH) { /* they lie inside of each other: no sums */
+		if (grown > rows)
+			say_line(s, STYLE_DIM, 2, "%zu more paths grew.", grown - rows);
+		return;
+	}
 	for (size_t i = rows; i < d->shown; i++) {
 		int64_t delta = diff_main(d, d->groups.v[i].delta);
 		if (delta == DIFF_UNKNOWN ||
@@ -214,11 +226,11 @@ static void put_rest(const struct diff *d, struct say *s, size_t rows, size_t gr
 		say_line(s, STYLE_DIM, 2, "%zu shrank, by %s together.", shrunk, amount(d, -less, false, b));
 }
 
-static void put_paths(struct diff *d, struct say *s, size_t rows)
+static void put_paths(struct diff *d, struct say *s, const struct u32_vec *rows)
 {
 	bool any = false;
-	for (size_t i = 0; i < rows && i < PATHS; i++) {
-		const char *path = diff_path(d, &d->groups.v[i]);
+	for (size_t i = 0; i < rows->n && i < PATHS; i++) {
+		const char *path = diff_path(d, &d->groups.v[rows->v[i]]);
 		if (!*path)
 			continue;
 		if (!any)
@@ -272,16 +284,18 @@ void diff_text(const struct diff_report *r, struct strbuf *out)
 	struct diff *d = r->diff;
 	struct say s = { out, &r->style };
 	char limit[VALUE_LEN];
-	size_t grown = rows_of(d), rows = num_min(grown, r->top ? r->top : TOP);
+	struct u32_vec rows = { 0 };
+	size_t grown = choose_rows(d, r->top ? r->top : TOP, &rows);
 	put_headline(d, &s);
 	put_inputs(d, &s);
 	strbuf_putc(out, '\n');
-	if (rows)
-		put_table(d, &s, rows);
+	if (rows.n)
+		put_table(d, &s, &rows);
 	else
 		say_line(&s, STYLE_GOOD, 2, "Nothing grew.");
-	put_rest(d, &s, rows, grown);
-	put_paths(d, &s, rows);
+	put_rest(d, &s, rows.n, grown);
+	put_paths(d, &s, &rows);
+	vec_deinit(&rows);
 	put_outliers(d, &s);
 	if (d->notes.n || r->notes.n)
 		strbuf_putc(out, '\n');
@@ -361,7 +375,7 @@ static void put_stack(struct json *j, struct diff *d, const struct diff_group *g
 	json_array_end(j);
 	if (stacks_depth(s, g->created_by))
 		put_frame(j, "created_by", stacks_at(s, g->created_by, 0));
-	const char *path = stacks_depth(s, g->stack) ? diff_path(d, g) : "";
+	const char *path = stacks_depth(s, g->stack) || d->by == DIFF_PATH ? diff_path(d, g) : "";
 	json_str(j, "path", *path ? path : NULL);
 }
 

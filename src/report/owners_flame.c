@@ -59,18 +59,18 @@ static void add_once(struct picture *p, uint64_t bytes)
 		add(p, bytes);
 }
 
-static void begin_root(struct picture *p, const struct owners_root *root)
+static void begin_root(struct picture *p, const struct owners *o, const struct owners_root *root)
 {
 	AUTO(strbuf) struct strbuf words;
 	strbuf_init(&words);
-	owners_root_words(root, &words);
+	owners_root_words(o, root, &words);
 	p->depth = 0;
 	enter(p, words.buf);
 }
 
 static void walk_path(struct picture *p, const struct owners *o, const struct owners_path *path, bool count)
 {
-	begin_root(p, &o->roots.v[path->root]);
+	begin_root(p, o, &o->roots.v[path->root]);
 	for (uint32_t i = 0; i < path->step_n && p->depth < DEPTH_MAX; i++) {
 		const struct owners_step *step = &o->steps.v[path->step_at + i];
 		AUTO_FREE char *name = xasprintf("%s%s%s%s", step->field ? "." : "", step->field ? step->field : "",
@@ -102,7 +102,7 @@ static void draw_paths(struct picture *p, const struct owners_report *r)
 		add_rest(p, o->paths.v[i].retained);
 	}
 	for (size_t i = 0; i < o->roots.n && !r->type; i++) {
-		begin_root(p, &o->roots.v[i]);
+		begin_root(p, o, &o->roots.v[i]);
 		add_rest(p, o->roots.v[i].retained);
 	}
 }

@@ -129,7 +129,7 @@ static void put_root_words(struct table *t, const struct owners_report *r, const
 {
 	AUTO(strbuf) struct strbuf words;
 	strbuf_init(&words);
-	owners_root_words(root, &words);
+	owners_root_words(owners_of(r), root, &words);
 	const char *about = root->name ? words.buf + strlen(root->name) : "";
 	bool fits = strlen(words.buf) + SUMS_WIDTH <= r->style.width || !*about;
 	table_cell(t, fits ? words.buf : root->name);

@@ -15,14 +15,15 @@ enum {
 
 static const char ARROW[] = " -> ";
 
-void owners_root_words(const struct owners_root *r, struct strbuf *out)
+void owners_root_words(const struct owners *o, const struct owners_root *r, struct strbuf *out)
 {
 	char num[SAY_NUM_LEN];
 	AUTO(strbuf) struct strbuf about;
 	strbuf_init(&about);
-	const char *name = r->name ? r->name : "(unknown)", *kind = owners_root_kinds[r->kind];
+	bool is_static = o->jvm && r->kind == OWNERS_GLOBAL;
+	const char *name = r->name ? r->name : "(unknown)", *kind = is_static ? "static" : owners_root_kinds[r->kind];
 	if (r->goroutines > 1)
-		say_and(&about, "%s goroutines", say_num(r->goroutines, num));
+		say_and(&about, "%s %s", say_num(r->goroutines, num), o->jvm ? "threads" : "goroutines");
 	else if (!r->goroutines && r->kind != OWNERS_OTHER && strncmp(name, kind, strlen(kind)) != 0)
 		say_and(&about, "%s", kind);
 	if (r->used_by)
@@ -52,7 +53,7 @@ void owners_path_words(const struct owners *o, const struct owners_path *p, stru
 		strbuf_puts(out, p->text);
 		return;
 	}
-	owners_root_words(&o->roots.v[p->root], out);
+	owners_root_words(o, &o->roots.v[p->root], out);
 	for (uint32_t i = 0; i < p->step_n; i++) {
 		const struct owners_step *step = &o->steps.v[p->step_at + i];
 		strbuf_puts(out, ARROW);

@@ -9,7 +9,7 @@
 #include "report/owners.h"
 
 /* "main.Sessions (global, used by main.f)", "main.worker (3 goroutines, in chan receive)", appended. */
-void owners_root_words(const struct owners_root *r, struct strbuf *out);
+void owners_root_words(const struct owners *o, const struct owners_root *r, struct strbuf *out);
 
 /* Is this path to be shown: of the type that was asked for, and with a root and steps that exist? */
 bool owners_path_wanted(const struct owners_report *r, const struct owners_path *p);
