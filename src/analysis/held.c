@@ -25,7 +25,8 @@ static bool same_root(const struct owners_root *a, const struct owners_root *b)
 	return a->kind == b->kind && same_text(a->name, b->name) && same_text(a->blocked_at, b->blocked_at);
 }
 
-const struct owners_root *held_root_before(const struct owners *first, const struct owners_root *root)
+/* The root as it was, or NULL. */
+static const struct owners_root *root_before(const struct owners *first, const struct owners_root *root)
 {
 	for (size_t i = 0; i < first->roots.n; i++) {
 		if (same_root(&first->roots.v[i], root))
@@ -94,7 +95,7 @@ static void find_root(struct pairing *p, struct held *ret)
 {
 	double sum = 0;
 	for (size_t i = 0; i < p->last->roots.n; i++) {
-		const struct owners_root *now = &p->last->roots.v[i], *was = held_root_before(p->first, now);
+		const struct owners_root *now = &p->last->roots.v[i], *was = root_before(p->first, now);
 		double grown = (double)now->retained - (was ? (double)was->retained : 0);
 		if (now->retained == ACCOUNT_UNKNOWN || (was && was->retained == ACCOUNT_UNKNOWN) || grown <= 0)
 			continue;

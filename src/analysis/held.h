@@ -29,6 +29,3 @@ struct held {
 };
 
 void held_compare(const struct snapshot *first, const struct snapshot *last, struct held *ret);
-
-/* The root as it was at `first`, or NULL. */
-const struct owners_root *held_root_before(const struct owners *first, const struct owners_root *root);

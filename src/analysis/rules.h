@@ -11,6 +11,7 @@
 #include "analysis/diagnose.h"
 #include "analysis/held.h"
 #include "analysis/trend.h"
+#include "analysis/whose.h"
 
 enum { RULE_THRESHOLDS = 4 };
 
@@ -70,10 +71,11 @@ void rule_stack(struct rule_context *c, struct finding *f, const struct stacks *
 struct finding *rule_found(const struct rule_context *c, const char *kind); /* NULL: not found */
 void rule_open(struct rule_context *c, const struct diagnosis_open *open);
 
-/* The holder of what grew, with what it kept more of, as evidence; nothing where it is not known. rules_held.c */
-void rule_holder(struct rule_context *c, struct finding *f);
-/* What would release what it holds; NULL unknown. */
-const char *rule_release(struct rule_context *c);
+/*
+ * The holder of what grew, with what it kept more of as evidence. Returns what would release that; NULL, and nothing said,
+ * where the holder is not known. rules_held.c
+ */
+const char *rule_holder(struct rule_context *c, struct finding *f);
 
 /* Words, in the context's arena. Negative sizes are 0. */
 const char *rule_size(struct rule_context *c, double bytes);
@@ -86,12 +88,6 @@ bool rule_own_cgroup(const struct rule_context *c);
 uint64_t rule_outside(const struct rule_context *c);
 /* "Set GOMEMLIMIT=...": with numbers, or NULL where there is no limit or nothing is left for the heap. */
 const char *rule_gomemlimit(struct rule_context *c);
-
-/* Is the function of the runtime; of the standard library. */
-bool rule_of_runtime(const char *function);
-bool rule_of_library(const char *function, const char *module);
-/* The frame to name: the innermost one of the program's own, else of the library, else NULL. */
-const struct frame *rule_own_frame(const struct stacks *s, uint32_t stack, const char *module);
 
 /* The families; each table ends with a row without a kind. */
 extern const struct rule rules_count[], rules_heap[], rules_held[], rules_cgroup[];

@@ -228,10 +228,10 @@ static void rule_heap(struct rule_context *c, const struct rule *r)
 			"%.0f%% of what was allocated before them was still alive, and allocation went on evenly to "
 			"the end.",
 			100 * fmin(share_kept(c), 1));
-	rule_holder(c, f);
+	const char *release = rule_holder(c, f);
 	describe_site(c, f);
 	doubt(c, f, t);
-	const char *limit = rule_gomemlimit(c), *release = rule_release(c);
+	const char *limit = rule_gomemlimit(c);
 	const char *where = *f->site.function ? f->site.function : "that call stack";
 	const char *first = release ? release
 				    : rule_text(c,

@@ -20,29 +20,13 @@ static const char *holder_words(struct rule_context *c)
 	return rule_text(c, "%s", h->root->name ? h->root->name : "a root without a name");
 }
 
-void rule_holder(struct rule_context *c, struct finding *f)
-{
-	const struct held *h = &c->held;
-	if (!h->root)
-		return;
-	f->holder = holder_words(c);
-	double share = h->all > 0 ? 100 * h->bytes / h->all : 100;
-	if (h->more > 0)
-		rule_evidence(c, f,
-			      "Its holder has %.0f objects more than at first, and keeps %s more: %.0f%% of what grew.",
-			      h->more, rule_size(c, h->bytes), share);
-	else
-		rule_evidence(c, f, "Its holder keeps %s more than at first: %.0f%% of what grew.",
-			      rule_size(c, h->bytes), share);
-}
-
 /* "main.Sessions", or what there is to call it. */
 static const char *root_name(const struct held *h)
 {
 	return h->root->name && *h->root->name ? h->root->name : "it";
 }
 
-const char *rule_release(struct rule_context *c)
+static const char *release_words(struct rule_context *c)
 {
 	static const struct {
 		const char *kind, *release; /* %s: the root */
@@ -64,6 +48,23 @@ const char *rule_release(struct rule_context *c)
 		return rule_text(c, "%.*s%s%s", (int)(gap - words[i].release), words[i].release, root_name(h), gap + 2);
 	}
 	return NULL;
+}
+
+const char *rule_holder(struct rule_context *c, struct finding *f)
+{
+	const struct held *h = &c->held;
+	if (!h->root)
+		return NULL;
+	f->holder = holder_words(c);
+	double share = h->all > 0 ? 100 * h->bytes / h->all : 100;
+	if (h->more > 0)
+		rule_evidence(c, f,
+			      "Its holder has %.0f objects more than at first, and keeps %s more: %.0f%% of what grew.",
+			      h->more, rule_size(c, h->bytes), share);
+	else
+		rule_evidence(c, f, "Its holder keeps %s more than at first: %.0f%% of what grew.",
+			      rule_size(c, h->bytes), share);
+	return release_words(c);
 }
 
 /* ---- finalizers ---- */
