@@ -16,6 +16,7 @@ const struct command *const command_table[] = {
 	&command_show,
 	&command_diff,
 	&command_diagnose,
+	&command_dump,
 	&command_doctor,
 	&command_help,
 	NULL,

@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli/corefile.h"
 #include "cli/hprof.h"
 #include "cli/infile.h"
 #include "cli/progress.h"

@@ -2,20 +2,17 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/num.h"
 #include "cli/command.h"
 #include "cli/input.h"
 #include "report/output.h"
 #include "report/owners.h"
-
-enum { STOP_MS = 20, STOP_MS_MAX = 60000, STOP_FULL_MS = 60000, NS_PER_MS = 1000000 };
 
 struct owners_cli {
 	struct target_name target;
 	bool json, quick, help;
 	int color, by;
 	uint64_t top, memory;
-	const char *file, *procfs, *flame, *type, *stop;
+	const char *file, *procfs, *flame, *type, *stop, *exe;
 };
 
 #define AT(member) offsetof(struct owners_cli, member)
@@ -38,13 +35,12 @@ static const struct option_row options[] = {
 	{ "quick", 0, OPTION_FLAG, AT(quick), NULL, false, 0, NULL,
 	  "leave out maps, other holders and waste, which takes a second look at the contents" },
 	OPTION_ROWS_JSON(owners_cli),
+	OPTION_ROWS_CORE(owners_cli),
 	OPTION_ROWS_OUT(owners_cli),
 	OPTION_ROWS_TARGET(owners_cli),
 	OPTION_ROWS_HELP(owners_cli),
 	{ 0 },
 };
-
-static const char not_stopped[] = "no"; /* the value of --stop where it is not given; NULL: without a value */
 
 static bool is_stdout(const char *path)
 {
@@ -53,18 +49,15 @@ static bool is_stdout(const char *path)
 
 static struct err *read_stop(const char *text, struct owners_options *ret)
 {
-	uint64_t ms = STOP_MS;
-	if (text == not_stopped)
-		return NULL;
-	if (text && strcmp(text, "full") == 0) {
-		ret->stop = OWNERS_STOP_FULL;
-		ret->stop_budget_ns = (int64_t)STOP_FULL_MS * NS_PER_MS;
-		return NULL;
-	}
-	if (text && (!num_str(text, &ms) || ms < 1 || ms > STOP_MS_MAX))
-		return err_new(ERR_ARG, "--stop takes milliseconds from 1 to %d, or full, not '%s'", STOP_MS_MAX, text);
-	ret->stop = OWNERS_STOP_ROOTS;
-	ret->stop_budget_ns = (int64_t)ms * NS_PER_MS;
+	static const enum owners_stop stops[] = {
+		[STOP_NO] = OWNERS_STOP_NO,
+		[STOP_BRIEFLY] = OWNERS_STOP_ROOTS,
+		[STOP_FULL] = OWNERS_STOP_FULL,
+	};
+	struct stop_choice stop;
+	TRY(stop_parse(text, &stop));
+	ret->stop = stops[stop.kind];
+	ret->stop_budget_ns = stop.budget_ns;
 	return NULL;
 }
 
@@ -118,7 +111,7 @@ static struct err *owners(const struct owners_cli *opt, const struct arg_vec *op
 	struct evidence_options want = {
 		.parts = SNAPSHOT_OWNERS | SNAPSHOT_HEAP, /* the profile tells where it was allocated */
 		.required = SNAPSHOT_OWNERS,
-		.account.procfs = opt->procfs,
+		.account = { .procfs = opt->procfs, .exe = opt->exe },
 		.owners = { .memory = opt->memory, .quick = opt->quick, .type = opt->type },
 	};
 	struct outputs outs;
@@ -135,7 +128,7 @@ static struct err *owners(const struct owners_cli *opt, const struct arg_vec *op
 	return err;
 }
 
-static const struct owners_cli defaults = { .procfs = "/proc", .by = OWNERS_BY_ALL, .stop = not_stopped };
+static const struct owners_cli defaults = { .procfs = "/proc", .by = OWNERS_BY_ALL, .stop = stop_not_given };
 
 static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {

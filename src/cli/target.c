@@ -96,3 +96,25 @@ struct err *target_one(const char *procfs, const struct arg_vec *operands, const
 	vec_deinit(&pids);
 	return err;
 }
+
+/* ---- --stop ---- */
+
+enum { STOP_MS = 20, STOP_MS_MAX = 60000, STOP_FULL_MS = 60000, NS_PER_MS = 1000000 };
+
+const char stop_not_given[] = "no";
+
+struct err *stop_parse(const char *text, struct stop_choice *ret)
+{
+	uint64_t ms = STOP_MS;
+	*ret = (struct stop_choice){ 0 };
+	if (text == stop_not_given)
+		return NULL;
+	if (text && strcmp(text, "full") == 0) {
+		*ret = (struct stop_choice){ STOP_FULL, (int64_t)STOP_FULL_MS * NS_PER_MS };
+		return NULL;
+	}
+	if (text && (!num_str(text, &ms) || ms < 1 || ms > STOP_MS_MAX))
+		return err_new(ERR_ARG, "--stop takes milliseconds from 1 to %d, or full, not '%s'", STOP_MS_MAX, text);
+	*ret = (struct stop_choice){ STOP_BRIEFLY, (int64_t)ms * NS_PER_MS };
+	return NULL;
+}

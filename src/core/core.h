@@ -12,6 +12,7 @@
  *   bytes of the file        as they are
  *   left out, of a file      from that file, if core_back() was called for it, else the read fails
  *   left out, anonymous      zeros: such pages were never touched
+ *   in swap when written     (of a core of ullage) the read fails
  *   lost                     the core is shorter than it says (a full disk, a limit): the read fails; `lost` counts them
  * Reads keep no state: several threads may read one core. Everything in the file is taken for hostile.
  */
@@ -85,7 +86,8 @@ struct core {
 	struct vma_vec maps;
 	struct core_file_vec files;
 	struct core_thread_vec threads;
-	struct page_vec pages; /* resident when it was written; of a core of ullage, else empty */
+	struct page_vec pages;	 /* resident when it was written; of a core of ullage, else empty */
+	struct page_vec swapped; /* of these, in swap: their contents are in no file */
 	struct core_auxv auxv;
 	struct core_origin origin;
 	int pid;

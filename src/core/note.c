@@ -16,8 +16,7 @@ enum {
 	PRPSINFO_PID = 24,
 	PRPSINFO_NAME = 40,
 	NAME_LEN = 16,
-	RUN_HUGE = 1 << 2,
-	RUN_KIND = RUN_HUGE - 1,
+	RUN_KIND = CORE_NOTE_HUGE - 1,
 	VMA_FLAGS = VMA_READ | VMA_WRITE | VMA_EXEC | VMA_SHARED | VMA_DELETED | VMA_HUGETLB,
 };
 
@@ -135,12 +134,15 @@ static void take_pages(struct core *c, struct cursor *d)
 		uint64_t after = c->pages.n ? c->pages.v[c->pages.n - 1].end : 0;
 		if (start < after || end <= start || end % PAGE || (word & RUN_KIND) > PAGE_SWAP)
 			return;
-		*vec_push(&c->pages) = (struct page_run){
+		const struct page_run run = {
 			.start = start,
 			.end = end,
 			.kind = (enum page_kind)(word & RUN_KIND),
-			.huge = word & RUN_HUGE,
+			.huge = word & CORE_NOTE_HUGE,
 		};
+		*vec_push(&c->pages) = run;
+		if (run.kind == PAGE_SWAP)
+			*vec_push(&c->swapped) = run;
 	}
 }
 

@@ -17,8 +17,9 @@
 
 #define CORE_NOTE_OWNER "ULLAGE"
 
-enum core_note_type { CORE_NOTE_ORIGIN = 1, CORE_NOTE_MAPS = 2, CORE_NOTE_PAGES = 3 };
-enum { CORE_NOTE_VERSION = 1, CORE_NOTE_STRUCTURE_ONLY = 1 << 0 };
+/* Numbers that no other owner has: there are readers that do not look at the owner. */
+enum core_note_type { CORE_NOTE_ORIGIN = 0x756c0001, CORE_NOTE_MAPS = 0x756c0002, CORE_NOTE_PAGES = 0x756c0003 };
+enum { CORE_NOTE_VERSION = 1, CORE_NOTE_STRUCTURE_ONLY = 1 << 0, CORE_NOTE_HUGE = 1 << 2 };
 
 /*
  * Takes what the notes say into `c`: threads, mapped files, maps, pages, auxv, origin, pid and comm. False when they are cut

@@ -43,6 +43,19 @@ size_t core_segment_after(const struct core *c, uint64_t addr)
 	return lo;
 }
 
+static bool was_swapped(const struct core *c, uint64_t start, uint64_t end)
+{
+	size_t lo = 0, hi = c->swapped.n;
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+		if (c->swapped.v[mid].end <= start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < c->swapped.n && c->swapped.v[lo].start < end;
+}
+
 /* What is in no segment of the file: of a file that was mapped, or zeros. */
 static bool read_outside(const struct core *c, uint64_t addr, void *buf, size_t len)
 {
@@ -80,7 +93,7 @@ static bool core_read(struct memsrc *src, uint64_t addr, void *buf, size_t len)
 	/* src is the first member of a struct core. */
 	const struct core *c = (const struct core *)(const void *)src;
 	char *to = buf;
-	if (addr > UINT64_MAX - len)
+	if (addr > UINT64_MAX - len || was_swapped(c, addr, addr + len))
 		return false;
 	for (size_t n = 0; len; addr += n, to += n, len -= n) {
 		n = read_piece(c, addr, to, len);
@@ -258,7 +271,7 @@ static struct err *read_core(struct core *c)
 
 struct err *core_open(int fd, const char *name, struct core *ret)
 {
-	static const struct memsrc_ops ops = { .read = core_read };
+	static const struct memsrc_ops ops = { .read = core_read, .shared = true };
 	*ret = (struct core){ .src = { &ops }, .fd = fd, .name = name, .comm = "" };
 	arena_init(&ret->arena);
 	ret->parts = xcalloc(1, sizeof(*ret->parts));
@@ -283,6 +296,7 @@ void core_close(struct core *c)
 	vec_deinit(&c->files);
 	vec_deinit(&c->threads);
 	vec_deinit(&c->pages);
+	vec_deinit(&c->swapped);
 	arena_deinit(&c->arena);
 	*c = (struct core){ .fd = -1 };
 }

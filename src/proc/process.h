@@ -104,9 +104,15 @@ MUST_CHECK struct err *proc_status_parse(int fd, struct proc_status *ret);
 VEC_TYPE(tid_vec, pid_t);
 MUST_CHECK struct err *proc_threads(const struct proc_process *p, struct tid_vec *ret);
 
-/* The thread's name ("" when it is gone) and, when it sleeps in a system call and we may ask, its stack pointer. */
+/* The thread\'s name, "" when it is gone. */
 void proc_thread_comm(const struct proc_process *p, pid_t tid, char *buf, size_t len);
-bool proc_thread_sp(const struct proc_process *p, pid_t tid, uint64_t *ret);
+
+/* Where a thread that sleeps is, as the kernel shows it without stopping it. False of one that runs. */
+struct proc_thread_call {
+	int64_t number; /* of the system call, -1: it sleeps outside of one */
+	uint64_t args[6], sp, pc;
+};
+bool proc_thread_call(const struct proc_process *p, pid_t tid, struct proc_thread_call *ret);
 
 /* Value of one environment variable as of exec, in `arena`; *ret NULL when unset. */
 MUST_CHECK struct err *proc_environ_get(const struct proc_process *p, const char *name, struct arena *arena,

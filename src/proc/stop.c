@@ -252,6 +252,16 @@ bool proc_stop_regs(pid_t tid, struct proc_regs *ret)
 	*ret = (struct proc_regs){ regs.rip, regs.rsp, regs.rbp, regs.fs_base };
 	return true;
 }
+
+bool proc_stop_user_regs(pid_t tid, uint64_t ret[PROC_USER_REGS], unsigned char fp[PROC_FP_REGS])
+{
+	struct iovec iov = { ret, sizeof(struct user_regs_struct) };
+	_Static_assert(sizeof(struct user_regs_struct) == PROC_USER_REGS * sizeof(*ret), "registers of amd64");
+	struct iovec fp_iov = { fp, PROC_FP_REGS };
+	return ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRSTATUS, &iov) == 0 &&
+	       iov.iov_len == sizeof(struct user_regs_struct) &&
+	       ptrace(PTRACE_GETREGSET, tid, (void *)NT_PRFPREG, &fp_iov) == 0;
+}
 #elif defined(__aarch64__)
 bool proc_stop_regs(pid_t tid, struct proc_regs *ret)
 {
@@ -269,6 +279,13 @@ bool proc_stop_regs(pid_t tid, struct proc_regs *ret)
 bool proc_stop_regs(pid_t tid, struct proc_regs *ret)
 {
 	*ret = (struct proc_regs){ 0 };
+	return false;
+}
+#endif
+
+#if !defined(__x86_64__)
+bool proc_stop_user_regs(pid_t tid, uint64_t ret[PROC_USER_REGS], unsigned char fp[PROC_FP_REGS])
+{
 	return false;
 }
 #endif

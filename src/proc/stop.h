@@ -35,3 +35,7 @@ struct proc_regs {
 	uint64_t ip, sp, bp, fs_base;
 };
 bool proc_stop_regs(pid_t tid, struct proc_regs *ret);
+
+/* All of them, as struct user_regs_struct and struct user_fpregs_struct of amd64 have them. False when it is gone, and on other machines. */
+enum { PROC_USER_REGS = 27, PROC_FP_REGS = 512 };
+bool proc_stop_user_regs(pid_t tid, uint64_t ret[PROC_USER_REGS], unsigned char fp[PROC_FP_REGS]);

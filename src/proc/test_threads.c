@@ -39,18 +39,18 @@ static void names_of_threads(void **state)
 	proc_process_close(&p);
 }
 
-static void stack_pointers(void **state)
+static void calls_that_threads_sleep_in(void **state)
 {
 	AUTO_FREE char *procfs = tree("plain/proc");
 	struct proc_process p;
-	uint64_t sp = 0;
+	struct proc_thread_call call;
 	ok(proc_process_open(procfs, 81, &p));
-	assert_false(proc_thread_sp(&p, 81, &sp)); /* running */
-	assert_true(proc_thread_sp(&p, 82, &sp));
-	assert_int_equal(sp, 0x7ffd00001230);
-	assert_true(proc_thread_sp(&p, 83, &sp));
-	assert_int_equal(sp, 0x7ffd00004560);
-	assert_false(proc_thread_sp(&p, 84, &sp));
+	assert_false(proc_thread_call(&p, 81, &call)); /* running */
+	assert_true(proc_thread_call(&p, 82, &call));
+	assert_int_equal(call.sp, 0x7ffd00001230);
+	assert_true(proc_thread_call(&p, 83, &call));
+	assert_int_equal(call.sp, 0x7ffd00004560);
+	assert_false(proc_thread_call(&p, 84, &call));
 	proc_process_close(&p);
 }
 
@@ -81,15 +81,15 @@ static void asleep(void *layout, void *arg)
 static void a_sleeping_child(void **state)
 {
 	uintptr_t near = 0;
-	uint64_t sp = 0;
+	struct proc_thread_call call = { 0 };
 	struct proc_process p;
 	pid_t pid = child_start(asleep, NULL, &near, sizeof(near));
 	ok(proc_process_open("/proc", pid, &p));
 	bool told = false;
-	for (int i = 0; i < 1000 && !(told = proc_thread_sp(&p, pid, &sp)); i++)
+	for (int i = 0; i < 1000 && !(told = proc_thread_call(&p, pid, &call)); i++)
 		usleep(1000);
 	assert_true(told);
-	assert_true(sp > near - 65536 && sp < near + 65536);
+	assert_true(call.sp > near - 65536 && call.sp < near + 65536);
 	proc_process_close(&p);
 	child_end(pid);
 }
@@ -97,8 +97,10 @@ static void a_sleeping_child(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(threads_are_sorted), cmocka_unit_test(names_of_threads),
-		cmocka_unit_test(stack_pointers),     cmocka_unit_test(only_numbers_are_pids),
+		cmocka_unit_test(threads_are_sorted),
+		cmocka_unit_test(names_of_threads),
+		cmocka_unit_test(calls_that_threads_sleep_in),
+		cmocka_unit_test(only_numbers_are_pids),
 		cmocka_unit_test(a_sleeping_child),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,18 +96,29 @@ void proc_thread_comm(const struct proc_process *p, pid_t tid, char *buf, size_t
 		buf[0] = 0;
 }
 
-/* "0" or "NR 0xa0 .. 0xa5 0xSP 0xPC", "-1 0xSP 0xPC" outside of a system call, "running" on a CPU. */
-bool proc_thread_sp(const struct proc_process *p, pid_t tid, uint64_t *ret)
+/* "NR 0xA0 .. 0xA5 0xSP 0xPC", "-1 0xSP 0xPC" outside of a system call, "running" on a CPU, "0" of a kernel thread. */
+bool proc_thread_call(const struct proc_process *p, pid_t tid, struct proc_thread_call *ret)
 {
-	char text[512];
+	enum { WORDS = 9 };
+	char text[512], *rest = text;
+	uint64_t words[WORDS];
+	size_t n = 0;
+	*ret = (struct proc_thread_call){ .number = -1 };
 	if (!thread_text(p, tid, "syscall", text, sizeof(text)))
 		return false;
-	char *pc = strrchr(text, ' ');
-	if (!pc)
+	const char *number = strsep(&rest, " ");
+	for (const char *w = strsep(&rest, " "); w && n < WORDS; w = strsep(&rest, " ")) {
+		if (strncmp(w, "0x", 2) != 0 || !num_hex(w + 2, strlen(w + 2), &words[n++]))
+			return false;
+	}
+	if (!number || (n != 2 && n != 8))
 		return false;
-	*pc = 0;
-	char *sp = strrchr(text, ' ');
-	if (!sp || strncmp(sp, " 0x", 3) != 0)
-		return false;
-	return num_hex(sp + 3, strlen(sp + 3), ret);
+	uint64_t nr = 0;
+	if (n == 8 && num_str(number, &nr)) {
+		ret->number = (int64_t)nr;
+		memcpy(ret->args, words, sizeof(ret->args));
+	}
+	ret->sp = words[n - 2];
+	ret->pc = words[n - 1];
+	return true;
 }

@@ -40,12 +40,44 @@ static mode_t new_mode(void)
 	return 0666 & ~mask;
 }
 
+/*
+ * A file without a name until it is finished, where there is such a thing: then nothing of it is left, however we end.
+ * The template becomes a name that nobody has, for the moment between the link and the rename.
+ */
+static int open_nameless(const struct output *o, int dir)
+{
+	AUTO_FREE char *folder = xasprintf("%.*s", dir ? dir : 2, dir ? o->tmp : "./");
+	return open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+}
+
+/* Gives a nameless file the temporary name. False with errno. */
+static bool give_name(struct output *o)
+{
+	enum { TRIES = 100 };
+	char self[64];
+	size_t len = strlen(o->tmp);
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", o->fd);
+	for (unsigned i = 0; i < TRIES; i++) {
+		snprintf(o->tmp + len - 6, 7, "%06x", ((unsigned)getpid() * TRIES + i) & 0xffffff);
+		if (linkat(AT_FDCWD, self, AT_FDCWD, o->tmp, AT_SYMLINK_FOLLOW) == 0) {
+			o->nameless = false;
+			return true;
+		}
+		if (errno != EEXIST)
+			return false;
+	}
+	return false;
+}
+
 static struct err *open_beside(struct output *o, const char *path, mode_t mode)
 {
 	const char *slash = strrchr(path, '/');
 	int dir = slash ? (int)(slash - path) + 1 : 0;
 	o->tmp = xasprintf("%.*s.%s.XXXXXX", dir, path, path + dir);
-	o->fd = mkostemp(o->tmp, O_CLOEXEC);
+	o->fd = open_nameless(o, dir);
+	o->nameless = o->fd >= 0;
+	if (!o->nameless)
+		o->fd = mkostemp(o->tmp, O_CLOEXEC);
 	if (o->fd < 0) {
 		int os = errno;
 		free(take_ptr(o->tmp));
@@ -96,8 +128,10 @@ static struct err *finish(struct output *o)
 {
 	if (!o->owned)
 		return NULL;
-	if (o->tmp && fsync(o->fd) < 0)
+	if (o->tmp && !o->large && fsync(o->fd) < 0)
 		return failed("writing", o->path, errno);
+	if (o->nameless && !give_name(o))
+		return failed("naming", o->path, errno);
 	o->owned = false;
 	if (close(o->fd) < 0)
 		return failed("writing", o->path ? o->path : "output", errno);
@@ -124,7 +158,7 @@ void output_abandon(struct output *o)
 {
 	if (o->owned)
 		close(o->fd);
-	if (o->tmp)
+	if (o->tmp && !o->nameless)
 		unlink(o->tmp);
 	free(o->tmp);
 	free(o->path);

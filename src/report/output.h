@@ -8,7 +8,7 @@
  *	TRY(output_open(&o, path));          fails early, before the target is touched
  *	err = output_commit(&o, data, len);  or output_abandon(&o)
  *
- * A regular file is written beside itself, synced and renamed; a symbolic link is followed; what is no regular file
+ * A regular file is written beside itself (without a name, where the file system can), synced and renamed; a symbolic link is followed; what is no regular file
  * (a pipe, /dev/null) is written to in place. Errors: WRITE. When the reader of a pipe has gone away the sentence of
  * the error is empty: there is nobody to tell.
  */
@@ -22,7 +22,9 @@ struct output {
 	char *path; /* final name; NULL: no rename */
 	char *tmp;
 	int fd;
-	bool owned; /* fd is ours to close */
+	bool owned;    /* fd is ours to close */
+	bool nameless; /* there is no file of the name `tmp` yet */
+	bool large;    /* set after open: can be made again, so its end need not wait for the disk */
 };
 
 /* path NULL or "-": standard output. */
