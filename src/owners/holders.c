@@ -50,7 +50,7 @@ static uint32_t node_of(const struct owners_work *w, uint32_t object)
 
 struct holder_row *holder_row(struct holders *h, struct holder_rows *rows, uint32_t object, uint32_t what)
 {
-	struct row_key key = { rows, h->w->typing.kind[object], node_of(h->w, object), what };
+	struct row_key key = { rows, h->alike[h->w->typing.kind[object]], node_of(h->w, object), what };
 	uint64_t hash = hash_u64((uint64_t)key.kind << 32 | key.node) ^ what;
 	uint32_t id = hash_index_find(&rows->index, hash, same_row, &key);
 	if (id == HASH_NONE && rows->list.n >= ROWS_MAX)
@@ -137,6 +137,8 @@ static enum holder_what what_of(struct holders *h, uint32_t kind)
 		return HOLDER_CHAN;
 	case GOHEAP_FORM_CLOSURE:
 		return HOLDER_CLOSURE;
+	case GOHEAP_FORM_RUNTIME: /* timers of 1.23 on are more than their type says */
+		return k->name && strcmp(k->name, "time.Timer") == 0 ? HOLDER_TIMER : HOLDER_NONE;
 	case GOHEAP_FORM_ARRAY:
 	case GOHEAP_FORM_VALUE:
 		break;
@@ -152,6 +154,37 @@ static enum holder_what what_of(struct holders *h, uint32_t kind)
 		if (strcmp(t->name, named[i].name) == 0)
 			return named[i].what;
 	return holder_plan(h, kind)->inside_n ? HOLDER_INSIDE : HOLDER_NONE;
+}
+
+struct kind_name {
+	const struct goheap_kind *kinds;
+	const char *name;
+};
+
+static bool same_name(const void *ctx, uint32_t id)
+{
+	const struct kind_name *k = ctx;
+	return strcmp(k->kinds[id].name, k->name) == 0;
+}
+
+/* Kinds of one name are told as one: the same type with a header in front and without, a value and a boxed value. */
+static void join_alike(struct holders *h)
+{
+	struct hash_index names = { 0 };
+	const struct goheap_kind_vec *kinds = &h->w->typing.kinds;
+	for (uint32_t k = 0; k < kinds->n; k++) {
+		struct kind_name key = { kinds->v, kinds->v[k].name };
+		h->alike[k] = k;
+		if (!key.name)
+			continue;
+		uint64_t hash = hash_bytes(key.name, strlen(key.name));
+		uint32_t first = hash_index_find(&names, hash, same_name, &key);
+		if (first == HASH_NONE)
+			hash_index_add(&names, hash, k);
+		else
+			h->alike[k] = first;
+	}
+	hash_index_deinit(&names);
 }
 
 /* Reachable objects by what they are, in order of number, which is almost that of addresses. */
@@ -206,8 +239,10 @@ struct err *owners_holders_fill(struct owners_work *w)
 	h.threshold = w->out->reachable / WASTE_PART > WASTE_LEAST ? w->out->reachable / WASTE_PART : WASTE_LEAST;
 	h.plans = xcalloc(w->typing.kinds.n + 1, sizeof(*h.plans));
 	h.what = xcalloc(w->typing.kinds.n + 1, sizeof(*h.what));
+	h.alike = xcalloc(w->typing.kinds.n + 1, sizeof(*h.alike));
 	struct err *err = alloc_checked(n / 64 + 1, 8, SIZE_MAX, &h.seen);
 	if (!err && w->typing.kinds.n) {
+		join_alike(&h);
 		sort_out(&h);
 		for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
 			parts[i](&h);
@@ -219,6 +254,7 @@ struct err *owners_holders_fill(struct owners_work *w)
 	vec_deinit(&h.places);
 	free(h.plans);
 	free(h.what);
+	free(h.alike);
 	free(h.seen);
 	return err;
 }

@@ -57,7 +57,7 @@ enum holder_what {
 
 /* Holders of one kind that are held alike. */
 struct holder_row {
-	uint32_t kind;	 /* of the object, in typing.kinds */
+	uint32_t kind;	 /* of the object, in typing.kinds; the first of its name */
 	uint32_t node;	 /* in retain.paths; GRAPH_NONE: not below a root */
 	uint32_t object; /* one of them */
 	uint32_t what;	 /* of the part that made it */
@@ -74,6 +74,7 @@ struct holders {
 	struct owners_work *w;
 	struct holder_plan *plans; /* by kind */
 	struct holder_place_vec places;
+	uint32_t *alike;		     /* by kind: the first kind of the same name */
 	uint8_t *what;			     /* by kind: enum holder_what */
 	struct u32_vec of[HOLDER_WHAT_MAX_]; /* reachable objects of each, by number */
 	uint64_t *seen;			     /* one bit an object: parts that were counted */
