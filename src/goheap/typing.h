@@ -88,3 +88,10 @@ const char *goheap_typing_field(struct goheap_typing *t, uint32_t kind, uint32_t
  */
 void goheap_seeds_sampled(const struct goheap_objects *o, struct gort_types *types, struct goheap_seed_vec *ret);
 void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct goheap_seed_vec *ret);
+
+/*
+ * Seeds from below: the headers of maps whose groups or buckets carry their type, or are among the seeds in `ret` already.
+ * For maps in structs that nothing tells the type of. Cost: three passes over the pointers, the image's types once.
+ */
+void goheap_seeds_maps(const struct goheap_objects *o, const struct graph *g, const struct goheap_seen_vec *seen,
+		       struct gort_types *types, struct goheap_seed_vec *ret);
