@@ -237,7 +237,7 @@ static void sum(struct extents *x, struct holder_rows *rows)
 			uint32_t object = o->first[s] + i;
 			if (!judge_extent(&x->v[x->base[s] + i], size, &v) || !graph_reached(&x->h->w->reach, object))
 				continue;
-			struct holder_row *row = holder_row(x->h, rows, object, v.rule);
+			struct holder_row *row = holder_row_held(x->h, rows, object, v.rule);
 			row->count++;
 			row->bytes += size;
 			row->a += v.used;

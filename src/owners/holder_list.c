@@ -31,31 +31,45 @@ static const char *own_field(struct holders *h, const struct goheap_kind *k)
 	return NULL;
 }
 
-static void linked(struct holders *h)
+/* Objects of one node of paths: the first of them, and how many are held by one that is like them. */
+struct chain {
+	uint32_t head; /* number + 1; 0: none */
+	uint32_t links;
+};
+
+static void say_linked(struct holders *h, uint32_t node, const struct chain *chain)
 {
 	struct owners_work *w = h->w;
-	if (!w->retain.path_of)
+	const struct retain_path *p = &w->retain.paths.v[node];
+	if (p->sum.objects < LINKED_MIN || !chain->head || chain->head > w->graph.n ||
+	    chain->links < p->sum.objects / 2)
 		return;
-	AUTO_FREE uint32_t *object = xcalloc(w->retain.paths.n + 1, sizeof(*object));
-	for (uint32_t i = 1; i < w->dominators.n; i++) /* the first object of each node: the head of a list */
-		if (w->retain.path_of[i] != GRAPH_NONE && !object[w->retain.path_of[i]])
-			object[w->retain.path_of[i]] = w->dominators.vertex[i] + 1;
-	for (uint32_t i = 0; i < w->retain.paths.n; i++) {
-		const struct retain_path *p = &w->retain.paths.v[i];
-		const char *field =
-			p->sum.objects >= LINKED_MIN && object[i] ? own_field(h, &w->typing.kinds.v[p->kind]) : NULL;
-		if (!field)
-			continue;
-		uint32_t head = object[i] - 1;
-		if (head >= w->graph.n)
-			continue;
-		struct holder_row row = { .kind = p->kind, .node = i, .object = head, .count = 1 };
-		row.elements = p->sum.objects;
-		row.bytes = p->sum.bytes;
+	const char *field = own_field(h, &w->typing.kinds.v[p->kind]);
+	struct holder_row row = { .kind = p->kind, .node = node, .object = chain->head - 1, .count = 1 };
+	row.elements = p->sum.objects;
+	row.bytes = p->sum.bytes;
+	if (field)
 		holder_say(h, "list", w->typing.kinds.v[p->kind].name, &row,
 			   arena_printf(&w->snapshot->arena, "%" PRIu64 " linked by their field %s", p->sum.objects,
 					field));
+}
+
+static void linked(struct holders *h)
+{
+	struct owners_work *w = h->w;
+	const uint32_t *path_of = w->retain.path_of;
+	if (!path_of)
+		return;
+	AUTO_FREE struct chain *chains = xcalloc(w->retain.paths.n + 1, sizeof(*chains));
+	for (uint32_t i = 1; i < w->dominators.n; i++) {
+		if (path_of[i] >= w->retain.paths.n)
+			continue;
+		struct chain *c = &chains[path_of[i]];
+		c->head = c->head ? c->head : w->dominators.vertex[i] + 1;
+		c->links += path_of[w->dominators.idom[i]] == path_of[i];
 	}
+	for (uint32_t i = 0; i < w->retain.paths.n; i++)
+		say_linked(h, i, &chains[i]);
 }
 
 /* ---- container/list ---- */

@@ -48,19 +48,37 @@ static uint32_t node_of(const struct owners_work *w, uint32_t object)
 	return order < w->dominators.n && w->retain.path_of ? w->retain.path_of[order] : GRAPH_NONE;
 }
 
-struct holder_row *holder_row(struct holders *h, struct holder_rows *rows, uint32_t object, uint32_t what)
+static struct holder_row *row_of(struct holder_rows *rows, struct row_key key, uint32_t object)
 {
-	struct row_key key = { rows, h->alike[h->w->typing.kind[object]], node_of(h->w, object), what };
-	uint64_t hash = hash_u64((uint64_t)key.kind << 32 | key.node) ^ what;
+	uint64_t hash = hash_u64((uint64_t)key.kind << 32 | key.node) ^ key.what;
 	uint32_t id = hash_index_find(&rows->index, hash, same_row, &key);
-	if (id == HASH_NONE && rows->list.n >= ROWS_MAX)
-		id = 0;
+	if (id == HASH_NONE && rows->list.n >= ROWS_MAX) { /* the rest together */
+		key.kind = 0;
+		key.node = GRAPH_NONE;
+		hash = key.what;
+		id = hash_index_find(&rows->index, hash, same_row, &key);
+	}
 	if (id == HASH_NONE) {
 		id = (uint32_t)rows->list.n;
-		*vec_push(&rows->list) = (struct holder_row){ key.kind, key.node, object, what, 0, 0, 0, 0, 0, 0 };
+		*vec_push(&rows->list) = (struct holder_row){ key.kind, key.node, object, key.what, 0, 0, 0, 0, 0, 0 };
 		hash_index_add(&rows->index, hash, id);
 	}
 	return &rows->list.v[id];
+}
+
+struct holder_row *holder_row(struct holders *h, struct holder_rows *rows, uint32_t object, uint32_t what)
+{
+	struct row_key key = { rows, h->alike[h->w->typing.kind[object]], node_of(h->w, object), what };
+	return row_of(rows, key, object);
+}
+
+struct holder_row *holder_row_held(struct holders *h, struct holder_rows *rows, uint32_t object, uint32_t what)
+{
+	struct row_key key = { rows, 0, node_of(h->w, object), what };
+	const struct retain_path_vec *paths = &h->w->retain.paths;
+	if (key.node < paths->n && paths->v[key.node].parent != GRAPH_NONE)
+		key.node = paths->v[key.node].parent;
+	return row_of(rows, key, object);
 }
 
 void holder_rows_deinit(struct holder_rows *rows)

@@ -121,6 +121,8 @@ void holder_read(const struct holders *h, const uint32_t *objects, size_t n, siz
 /* ---- rows: owners/holders.c ---- */
 
 struct holder_row *holder_row(struct holders *h, struct holder_rows *rows, uint32_t object, uint32_t what);
+/* The same for all objects that are held alike, of whatever kind they are. */
+struct holder_row *holder_row_held(struct holders *h, struct holder_rows *rows, uint32_t object, uint32_t what);
 void holder_rows_deinit(struct holder_rows *rows);
 const char *holder_owner(struct holders *h, const struct holder_row *row);
 /* A row of out->holders from what was added up; `text` may be NULL. */

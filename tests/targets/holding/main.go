@@ -11,9 +11,11 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"strconv"
 	"strings"
 )
@@ -81,6 +83,7 @@ func main() {
 	answers := map[string]func() string{
 		"gc":      func() string { collect(); return "ok" },
 		"rebuild": func() string { rebuild(); collect(); return "ok" },
+		"profile": func() string { return fmt.Sprint(pprof.Lookup("heap").WriteTo(io.Discard, 0)) }, // else none is kept
 		"known":   func() string { text, _ := json.Marshal(known); return string(text) },
 	}
 	in := bufio.NewScanner(os.Stdin)
