@@ -92,6 +92,7 @@ struct reader {
 	struct gort_types *types;
 	const struct gort *g;
 	struct hash_map callees; /* entry -> address of the callee's row */
+	uint64_t first, last;	 /* of the entries: most calls go elsewhere */
 	struct gort_call_vec all;
 	const unsigned char *buf; /* of the text at `base` */
 	uint64_t base;
@@ -105,9 +106,12 @@ static void add_callees(struct reader *r, const char *const *names, const struct
 	size_t at[SYM_PCLNTAB_FIND_MAX];
 	sym_pclntab_find_names(r->g->pclntab, names, n, at);
 	for (size_t i = 0; i < n; i++) {
-		if (at[i] != SYM_PCLNTAB_NONE)
-			*hash_map_at(&r->callees, sym_pclntab_entry(r->g->pclntab, at[i]), NULL) =
-				(uint64_t)(uintptr_t)&rows[same ? 0 : i];
+		if (at[i] == SYM_PCLNTAB_NONE)
+			continue;
+		uint64_t entry = sym_pclntab_entry(r->g->pclntab, at[i]);
+		*hash_map_at(&r->callees, entry, NULL) = (uint64_t)(uintptr_t)&rows[same ? 0 : i];
+		r->first = num_min(r->first, entry);
+		r->last = num_max(r->last, entry);
 	}
 }
 
@@ -156,7 +160,8 @@ static const struct callee *called_at(const struct reader *r, size_t at)
 {
 	if (r->buf[at] != OP_CALL || at + CALL > r->len)
 		return NULL;
-	const uint64_t *row = hash_map_get(&r->callees, relative(r, at + CALL, at + 1));
+	uint64_t target = relative(r, at + CALL, at + 1);
+	const uint64_t *row = target < r->first || target > r->last ? NULL : hash_map_get(&r->callees, target);
 	return row ? (const struct callee *)(uintptr_t)*row : NULL;
 }
 
@@ -284,6 +289,19 @@ static void look(struct reader *r, size_t call, const struct callee *c)
 
 /* ---- the whole ---- */
 
+static void read_calls(struct reader *r, size_t from, size_t to)
+{
+	while (from + CALL <= to) {
+		const unsigned char *next = memchr(r->buf + from, OP_CALL, to - from);
+		if (!next)
+			return;
+		from = (size_t)(next - r->buf) + 1;
+		const struct callee *c = from - 1 + CALL <= to ? called_at(r, from - 1) : NULL;
+		if (c && c->tells != BARRIER)
+			look(r, from - 1, c);
+	}
+}
+
 static void read_text(struct reader *r)
 {
 	const struct gort_range *text = &r->g->module.text;
@@ -296,11 +314,7 @@ static void read_text(struct reader *r)
 			return;
 		bool last = at + r->len >= text->end;
 		size_t from = at == text->start ? 0 : BEFORE, to = last ? r->len : r->len - AFTER - CALL;
-		for (size_t i = from; i + CALL <= to; i++) {
-			const struct callee *c = called_at(r, i);
-			if (c && c->tells != BARRIER)
-				look(r, i, c);
-		}
+		read_calls(r, from, to);
 		if (last)
 			return;
 		at += to - CALL - BEFORE;
@@ -335,7 +349,7 @@ static void elect(const struct gort_call *v, size_t n, struct gort_call_vec *ret
 
 void gort_calls_read(struct gort_types *types, struct gort_call_vec *ret)
 {
-	struct reader r = { .types = types, .g = types->g };
+	struct reader r = { .types = types, .g = types->g, .first = UINT64_MAX };
 	if (!r.g->pclntab || !sym_pclntab_count(r.g->pclntab))
 		return;
 	find_callees(&r);

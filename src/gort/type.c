@@ -17,6 +17,8 @@ enum {
 	NAME_EMBEDDED = 8,
 	RECORD_MAX = 128,
 	WORD = 8,
+	CACHE_BLOCK = 16 << 10,
+	CACHE_BLOCKS = 128,
 	MADE_DEPTH = 8,	      /* types that are made at run time, one of another */
 	MADE_MAX = 1 << 20,   /* addresses outside of the image that are remembered */
 	FIELDS_ALL = 8 << 20, /* of all structs together */
@@ -41,6 +43,7 @@ void gort_types_init(struct gort_types *ts, const struct gort *g)
 {
 	*ts = (struct gort_types){ .g = g };
 	intern_init(&ts->strings);
+	memcache_init_sized(&ts->mem, g->src, CACHE_BLOCK, CACHE_BLOCKS);
 	uint64_t at = g->module.moduledata;
 	while (at && add_module(ts, at))
 		at = gort_word(g, at, GORT_moduledata_next);
@@ -48,6 +51,7 @@ void gort_types_init(struct gort_types *ts, const struct gort *g)
 
 void gort_types_deinit(struct gort_types *ts)
 {
+	memcache_deinit(&ts->mem);
 	hash_map_deinit(&ts->known);
 	hash_map_deinit(&ts->itabs);
 	hash_map_deinit(&ts->made);
@@ -72,7 +76,7 @@ static const char *read_name(struct gort_types *ts, uint64_t at, uint64_t end, b
 {
 	unsigned char head[4] = { 0 };
 	uint64_t len = 0, i = 1;
-	if (at >= end || end - at < sizeof(head) || !memsrc_read(ts->g->src, at, head, sizeof(head)))
+	if (at >= end || end - at < sizeof(head) || !memsrc_read(&ts->mem.src, at, head, sizeof(head)))
 		return NULL;
 	for (unsigned shift = 0; i < sizeof(head); shift += 7) {
 		len |= (uint64_t)(head[i] & 0x7f) << shift;
@@ -81,7 +85,7 @@ static const char *read_name(struct gort_types *ts, uint64_t at, uint64_t end, b
 	}
 	char text[NAME_MAX_BYTES];
 	uint64_t keep = len < sizeof(text) ? len : sizeof(text);
-	if (!len || head[i - 1] & 0x80 || len > end - at - i || !memsrc_read(ts->g->src, at + i, text, keep))
+	if (!len || head[i - 1] & 0x80 || len > end - at - i || !memsrc_read(&ts->mem.src, at + i, text, keep))
 		return NULL;
 	if (embedded)
 		*embedded = head[0] & NAME_EMBEDDED;
@@ -140,16 +144,16 @@ static void read_parts(const struct gort_types *ts, const struct record *r, stru
 	}
 }
 
-static bool read_record(const struct gort_types *ts, uint64_t addr, uint64_t end, struct record *ret)
+static bool read_record(struct gort_types *ts, uint64_t addr, uint64_t end, struct record *ret)
 {
 	size_t common = gort_sizeof(ts->g->layout, GORT_type_SIZEOF);
 	ret->len = num_min(end - addr, sizeof(ret->bytes));
 	if (common > ret->len)
 		return false;
-	if (memsrc_read(ts->g->src, addr, ret->bytes, ret->len))
+	if (memsrc_read(&ts->mem.src, addr, ret->bytes, ret->len))
 		return true;
 	ret->len = common; /* at the end of what is mapped */
-	return memsrc_read(ts->g->src, addr, ret->bytes, ret->len);
+	return memsrc_read(&ts->mem.src, addr, ret->bytes, ret->len);
 }
 
 static bool read_type(struct gort_types *ts, uint64_t addr, const struct gort_range *m, struct gort_type *ret)
@@ -187,11 +191,11 @@ const struct gort_type *gort_type_at(struct gort_types *ts, uint64_t addr)
 
 /* ---- fields ---- */
 
-static uint64_t fields_slice(const struct gort_types *ts, uint64_t addr, uint64_t *n)
+static uint64_t fields_slice(struct gort_types *ts, uint64_t addr, uint64_t *n)
 {
 	uint64_t at = gort_at(ts->g->layout, addr, GORT_structtype_fields);
-	*n = memsrc_ptr(ts->g->src, at + WORD);
-	return memsrc_ptr(ts->g->src, at);
+	*n = memsrc_ptr(&ts->mem.src, at + WORD);
+	return memsrc_ptr(&ts->mem.src, at);
 }
 
 static void take_field(struct gort_types *ts, const struct record *r)
@@ -215,7 +219,7 @@ static uint32_t read_fields(struct gort_types *ts, uint64_t addr)
 	if (!at || size > sizeof(r.bytes) || ts->fields.n >= FIELDS_ALL)
 		return 0;
 	for (; got < n && got < GORT_TYPE_FIELDS; got++) {
-		if (!memsrc_read(ts->g->src, at + got * size, r.bytes, size))
+		if (!memsrc_read(&ts->mem.src, at + got * size, r.bytes, size))
 			break;
 		take_field(ts, &r);
 	}
@@ -279,7 +283,7 @@ static const char *name_of_struct(struct gort_types *ts, uint64_t addr, unsigned
 	if (n > GORT_TYPE_FIELDS || size > sizeof(r.bytes) || (n && !at))
 		return NULL;
 	for (uint64_t i = 0; i < n && len < sizeof(text) - 1; i++) {
-		if (!memsrc_read(ts->g->src, at + i * size, r.bytes, size))
+		if (!memsrc_read(&ts->mem.src, at + i * size, r.bytes, size))
 			return NULL;
 		uint64_t where = load(ts, &r, GORT_structfield_name);
 		const struct gort_range *m = module_of(ts, where);
@@ -365,7 +369,7 @@ static uint64_t read_itab(struct gort_types *ts, uint64_t addr)
 	enum { ITAB = 3 };
 	uint64_t w[ITAB];
 	uint64_t at = gort_at(ts->g->layout, 0, GORT_itab_type);
-	if (at != WORD || !memsrc_read(ts->g->src, addr, w, sizeof(w)))
+	if (at != WORD || !memsrc_read(&ts->mem.src, addr, w, sizeof(w)))
 		return 0;
 	const struct gort_type *inter = gort_type_any(ts, load_u64(&w[0]));
 	if (!inter || inter->kind != GORT_KIND_INTERFACE)

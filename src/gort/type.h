@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/intern.h"
 #include "gort/gort.h"
+#include "model/memcache.h"
 
 /* reflect.Kind */
 enum gort_kind {
@@ -56,6 +57,7 @@ enum { GORT_TYPES_MODULES = 64, GORT_TYPE_FIELDS = 1 << 14 /* of one struct; mor
 
 struct gort_types {
 	const struct gort *g;			       /* borrowed */
+	struct memcache mem;			       /* types and names are small, and close together */
 	struct gort_range modules[GORT_TYPES_MODULES]; /* the type descriptors of each */
 	size_t n_modules;
 	struct hash_map known; /* address -> index + 1 in list, 0: no type */
