@@ -7,6 +7,7 @@
 
 #include "base/cursor.h"
 #include "base/num.h"
+#include "gort/flow.h"
 #include "sym/disasm.h"
 
 enum {
@@ -23,123 +24,19 @@ enum {
 	MODRM_MASK = 0xc7,
 	MODRM_RIP = 0x05,
 	OLD_GROWSLICE = 19, /* up to there the type came first */
-	OLD_CALLS = 64,
-	BARRIERS = 16,
-	SIZED = 70, /* allocators for one size each, 1.27 on */
 	WORD = 8,
 };
-
-enum reg { RAX = 0, RBX = 3, RSI = 6 };
-
-/* Which argument is the type, and what else the call tells. */
-enum tells { RESULT, ARG_SELF, ARG_VALUE, BARRIER };
-
-struct callee {
-	const char *name;
-	enum reg type;
-	enum tells tells;
-	enum gort_call_says says;
-};
-
-static const struct callee callees[] = {
-	{ "runtime.newobject", RAX, RESULT, GORT_CALL_POINTER },
-	{ "runtime.makeslice", RAX, RESULT, GORT_CALL_SLICE },
-	{ "runtime.makeslice64", RAX, RESULT, GORT_CALL_SLICE },
-	{ "runtime.makeslicecopy", RAX, RESULT, GORT_CALL_SLICE },
-	{ "runtime.growslice", RSI, RESULT, GORT_CALL_SLICE },
-	{ "runtime.makemap", RAX, RESULT, GORT_CALL_SELF },
-	{ "runtime.makemap64", RAX, RESULT, GORT_CALL_SELF },
-	{ "runtime.makechan", RAX, RESULT, GORT_CALL_SELF },
-	{ "runtime.makechan64", RAX, RESULT, GORT_CALL_SELF },
-	{ "runtime.mapassign", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapassign_fast32", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapassign_fast32ptr", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapassign_fast64", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapassign_fast64ptr", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapassign_faststr", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapaccess1", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapaccess1_fast32", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapaccess1_fast64", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapaccess1_faststr", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapaccess2", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapaccess2_fast32", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapaccess2_fast64", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapaccess2_faststr", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapdelete", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapdelete_fast32", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapdelete_fast64", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapdelete_faststr", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapiterinit", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapIterStart", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.mapclear", RAX, ARG_SELF, GORT_CALL_SELF },
-	{ "runtime.typedmemmove", RAX, ARG_VALUE, GORT_CALL_VALUE },
-	{ "runtime.wbMove", RAX, ARG_VALUE, GORT_CALL_VALUE },
-	{ "runtime.convT", RAX, ARG_VALUE, GORT_CALL_VALUE },
-	/* These keep all registers. */
-	{ "runtime.gcWriteBarrier", RAX, BARRIER, GORT_CALL_VALUE },
-	{ "runtime.gcWriteBarrier1", RAX, BARRIER, GORT_CALL_VALUE },
-	{ "runtime.gcWriteBarrier2", RAX, BARRIER, GORT_CALL_VALUE },
-	{ "runtime.gcWriteBarrier3", RAX, BARRIER, GORT_CALL_VALUE },
-	{ "runtime.gcWriteBarrier4", RAX, BARRIER, GORT_CALL_VALUE },
-};
-
-static const struct callee sized = { "runtime.mallocgcSmallScanNoHeaderSC%u", RBX, RESULT, GORT_CALL_POINTER };
-static const struct callee sized_noscan = { "runtime.mallocgcSmallNoScanSC%u", RBX, RESULT, GORT_CALL_POINTER };
-
-enum { CALLEES = sizeof(callees) / sizeof(callees[0]) };
 
 struct reader {
 	struct gort_types *types;
 	const struct gort *g;
-	struct hash_map callees; /* entry -> address of the callee's row */
-	uint64_t first, last;	 /* of the entries: most calls go elsewhere */
+	struct gort_callees callees;
+	uint64_t *makes, *sets; /* one bit a function: it makes something of a type; it sets variables */
 	struct gort_call_vec all;
 	const unsigned char *buf; /* of the text at `base` */
 	uint64_t base;
 	size_t len;
 };
-
-/* ---- the functions ---- */
-
-static void add_callees(struct reader *r, const char *const *names, const struct callee *rows, size_t n, bool same)
-{
-	size_t at[SYM_PCLNTAB_FIND_MAX];
-	sym_pclntab_find_names(r->g->pclntab, names, n, at);
-	for (size_t i = 0; i < n; i++) {
-		if (at[i] == SYM_PCLNTAB_NONE)
-			continue;
-		uint64_t entry = sym_pclntab_entry(r->g->pclntab, at[i]);
-		*hash_map_at(&r->callees, entry, NULL) = (uint64_t)(uintptr_t)&rows[same ? 0 : i];
-		r->first = num_min(r->first, entry);
-		r->last = num_max(r->last, entry);
-	}
-}
-
-static void find_sized(struct reader *r, const struct callee *row, const char *format, unsigned from)
-{
-	enum { HALF = SIZED / 2, NAME = 64 };
-	char text[HALF][NAME];
-	const char *names[HALF];
-	for (unsigned i = 0; i < HALF; i++) {
-		snprintf(text[i], NAME, "%s%u", format, from + i);
-		names[i] = text[i];
-	}
-	add_callees(r, names, row, HALF, true);
-}
-
-static void find_callees(struct reader *r)
-{
-	const char *names[CALLEES];
-	for (size_t i = 0; i < CALLEES; i++)
-		names[i] = callees[i].name;
-	add_callees(r, names, callees, CALLEES, false);
-	if (r->g->layout->minor < 27)
-		return;
-	for (unsigned from = 0; from < SIZED; from += SIZED / 2) {
-		find_sized(r, &sized, "runtime.mallocgcSmallScanNoHeaderSC", from);
-		find_sized(r, &sized_noscan, "runtime.mallocgcSmallNoScanSC", from);
-	}
-}
 
 /* ---- code around a call ---- */
 
@@ -156,26 +53,24 @@ static bool is_entry(const struct reader *r, uint64_t addr)
 	       sym_pclntab_entry(r->g->pclntab, f) == addr;
 }
 
-static const struct callee *called_at(const struct reader *r, size_t at)
+static const struct gort_callee *called_at(const struct reader *r, size_t at)
 {
 	if (r->buf[at] != OP_CALL || at + CALL > r->len)
 		return NULL;
-	uint64_t target = relative(r, at + CALL, at + 1);
-	const uint64_t *row = target < r->first || target > r->last ? NULL : hash_map_get(&r->callees, target);
-	return row ? (const struct callee *)(uintptr_t)*row : NULL;
+	return gort_callee_at(&r->callees, relative(r, at + CALL, at + 1));
 }
 
 /* The target of OP reg, [rip + disp] (REX.W) at a place, or 0. */
-static uint64_t rip_target(const struct reader *r, size_t at, unsigned op, enum reg reg)
+static uint64_t rip_target(const struct reader *r, size_t at, unsigned op, unsigned reg)
 {
 	if (at + RIP > r->len || r->buf[at] != REX_W || r->buf[at + 1] != op ||
-	    r->buf[at + 2] != (MODRM_RIP | (unsigned)reg << 3))
+	    r->buf[at + 2] != (MODRM_RIP | reg << 3))
 		return 0;
 	return relative(r, at + RIP, at + 3);
 }
 
 /* The nearest such instruction before the call, but not before another call. */
-static uint64_t argument(const struct reader *r, size_t call, unsigned op, enum reg reg)
+static uint64_t argument(const struct reader *r, size_t call, unsigned op, unsigned reg)
 {
 	size_t from = call > BEFORE ? call - BEFORE : 0;
 	for (size_t at = call; at-- > from;) {
@@ -188,30 +83,36 @@ static uint64_t argument(const struct reader *r, size_t call, unsigned op, enum 
 	return 0;
 }
 
-static bool in_data(const struct gort_module *m, uint64_t addr)
-{
-	return addr % WORD == 0 &&
-	       ((addr >= m->data.start && addr < m->data.end) || (addr >= m->bss.start && addr < m->bss.end));
-}
-
 static void says(struct reader *r, uint64_t addr, uint64_t rtype, enum gort_call_says what)
 {
 	*vec_push(&r->all) = (struct gort_call){ addr, rtype, what };
+}
+
+static bool keeps(const struct reader *r, size_t from, size_t to)
+{
+	struct sym_insn insn;
+	while (from < to) {
+		if (!sym_disasm_step(r->buf + from, to - from, r->base + from, &insn) || insn.kind == SYM_INSN_CALL ||
+		    insn.written & 1u << SYM_RAX)
+			return false;
+		from += insn.len;
+	}
+	return true;
 }
 
 /* Is the result in RAX still there at `at`? Write barriers in between keep it. */
 static bool kept(const struct reader *r, size_t from, size_t at)
 {
 	for (size_t i = from; i < at; i++) {
-		const struct callee *c = called_at(r, i);
-		if (!c || c->tells != BARRIER)
+		const struct gort_callee *c = called_at(r, i);
+		if (!c || c->tells != GORT_CALLEE_BARRIER)
 			continue;
-		if (!sym_disasm_keeps(r->buf + from, i - from, RAX))
+		if (!keeps(r, from, i))
 			return false;
 		from = i + CALL;
 		i = from - 1;
 	}
-	return sym_disasm_keeps(r->buf + from, at - from, RAX);
+	return keeps(r, from, at);
 }
 
 /* The variable that the result is stored in. */
@@ -219,8 +120,8 @@ static void stored(struct reader *r, size_t from, uint64_t rtype, enum gort_call
 {
 	size_t end = num_min(from + AFTER, r->len);
 	for (size_t at = from; at < end; at++) {
-		uint64_t target = rip_target(r, at, OP_STORE, RAX);
-		if (!target || !in_data(&r->g->module, target))
+		uint64_t target = rip_target(r, at, OP_STORE, GORT_RAX);
+		if (!target || !gort_is_variable(&r->g->module, target))
 			continue;
 		if (kept(r, from, at))
 			says(r, target, rtype, what);
@@ -258,36 +159,44 @@ static void closed(struct reader *r, size_t from, uint64_t rtype)
 	}
 }
 
-static void look(struct reader *r, size_t call, const struct callee *c)
+static void look(struct reader *r, size_t call, const struct gort_callee *c)
 {
-	bool old = c->type == RSI && r->g->layout->minor <= OLD_GROWSLICE;
-	uint64_t rtype = argument(r, call, OP_LEA, old ? RAX : c->type), var = 0;
+	bool old = c->type == GORT_RSI && r->g->layout->minor <= OLD_GROWSLICE;
+	uint64_t rtype = argument(r, call, OP_LEA, old ? GORT_RAX : c->type), var = 0;
 	const struct gort_type *t = rtype ? gort_type_at(r->types, rtype) : NULL;
 	if (!t)
 		return;
 	unsigned kind = t->kind;
 	switch (c->tells) {
-	case RESULT:
+	case GORT_CALLEE_RESULT:
 		stored(r, call + CALL, rtype, c->says);
 		if (c->says == GORT_CALL_POINTER && kind == GORT_KIND_STRUCT)
 			closed(r, call + CALL, rtype);
 		break;
-	case ARG_SELF:
-		var = argument(r, call, OP_LOAD, RBX);
-		if (in_data(&r->g->module, var) && kind == GORT_KIND_MAP)
+	case GORT_CALLEE_SELF:
+		var = argument(r, call, OP_LOAD, GORT_RBX);
+		if (gort_is_variable(&r->g->module, var) && kind == GORT_KIND_MAP)
 			says(r, var, rtype, c->says);
 		break;
-	case ARG_VALUE:
-		var = argument(r, call, OP_LEA, RBX);
-		if (in_data(&r->g->module, var))
+	case GORT_CALLEE_VALUE:
+		var = argument(r, call, OP_LEA, GORT_RBX);
+		if (gort_is_variable(&r->g->module, var))
 			says(r, var, rtype, c->says);
 		break;
-	case BARRIER:
+	case GORT_CALLEE_MAP:
+	case GORT_CALLEE_BARRIER:
 		break;
 	}
 }
 
 /* ---- the whole ---- */
+
+static void note_function(struct reader *r, uint64_t *bits, size_t at)
+{
+	size_t f = 0;
+	if (sym_pclntab_find(r->g->pclntab, r->base + at, &f))
+		bits[f / 64] |= UINT64_C(1) << f % 64;
+}
 
 static void read_calls(struct reader *r, size_t from, size_t to)
 {
@@ -296,9 +205,25 @@ static void read_calls(struct reader *r, size_t from, size_t to)
 		if (!next)
 			return;
 		from = (size_t)(next - r->buf) + 1;
-		const struct callee *c = from - 1 + CALL <= to ? called_at(r, from - 1) : NULL;
-		if (c && c->tells != BARRIER)
-			look(r, from - 1, c);
+		const struct gort_callee *c = from - 1 + CALL <= to ? called_at(r, from - 1) : NULL;
+		if (!c || c->tells == GORT_CALLEE_BARRIER)
+			continue;
+		look(r, from - 1, c);
+		if (c->tells == GORT_CALLEE_RESULT || c->tells == GORT_CALLEE_MAP)
+			note_function(r, r->makes, from - 1);
+	}
+}
+
+/* MOV [rip + disp], reg of a variable. */
+static void read_stores(struct reader *r, size_t from, size_t to)
+{
+	while (from + RIP <= to) {
+		const unsigned char *next = memchr(r->buf + from, OP_STORE, to - from);
+		size_t at = next ? (size_t)(next - r->buf) : to;
+		from = at + 1;
+		if (at + RIP - 1 <= to && (next[1] & MODRM_MASK) == MODRM_RIP &&
+		    gort_is_variable(&r->g->module, relative(r, at + RIP - 1, at + 2)))
+			note_function(r, r->sets, at);
 	}
 }
 
@@ -315,6 +240,7 @@ static void read_text(struct reader *r)
 		bool last = at + r->len >= text->end;
 		size_t from = at == text->start ? 0 : BEFORE, to = last ? r->len : r->len - AFTER - CALL;
 		read_calls(r, from, to);
+		read_stores(r, from, to);
 		if (last)
 			return;
 		at += to - CALL - BEFORE;
@@ -347,20 +273,41 @@ static void elect(const struct gort_call *v, size_t n, struct gort_call_vec *ret
 		*vec_push(ret) = v[at];
 }
 
+/* Functions that make something and set variables: worth following. */
+static void read_flows(struct reader *r)
+{
+	struct sym_pclntab *tab = r->g->pclntab;
+	struct gort_flow flow = { .types = r->types, .callees = &r->callees, .out = &r->all };
+	AUTO_FREE unsigned char *code = xmalloc(GORT_FLOW_MAX);
+	for (size_t f = 0; f < sym_pclntab_count(tab) && r->all.n < GORT_CALLS_MAX; f++) {
+		if (!(r->makes[f / 64] & r->sets[f / 64]) || !((r->makes[f / 64] & r->sets[f / 64]) >> f % 64 & 1))
+			continue;
+		uint64_t entry = sym_pclntab_entry(tab, f);
+		size_t len = (size_t)num_min(sym_pclntab_entry(tab, f + 1) - entry, GORT_FLOW_MAX);
+		if (memsrc_read(r->g->src, entry, code, len))
+			gort_flow_read(&flow, code, len, entry);
+	}
+}
+
 void gort_calls_read(struct gort_types *types, struct gort_call_vec *ret)
 {
-	struct reader r = { .types = types, .g = types->g, .first = UINT64_MAX };
-	if (!r.g->pclntab || !sym_pclntab_count(r.g->pclntab))
+	struct reader r = { .types = types, .g = types->g };
+	size_t n = r.g->pclntab ? sym_pclntab_count(r.g->pclntab) : 0;
+	if (!n)
 		return;
-	find_callees(&r);
-	if (r.callees.n)
-		read_text(&r);
+	gort_callees_find(r.g, &r.callees);
+	r.makes = xcalloc(n / 64 + 1, sizeof(*r.makes));
+	r.sets = xcalloc(n / 64 + 1, sizeof(*r.sets));
+	read_text(&r);
+	read_flows(&r);
 	vec_sort(&r.all, by_place);
-	for (size_t i = 0, n = 0; i < r.all.n; i += n) {
-		for (n = 1; i + n < r.all.n && r.all.v[i].addr == r.all.v[i + n].addr;)
-			n++;
-		elect(r.all.v + i, n, ret);
+	for (size_t i = 0, some = 0; i < r.all.n; i += some) {
+		for (some = 1; i + some < r.all.n && r.all.v[i].addr == r.all.v[i + some].addr;)
+			some++;
+		elect(r.all.v + i, some, ret);
 	}
-	hash_map_deinit(&r.callees);
+	gort_callees_deinit(&r.callees);
+	free(r.makes);
+	free(r.sets);
 	vec_deinit(&r.all);
 }

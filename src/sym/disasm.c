@@ -98,35 +98,90 @@ size_t sym_disasm_refs(const void *code, size_t len, uint64_t addr, struct sym_r
 	return n;
 }
 
-static bool writes(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, unsigned reg)
+/* ---- one instruction ---- */
+
+static unsigned register_number(ZydisRegister r)
 {
-	if (insn->mnemonic == ZYDIS_MNEMONIC_CALL)
-		return true;
-	for (unsigned i = 0; i < insn->operand_count; i++) {
-		ZydisRegister whole =
-			ops[i].type == ZYDIS_OPERAND_TYPE_REGISTER
-				? ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, ops[i].reg.value)
-				: ZYDIS_REGISTER_NONE;
-		if (ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE &&
-		    whole == (ZydisRegister)(ZYDIS_REGISTER_RAX + reg))
-			return true;
-	}
-	return false;
+	if (r == ZYDIS_REGISTER_RIP)
+		return SYM_RIP;
+	ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, r);
+	return whole >= ZYDIS_REGISTER_RAX && whole <= ZYDIS_REGISTER_R15 ? (unsigned)(whole - ZYDIS_REGISTER_RAX)
+									  : SYM_NO_REG;
 }
 
-bool sym_disasm_keeps(const void *code, size_t len, unsigned reg)
+static uint32_t written_by(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
 {
-	const unsigned char *p = code;
+	uint32_t mask = 0;
+	for (unsigned i = 0; i < insn->operand_count; i++) {
+		if (ops[i].type != ZYDIS_OPERAND_TYPE_REGISTER || !(ops[i].actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+			continue;
+		unsigned reg = register_number(ops[i].reg.value);
+		if (reg < SYM_RIP)
+			mask |= 1u << reg;
+	}
+	return mask;
+}
+
+static bool is_register(const ZydisDecodedOperand *op)
+{
+	return op->type == ZYDIS_OPERAND_TYPE_REGISTER && op->size == 64 && register_number(op->reg.value) < SYM_RIP;
+}
+
+/* [base + disp], without an index. */
+static bool is_place(const ZydisDecodedOperand *op)
+{
+	return op->type == ZYDIS_OPERAND_TYPE_MEMORY && op->mem.index == ZYDIS_REGISTER_NONE &&
+	       op->mem.segment != ZYDIS_REGISTER_FS && op->mem.segment != ZYDIS_REGISTER_GS &&
+	       register_number(op->mem.base) != SYM_NO_REG;
+}
+
+static void take_place(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *op, uint64_t addr,
+		       struct sym_insn *ret)
+{
+	ret->base = register_number(op->mem.base);
+	ret->disp = op->mem.disp.value;
+	if (ret->base == SYM_RIP)
+		ret->target = addr + insn->length + (uint64_t)ret->disp;
+}
+
+static void take_move(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, uint64_t addr,
+		      struct sym_insn *ret)
+{
+	bool lea = insn->mnemonic == ZYDIS_MNEMONIC_LEA;
+	if (is_register(&ops[0]) && is_place(&ops[1])) {
+		ret->kind = lea ? SYM_INSN_ADDRESS : SYM_INSN_LOAD;
+		ret->reg = register_number(ops[0].reg.value);
+		take_place(insn, &ops[1], addr, ret);
+	} else if (!lea && is_place(&ops[0]) && is_register(&ops[1])) {
+		ret->kind = SYM_INSN_STORE;
+		ret->reg = register_number(ops[1].reg.value);
+		take_place(insn, &ops[0], addr, ret);
+	} else if (!lea && is_register(&ops[0]) && is_register(&ops[1])) {
+		ret->kind = SYM_INSN_COPY;
+		ret->reg = register_number(ops[0].reg.value);
+		ret->base = register_number(ops[1].reg.value);
+	}
+}
+
+bool sym_disasm_step(const void *code, size_t len, uint64_t addr, struct sym_insn *ret)
+{
 	ZydisDecoder decoder;
-	if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)))
+	ZydisDecodedInstruction insn;
+	ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
+	ZyanU64 target = 0;
+	if (!ZYAN_SUCCESS(ZydisDecoderInit(&decoder, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64)) ||
+	    !ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, code, len, &insn, ops)))
 		return false;
-	for (size_t pos = 0; pos < len;) {
-		ZydisDecodedInstruction insn;
-		ZydisDecodedOperand ops[ZYDIS_MAX_OPERAND_COUNT];
-		if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder, p + pos, len - pos, &insn, ops)) ||
-		    writes(&insn, ops, reg))
-			return false;
-		pos += insn.length;
+	*ret = (struct sym_insn){ .len = insn.length, .reg = SYM_NO_REG, .base = SYM_NO_REG };
+	ret->written = written_by(&insn, ops);
+	bool relative = insn.operand_count_visible && ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+			ops[0].imm.is_relative && ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&insn, &ops[0], addr, &target));
+	if (insn.mnemonic == ZYDIS_MNEMONIC_CALL || relative) {
+		ret->kind = insn.mnemonic == ZYDIS_MNEMONIC_CALL ? SYM_INSN_CALL : SYM_INSN_JUMP;
+		ret->target = target;
+	} else if (insn.operand_count_visible == 2 &&
+		   (insn.mnemonic == ZYDIS_MNEMONIC_MOV || insn.mnemonic == ZYDIS_MNEMONIC_LEA)) {
+		take_move(&insn, ops, addr, ret);
 	}
 	return true;
 }

@@ -27,5 +27,27 @@ struct sym_ref {
 /* Decode `code` (len bytes at address `addr`); at most `max` references. Undecodable bytes are stepped over. */
 size_t sym_disasm_refs(const void *code, size_t len, uint64_t addr, struct sym_ref *ret, size_t max);
 
-/* Does no instruction of `code` write general register `reg` (0..15)? Calls and undecodable bytes count as writing it. */
-bool sym_disasm_keeps(const void *code, size_t len, unsigned reg);
+enum sym_insn_kind {
+	SYM_INSN_OTHER,
+	SYM_INSN_COPY,	  /* reg = base, 64 bits, as are all of these */
+	SYM_INSN_LOAD,	  /* reg = [base + disp] */
+	SYM_INSN_STORE,	  /* [base + disp] = reg */
+	SYM_INSN_ADDRESS, /* reg = base + disp */
+	SYM_INSN_CALL,	  /* of `target`; 0: not a direct one */
+	SYM_INSN_JUMP,	  /* to `target`, always or not */
+};
+
+enum { SYM_RIP = 16, SYM_NO_REG = 17, SYM_RAX = 0, SYM_RSP = 4 };
+
+/* One instruction, as far as it moves values between registers and memory. */
+struct sym_insn {
+	enum sym_insn_kind kind;
+	unsigned len;
+	unsigned reg, base; /* 0..15; base may be SYM_RIP: `target` is the address then */
+	int64_t disp;
+	uint64_t target;
+	uint32_t written; /* one bit for each of the 16 registers that it changes */
+};
+
+/* The instruction at the start of `code`, whose address is addr; false when it is none. */
+bool sym_disasm_step(const void *code, size_t len, uint64_t addr, struct sym_insn *ret);
