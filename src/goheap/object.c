@@ -117,16 +117,23 @@ static struct err *number_all(struct goheap_objects *o)
 
 /* ---- tables for lookups ---- */
 
+/* Addresses go from 2^63 up to 2^64 and on from 0: that is the order in which the runtime numbers arenas. */
 static void index_arenas(struct goheap_objects *o)
 {
 	const struct gort_arena_vec *a = &o->heap->arenas;
+	const uint64_t middle = UINT64_C(1) << 63;
+	uint64_t lo = UINT64_MAX, hi = 0;
+	for (size_t i = 0; i < a->n; i++) {
+		lo = num_min(lo, a->v[i].base + middle);
+		hi = num_max(hi, a->v[i].base + middle);
+	}
 	if (!a->n)
 		return;
-	o->owner_from = a->v[0].base / GORT_ARENA_BYTES; /* they are sorted */
-	o->owner_n = a->v[a->n - 1].base / GORT_ARENA_BYTES - o->owner_from + 1;
+	o->owner_base = lo - middle;
+	o->owner_n = (hi - lo) / GORT_ARENA_BYTES + 1;
 	o->owner = xcalloc(o->owner_n, sizeof(const uint32_t *)); /* 2^22 at most: gort_heap_read() saw to that */
 	for (size_t i = 0; i < a->n; i++)
-		o->owner[a->v[i].base / GORT_ARENA_BYTES - o->owner_from] = a->v[i].owner;
+		o->owner[(a->v[i].base - o->owner_base) / GORT_ARENA_BYTES] = a->v[i].owner;
 }
 
 static void index_numbers(struct goheap_objects *o)

@@ -54,8 +54,8 @@ struct goheap_objects {
 
 	/* for lookups */
 	struct goheap_place *places;
-	const uint32_t **owner; /* by arena, from owner_from on: its gort_arena.owner, or NULL */
-	uint64_t owner_from, owner_n;
+	const uint32_t **owner; /* by arena, from owner_base on: its gort_arena.owner, or NULL */
+	uint64_t owner_base, owner_n;
 	uint32_t *coarse; /* by number >> GOHEAP_COARSE_SHIFT: index in `spans` of the span that it is in */
 };
 
@@ -102,7 +102,7 @@ static inline bool goheap_object_dead(const struct goheap_objects *o, uint32_t n
 /* The index in heap->spans of the span of objects that an address is in, or GOHEAP_NONE. */
 static inline uint32_t goheap_object_span(const struct goheap_objects *o, uint64_t addr)
 {
-	uint64_t arena = addr / GORT_ARENA_BYTES - o->owner_from;
+	uint64_t arena = (addr - o->owner_base) / GORT_ARENA_BYTES;
 	if (arena >= o->owner_n || !o->owner[arena])
 		return GOHEAP_NONE;
 	uint32_t span = o->owner[arena][addr % GORT_ARENA_BYTES / GORT_PAGE];

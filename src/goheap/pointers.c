@@ -91,7 +91,7 @@ static void tell(struct reading *r, struct worker *w)
 /* A page that no span holds: the pointer is older or newer than the look at the spans. */
 static bool is_free(const struct goheap_objects *o, uint64_t addr)
 {
-	uint64_t arena = addr / GORT_ARENA_BYTES - o->owner_from;
+	uint64_t arena = (addr - o->owner_base) / GORT_ARENA_BYTES;
 	if (arena >= o->owner_n || !o->owner[arena])
 		return arena < o->owner_n;
 	uint32_t span = o->owner[arena][addr % GORT_ARENA_BYTES / GORT_PAGE];
@@ -483,7 +483,7 @@ struct err *goheap_pointers_read(const struct goheap_objects *o, struct graph *g
 	r->sweep = (struct goheap_sweep){ .objects = o, .wanted = has_live, .fn = take_part, .ctx = r };
 	r->bitmaps = goheap_bitmap_used(o->g);
 	r->headers = gort_has(o->g->layout, GORT_mspan_largeType);
-	r->heap_lo = o->owner_from * GORT_ARENA_BYTES;
+	r->heap_lo = o->owner_base;
 	r->heap_len = o->owner_n * GORT_ARENA_BYTES;
 	r->by_iface = xcalloc((size_t)o->n / 64 + 1, sizeof(*r->by_iface));
 	find_block_spans(r);
