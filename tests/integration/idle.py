@@ -18,7 +18,7 @@ CGO = {"cgo", "cgopie"}
 def has_variant(version, variant):
     """Whether this Go knows the GOEXPERIMENT of a variant; cheaper than a test that is skipped."""
     since = {"greentea": (25, 99), "nogreentea": (25, 99), "noallocheaders": (22, 22), "noswissmap": (24, 25),
-             "norandheap": (26, 99)}
+             "norandheap": (26, 99), "arenas": (20, 99)}
     low, high = since.get(variant, (0, 99))
     return low <= int(version.split(".")[1]) <= high
 
