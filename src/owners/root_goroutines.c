@@ -5,7 +5,7 @@
 #include "gort/parked.h"
 #include "owners/roots.h"
 
-enum { REASONS = 256, WORD = 8 };
+enum { REASONS = 256 };
 
 struct namer {
 	struct roots_maker *m;
@@ -140,7 +140,7 @@ static uint32_t group_of(struct namer *k, const struct goheap_stack_copy *s, con
  */
 static void move_g(struct namer *k, struct owners_goroutine *gr)
 {
-	uint32_t n = 0, m_word = (uint32_t)(gort_at(k->g->layout, 0, GORT_g_m) / WORD);
+	uint32_t n = 0, m_word = roots_word(k->m->w, gr->object, gort_at(k->g->layout, 0, GORT_g_m));
 	graph_edge *e = roots_edges_of(k->m, gr->object, &n);
 	gr->edge_at = (uint32_t)k->m->w->g_edges.n;
 	for (uint32_t i = 0; i < n; i++) {

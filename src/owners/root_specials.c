@@ -49,18 +49,16 @@ static void take_heap(struct timer_taker *k, uint32_t heap)
 	}
 }
 
-/* The word of a P that points to its heap of timers. */
-static uint32_t heap_word(const struct gort_layout *l)
+/* Where a P points to its heap of timers. */
+static uint64_t heap_offset(const struct gort_layout *l)
 {
 	uint64_t at = gort_at(l, 0, GORT_p_timers);
-	if (gort_has(l, GORT_timers_heap))
-		at = gort_at(l, at, GORT_timers_heap);
-	return (uint32_t)(at / WORD);
+	return gort_has(l, GORT_timers_heap) ? gort_at(l, at, GORT_timers_heap) : at;
 }
 
 static void take_p(struct timer_taker *k, uint32_t p)
 {
-	uint32_t n = 0, word = heap_word(k->m->w->in->g->layout);
+	uint32_t n = 0, word = roots_word(k->m->w, p, heap_offset(k->m->w->in->g->layout));
 	const graph_edge *e = roots_edges_of(k->m, p, &n);
 	for (uint32_t i = 0; i < n; i++) {
 		if (graph_word(e[i]) == word && graph_target(e[i]) != p)

@@ -6,6 +6,8 @@
 
 #include "base/hash.h"
 
+enum { WORD = 8 };
+
 struct key_match {
 	const struct roots_maker *m;
 	const struct roots_key *key;
@@ -57,6 +59,12 @@ void roots_move(struct roots_maker *m, uint32_t object, graph_edge *edge, uint32
 {
 	*vec_push(&m->edges) = (struct roots_edge){ root, *edge };
 	*edge = graph_edge_make(object, graph_word(*edge), false);
+}
+
+uint32_t roots_word(const struct owners_work *w, uint32_t object, uint64_t offset)
+{
+	uint32_t span = goheap_object_get(&w->objects, object).span;
+	return (uint32_t)((goheap_object_header(&w->objects, span) + offset) / WORD);
 }
 
 uint32_t roots_object(const struct roots_maker *m, uint64_t value)

@@ -44,6 +44,9 @@ graph_edge *roots_edges_of(struct roots_maker *m, uint32_t object, uint32_t *n);
 /* Moves an edge of `object` to `root`; the object points to itself instead, which leads nowhere. */
 void roots_move(struct roots_maker *m, uint32_t object, graph_edge *edge, uint32_t root);
 
+/* The word of an object's slot where the field at `offset` is: behind the header, where objects have one. */
+uint32_t roots_word(const struct owners_work *w, uint32_t object, uint64_t offset);
+
 /* The object that `value` points to, if it is an allocated one; else GRAPH_NONE. */
 uint32_t roots_object(const struct roots_maker *m, uint64_t value);
 

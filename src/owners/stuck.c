@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "gort/goroutine.h"
-#include "owners/owners.h"
+#include "owners/roots.h"
 
 /*
  * What the runtime's own search for leaked goroutines does (runtime/mgc.go, findGoroutineLeaks), without a GC: everything is
@@ -61,7 +61,8 @@ struct search {
 	VEC(struct candidate) v;
 	struct u32_vec wakers;
 	VEC(struct cut) cuts;
-	uint32_t g_word, c_word, waitlink_word, waiting_word; /* of a sudog, and of a g */
+	uint32_t g_word, c_word, waitlink_word; /* of a sudog */
+	uint64_t waiting;			/* offset in a g */
 	size_t sudog_size;
 };
 
@@ -113,9 +114,10 @@ static bool is_sudog(struct search *k, uint32_t v, uint32_t g)
 /* The records that the g itself points to. */
 static uint32_t own_sudog(const struct search *k, const struct owners_goroutine *gr)
 {
+	uint32_t word = roots_word(k->w, gr->object, k->waiting);
 	for (uint32_t i = 0; i < gr->edge_n; i++) {
 		graph_edge e = k->w->g_edges.v[gr->edge_at + i];
-		if (graph_word(e) == k->waiting_word)
+		if (graph_word(e) == word)
 			return graph_target(e);
 	}
 	return GRAPH_NONE;
@@ -389,7 +391,7 @@ static bool find_words(struct search *k)
 	uint64_t c = gort_at(l, 0, GORT_sudog_c), elem = gort_at(l, 0, GORT_sudog_elem);
 	k->g_word = (uint32_t)(gort_at(l, 0, GORT_sudog_g) / WORD);
 	k->waitlink_word = (uint32_t)(gort_at(l, 0, GORT_sudog_waitlink) / WORD);
-	k->waiting_word = (uint32_t)(gort_at(l, 0, GORT_g_waiting) / WORD);
+	k->waiting = gort_at(l, 0, GORT_g_waiting);
 	k->sudog_size = gort_sizeof(l, GORT_sudog_SIZEOF);
 	/* from 1.26 on they are a pointer and the same as a number, of which the layout has the number */
 	k->c_word = (uint32_t)(c / WORD) - (elem / WORD != SUDOG_ELEM);
