@@ -200,7 +200,7 @@ func startWakeable() {
 	go stuckReadLock(global)
 	go stuckGroup(global)
 	go stuckCond(global.cond)
-	go stuckSelect(make(chan int), wakeUp)
+	go stuckSelect(make(chan int), global.ch)
 	first := make(chan int)
 	last := first
 	for i := 0; i < 20; i++ { // each knows what wakes the next
