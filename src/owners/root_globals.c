@@ -197,7 +197,7 @@ static void name_it(struct roots_maker *m, const struct variable *v, struct owne
 	size_t n = 0;
 	if (v->ref_n)
 		find_users(in, v, users, &n);
-	ret->name = arena_printf(arena, n ? "global 0x%llx" : "global 0x%llx, nothing refers to it by address",
+	ret->name = arena_printf(arena, n ? "0x%llx" : "0x%llx, nothing refers to it by address",
 				 (unsigned long long)v->start);
 	if (n && users[0].rank >= ROOTS_RUNTIME * 2)
 		ret->kind = OWNERS_OTHER;
