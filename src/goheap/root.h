@@ -5,8 +5,9 @@
  * goheap/root - where the collector begins: words of data and bss by the module's pointer masks, stacks, finalizers.
  *
  * Source: runtime/mgcmark.go (markroot), mfinal.go, mcleanup.go, mheap.go (specials).
- * Stacks are taken conservatively, [sp, hi) word by word, each object once a stack; of a goroutine that runs, whose sp is
- * not known without its registers, [lo, hi). All modules of the process count (plugins).
+ * Of stacks the words count that the maps of their frames say are alive, each object once a stack. A stack whose frames have
+ * no maps, or that has deferred calls or a panic, is taken conservatively, [sp, hi) word by word; that of a goroutine that
+ * runs, whose sp is not known without its registers, from lo to hi. All modules of the process count (plugins).
  * What an object with a finalizer points to is a root too, though not in this list: its edges in the graph are.
  * Cost:   data and bss once, the used part of all stacks once, one gather over spans and one a special.
  * Memory: 40 bytes a root, 80 a goroutine.
@@ -45,6 +46,7 @@ struct goheap_stack_copy {
 	uint8_t status;	   /* enum gort_g_status */
 	uint8_t reason;	   /* why it waits, as in gort/parked */
 	bool running;	   /* its sp is not known: all of [lo, hi) was taken */
+	bool exact;	   /* only what is alive was taken */
 };
 
 VEC_TYPE(goheap_stack_copy_vec, struct goheap_stack_copy);

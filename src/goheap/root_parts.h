@@ -25,6 +25,18 @@ void roots_take(struct roots_reader *r, const struct goheap_root *root);
 /* False when addr is no address or was met before, which a list that leads back to itself does. */
 bool roots_next(struct roots_reader *r, uint64_t addr);
 
+/* Which words of stacks are alive, by the maps of the frames. Remembers the maps of each place in code. */
+struct roots_frames;
+NEVER_NULL struct roots_frames *roots_frames_new(const struct gort *g);
+void roots_frames_free(struct roots_frames *f);
+
+/*
+ * Of the `len` bytes of a stack from `sp` to its end, with `pc` in the innermost frame: a bit a word in `bits`, which has room
+ * for one word of bits more than that takes. False where a frame's maps cannot be told: any word may be alive.
+ */
+bool roots_frames_live(struct roots_frames *f, uint64_t pc, uint64_t sp, const unsigned char *bytes, size_t len,
+		       uint64_t *bits);
+
 MUST_CHECK struct err *roots_read_stacks(struct roots_reader *r);
 void roots_read_specials(struct roots_reader *r);
 void roots_read_queues(struct roots_reader *r);

@@ -21,7 +21,9 @@ struct stacks {
 	uint64_t budget; /* bytes that may still be read */
 	size_t rec_len;
 	unsigned char *recs, *bytes;
-	uint64_t addrs[BATCH];
+	struct roots_frames *frames;
+	uint64_t live[RUN_MAX / WORD / 64 + 1]; /* of the stack at hand, a bit a word */
+	uint64_t addrs[BATCH], pc[BATCH];	/* pc: of the innermost frame; 0: its frames are not to be followed */
 	bool ok[BATCH];
 	uint32_t order[BATCH];
 };
@@ -41,8 +43,21 @@ static bool find_sp(const struct gort_layout *l, const void *rec, size_t len, st
 	return s->sp >= s->lo && s->sp < s->hi && s->sp % WORD == 0;
 }
 
+/*
+ * Where its innermost frame is, if all that its frames hold is what their maps say: deferred calls and panics have records
+ * on the stack that no map tells of. 0 else.
+ */
+static uint64_t find_pc(const struct gort *g, const void *rec, size_t len)
+{
+	const struct gort_layout *l = g->layout;
+	if (g->unproven || gort_load(l, rec, len, GORT_g_defers) || gort_load(l, rec, len, GORT_g_panics))
+		return 0;
+	bool in_syscall = gort_load(l, rec, len, GORT_g_syscallsp);
+	return gort_load(l, rec, len, in_syscall ? GORT_g_syscallpc : GORT_g_sched_pc);
+}
+
 /* A goroutine that has a stack, from a copy of its record. */
-static bool decode(const struct stacks *k, uint64_t g, const void *rec, struct goheap_stack_copy *s)
+static bool decode(const struct stacks *k, uint64_t g, const void *rec, struct goheap_stack_copy *s, uint64_t *pc)
 {
 	const struct gort_layout *l = k->r->g->layout;
 	struct gort_goroutine base;
@@ -63,13 +78,17 @@ static bool decode(const struct stacks *k, uint64_t g, const void *rec, struct g
 	s->running = !find_sp(l, rec, k->rec_len, s);
 	if (s->running)
 		s->sp = s->lo;
+	*pc = s->running ? 0 : find_pc(k->r->g, rec, k->rec_len);
 	return true;
 }
 
+/* live: a bit for each word that counts; NULL: all do. */
 static void take_words(struct stacks *k, const struct goheap_stack_copy *s, uint64_t addr, const unsigned char *bytes,
-		       size_t len)
+		       size_t len, const uint64_t *live)
 {
 	for (size_t i = 0; i + WORD <= len; i += WORD) {
+		if (live && !(live[i / WORD / 64] >> (i / WORD % 64) & 1))
+			continue;
 		const struct goheap_root root = {
 			.at = addr + i,
 			.value = load_u64(bytes + i),
@@ -112,7 +131,7 @@ static void read_alone(struct stacks *k, struct goheap_stack_copy *s)
 	for (uint64_t at = s->sp; at < s->hi; at += RUN_MAX) {
 		size_t len = (size_t)num_min(RUN_MAX, s->hi - at);
 		if (memsrc_read(k->r->g->src, at, k->bytes, len))
-			take_words(k, s, at, k->bytes, len);
+			take_words(k, s, at, k->bytes, len, NULL);
 		else
 			out->unreadable += len;
 	}
@@ -138,8 +157,12 @@ static void read_run(struct stacks *k, struct goheap_stack_copy *v, size_t from,
 			read_alone(k, s);
 			continue;
 		}
+		const unsigned char *bytes = k->bytes + (s->sp - start);
+		size_t len = (size_t)(s->hi - s->sp);
+		uint64_t pc = k->pc[k->order[i]];
+		s->exact = pc && roots_frames_live(k->frames, pc, s->sp, bytes, len, k->live);
 		s->first = (uint32_t)out->v.n;
-		take_words(k, s, s->sp, k->bytes + (s->sp - start), (size_t)(s->hi - s->sp));
+		take_words(k, s, s->sp, bytes, len, s->exact ? k->live : NULL);
 		join_words(&out->v, s);
 	}
 }
@@ -168,6 +191,27 @@ static void read_stacks(struct stacks *k, struct goheap_stack_copy *v, size_t n)
 	}
 }
 
+/* What moved while its stack was copied may have left its words above or below: all of its stack is taken. */
+static void look_again(struct stacks *k, struct goheap_stack_copy *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		k->addrs[i] = v[i].g;
+	memsrc_gather(k->r->g->src, k->addrs, n, k->rec_len, k->recs, k->ok);
+	for (size_t i = 0; i < n; i++) {
+		struct goheap_stack_copy after;
+		uint64_t pc = 0;
+		if (v[i].running || !k->ok[i])
+			continue;
+		bool there = decode(k, v[i].g, k->recs + i * k->rec_len, &after, &pc) && after.goid == v[i].goid;
+		if (!there || (after.sp == v[i].sp && pc == k->pc[i] && after.lo == v[i].lo))
+			continue;
+		after.sp = after.lo;
+		after.running = true;
+		v[i] = after;
+		read_alone(k, &v[i]);
+	}
+}
+
 static void read_batch(struct stacks *k, size_t n)
 {
 	struct goheap_stack_copy_vec *stacks = &k->r->out->stacks;
@@ -175,29 +219,40 @@ static void read_batch(struct stacks *k, size_t n)
 	memsrc_gather(k->r->g->src, k->addrs, n, k->rec_len, k->recs, k->ok);
 	vec_reserve(stacks, num_max(at + n, stacks->cap));
 	for (size_t i = 0; i < n; i++) {
-		if (k->ok[i] && decode(k, k->addrs[i], k->recs + i * k->rec_len, &stacks->v[stacks->n]))
+		if (k->ok[i] &&
+		    decode(k, k->addrs[i], k->recs + i * k->rec_len, &stacks->v[stacks->n], &k->pc[stacks->n - at]))
 			stacks->n++;
 	}
 	read_stacks(k, stacks->v + at, stacks->n - at);
+	look_again(k, stacks->v + at, stacks->n - at);
 }
 
-struct err *roots_read_stacks(struct roots_reader *r)
+static struct err *read_list(struct stacks *k)
 {
 	uint64_t list = 0, n = 0;
-	TRY(gort_goroutines_list(r->g, &list, &n));
-	AUTO_FREE struct stacks *k = xcalloc(1, sizeof(*k));
-	k->r = r;
-	k->budget = 2 * r->o->heap->stack_bytes + STACKS_SLACK;
-	k->rec_len = gort_sizeof(r->g->layout, GORT_g_SIZEOF);
-	AUTO_FREE unsigned char *recs = xmalloc(BATCH * k->rec_len);
-	AUTO_FREE unsigned char *bytes = xmalloc(RUN_MAX);
-	k->recs = recs;
-	k->bytes = bytes;
+	TRY(gort_goroutines_list(k->r->g, &list, &n));
 	for (uint64_t at = 0; at < n; at += BATCH) {
 		size_t some = (size_t)num_min(BATCH, n - at);
-		if (!memsrc_read(r->g->src, list + at * WORD, k->addrs, some * WORD))
+		if (!memsrc_read(k->r->g->src, list + at * WORD, k->addrs, some * WORD))
 			return memsrc_fault(list + at * WORD, some * WORD, "the list of goroutines");
 		read_batch(k, some);
 	}
 	return NULL;
+}
+
+struct err *roots_read_stacks(struct roots_reader *r)
+{
+	struct stacks *k = xcalloc(1, sizeof(*k));
+	k->r = r;
+	k->budget = 2 * r->o->heap->stack_bytes + STACKS_SLACK;
+	k->rec_len = gort_sizeof(r->g->layout, GORT_g_SIZEOF);
+	k->recs = xmalloc(BATCH * k->rec_len);
+	k->bytes = xmalloc(RUN_MAX);
+	k->frames = roots_frames_new(r->g);
+	struct err *err = read_list(k);
+	roots_frames_free(k->frames);
+	free(k->recs);
+	free(k->bytes);
+	free(k);
+	return err;
 }

@@ -15,13 +15,18 @@ enum {
 	BLOCKS = SYM_PCLNTAB_CACHE / BLOCK,
 	VALUES = 4096, /* decoded table values kept; a stack asks for the same few again and again */
 
-	FTAB_ROW = 8,	      /* entry, offset of the record; the row after the last has the entry only */
-	FUNC_HEAD = 40,	      /* _func of 1.18 and 1.19 */
-	FUNC_HEAD_120 = 44,   /* startLine came in 1.20 */
-	FUNC_ID_BACK = 4,     /* funcID, flag, a pad and nfuncdata end it */
-	INLINED = 20,	      /* one node of the inlining tree, 1.18 and 1.19 */
-	INLINED_120 = 16,     /* 1.20 on */
-	PCDATA_INLTREE = 2,   /* index into the tree, by pc */
+	FTAB_ROW = 8,	     /* entry, offset of the record; the row after the last has the entry only */
+	FUNC_HEAD = 40,	     /* _func of 1.18 and 1.19 */
+	FUNC_HEAD_120 = 44,  /* startLine came in 1.20 */
+	FUNC_ID_BACK = 4,    /* funcID, flag, a pad and nfuncdata end it */
+	INLINED = 20,	     /* one node of the inlining tree, 1.18 and 1.19 */
+	INLINED_120 = 16,    /* 1.20 on */
+	FUNC_ARGS = 2,	     /* word of the record, of four bytes */
+	PCDATA_STACKMAP = 1, /* which of the stack maps, by pc */
+	PCDATA_INLTREE = 2,  /* index into the tree, by pc */
+	FUNCDATA_ARGS = 0,   /* stack maps of arguments, of locals */
+	FUNCDATA_LOCALS = 1,
+	FUNCDATA_OBJECTS = 2,
 	FUNCDATA_INLTREE = 3, /* the tree */
 
 	NAME_STEP = 256,	 /* bytes of a name read at a time */
@@ -453,6 +458,46 @@ bool sym_pclntab_step(struct sym_pclntab *t, uint64_t pc, struct sym_step *ret)
 	return true;
 }
 
+/* The n-th table of values by pc that a function has for the runtime, 0: none. */
+static uint32_t pcdata(struct sym_pclntab *t, const struct func *f, uint32_t n)
+{
+	uint32_t table = 0;
+	if (n >= f->npcdata || !pclntable_u32(t, f->record + func_head_len(t) + UINT64_C(4) * n, &table))
+		return 0;
+	return table;
+}
+
+/* The address of its n-th table that does not depend on the pc, 0: none. */
+static uint64_t funcdata(struct sym_pclntab *t, const struct func *f, uint32_t n)
+{
+	uint32_t off = 0;
+	uint64_t at = f->record + func_head_len(t) + (uint64_t)f->npcdata * 4 + UINT64_C(4) * n;
+	if (n >= f->nfuncdata || !pclntable_u32(t, at, &off) || off == UINT32_MAX)
+		return 0;
+	return t->l.gofunc + off;
+}
+
+bool sym_pclntab_stack_map(struct sym_pclntab *t, uint64_t pc, struct sym_stack_map *ret)
+{
+	size_t index = 0;
+	struct func f;
+	uint32_t args = 0;
+	if (!t->l.gofunc || !sym_pclntab_find(t, pc, &index) || !func_read(t, index, &f) ||
+	    !pclntable_u32(t, f.record + UINT64_C(4) * FUNC_ARGS, &args))
+		return false;
+	int32_t map = pc == f.entry ? -1 : value_at(t, &f, pcdata(t, &f, PCDATA_STACKMAP), pc - 1);
+	*ret = (struct sym_stack_map){
+		.locals = funcdata(t, &f, FUNCDATA_LOCALS),
+		.args = funcdata(t, &f, FUNCDATA_ARGS),
+		.objects = funcdata(t, &f, FUNCDATA_OBJECTS),
+		.map = map == -1 ? 0 : map, /* before the first call: as at the entry */
+		.args_size = args,
+		.spdelta = value_at(t, &f, f.pcsp, pc),
+		.flags = f.flag,
+	};
+	return true;
+}
+
 unsigned sym_pclntab_wrapper_id(struct sym_pclntab *t)
 {
 	unsigned max = 0;
@@ -487,15 +532,9 @@ static struct sym_frame frame_at(struct sym_pclntab *t, const struct func *f, ui
 /* Address of the function's inlining tree and the table that indexes it by pc; false when nothing is inlined. */
 static bool inline_tree(struct sym_pclntab *t, const struct func *f, uint64_t *tree, uint32_t *index_table)
 {
-	uint64_t pcdata = f->record + func_head_len(t);
-	uint64_t funcdata = pcdata + (uint64_t)f->npcdata * 4;
-	uint32_t off = 0;
-	if (!t->l.gofunc || f->npcdata <= PCDATA_INLTREE || f->nfuncdata <= FUNCDATA_INLTREE ||
-	    !pclntable_u32(t, pcdata + UINT64_C(4) * PCDATA_INLTREE, index_table) ||
-	    !pclntable_u32(t, funcdata + UINT64_C(4) * FUNCDATA_INLTREE, &off) || off == UINT32_MAX)
-		return false;
-	*tree = t->l.gofunc + off;
-	return true;
+	*index_table = pcdata(t, f, PCDATA_INLTREE);
+	*tree = t->l.gofunc ? funcdata(t, f, FUNCDATA_INLTREE) : 0;
+	return *tree && f->npcdata > PCDATA_INLTREE;
 }
 
 /* One node: the inlined function, and where in the code of its parent it was called. */

@@ -84,6 +84,21 @@ size_t sym_pclntab_frames(struct sym_pclntab *t, uint64_t pc, struct sym_frame *
 /* False when no function holds pc. */
 bool sym_pclntab_step(struct sym_pclntab *t, uint64_t pc, struct sym_step *ret);
 
+/* Where the pointers of a frame are, by the place of its call: see runtime/stkframe.go. */
+struct sym_stack_map {
+	uint64_t locals, args; /* addresses of the stack maps; 0: there are none */
+	uint64_t objects;      /* of the list of variables whose address is taken; 0: there are none */
+	int32_t map;	       /* number of the map in both */
+	uint32_t args_size;    /* bytes; SYM_ARGS_UNKNOWN */
+	int32_t spdelta;       /* as in struct sym_step */
+	unsigned flags;
+};
+
+#define SYM_ARGS_UNKNOWN UINT32_C(0x80000000)
+
+/* Of the frame whose callee returns to pc. False when no function holds pc, or where the tables of functions are not known. */
+bool sym_pclntab_stack_map(struct sym_pclntab *t, uint64_t pc, struct sym_stack_map *ret);
+
 /*
  * The id of wrappers, which the compiler made and which stack traces leave out: the largest in the table, since the
  * runtime lists it last. Reads the record of every function once: milliseconds.

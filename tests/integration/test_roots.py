@@ -101,3 +101,17 @@ def what_is_dropped_floats(version, variant):
         target.ask("garbage")
         after = ullage_json("owners", target.pid)
         close("dropped", before["reachable_bytes"] - after["reachable_bytes"], MIB, 0.01)
+
+
+@test(each=[("1.19", "stripped"), ("1.21", "pie"), ("1.22", "stripped"), ("1.23", "pie"), ("1.24", "cgopie"),
+            ("1.25", "stripped"), ("1.26", "stripped"), ("1.27", "pie")])
+def what_a_stack_no_longer_needs_floats(version, variant):
+    """The stack maps of functions tell which words are alive: old pointers that still lie there hold nothing."""
+    with go_target(version, variant, program="rooted") as target:
+        before = ullage_json("owners", target.pid)
+        target.ask("stale")
+        after = ullage_json("owners", target.pid)
+        grown = after["reachable_bytes"] - before["reachable_bytes"]
+        figure("reachable because of stale pointers, bytes", version, variant, grown)
+        check(grown < MIB // 2, f"{grown} bytes are reachable from words that are not alive")
+        close("floating", after["floating_bytes"] - before["floating_bytes"], 4 * MIB, 0.01)

@@ -4,7 +4,8 @@
 // of finalizers.
 //
 // It prints "ready PID", then answers lines: "gc" collects twice, "leaks" tells how many goroutines the runtime's own search
-// finds (-1: it has none), "garbage" drops one of the payloads, "known" tells the numbers as JSON.
+// finds (-1: it has none), "garbage" drops one of the payloads, "stale" starts four goroutines that wait and have each let go of
+// one, "known" tells the numbers as JSON.
 package main
 
 import (
@@ -92,7 +93,6 @@ func startHolders() {
 	for i := 0; i < 3; i++ {
 		go holdInStack(wakeUp)
 	}
-	go staleInStack(wakeUp)
 }
 
 // ---- timers ----
@@ -304,6 +304,12 @@ func main() {
 			fmt.Println(leaks())
 		case "garbage":
 			dropped = nil
+			fmt.Println("ok")
+		case "stale":
+			for i := 0; i < 4; i++ {
+				go staleInStack(wakeUp)
+			}
+			time.Sleep(50 * time.Millisecond)
 			fmt.Println("ok")
 		case "known":
 			out, _ := json.Marshal(map[string]int{"Payload": payload, "Stuck": stuck, "Finalized": finalized,
