@@ -5,7 +5,7 @@
 #include "gort/parked.h"
 #include "owners/roots.h"
 
-enum { REASONS = 256 };
+enum { REASONS = 256, SUDOGS_MAX = 1 << 16 };
 
 struct namer {
 	struct roots_maker *m;
@@ -17,6 +17,7 @@ struct namer {
 	struct hash_map creators;  /* pc of a go statement -> stack */
 	struct hash_map functions; /* pc where a goroutine starts -> stack */
 	struct hash_map systems;   /* the same -> is it the runtime's own */
+	struct hash_map roots;	   /* object of a g -> its root + 1 */
 	const char *reasons[REASONS];
 	bool asked[REASONS];
 };
@@ -152,6 +153,52 @@ static void move_g(struct namer *k, struct owners_goroutine *gr)
 	gr->edge_n = (uint32_t)k->m->w->g_edges.n - gr->edge_at;
 }
 
+/*
+ * The records of what it waits for are on the lists of channels too, and lead back to the g, which would be the channel's as
+ * well: those pointers lead nowhere.
+ */
+static void cut_sudogs(struct namer *k, const struct owners_goroutine *gr)
+{
+	const struct gort_layout *l = k->g->layout;
+	uint32_t waiting = roots_word(k->m->w, gr->object, gort_at(l, 0, GORT_g_waiting));
+	uint32_t sudog = GRAPH_NONE;
+	for (uint32_t i = 0; i < gr->edge_n; i++) {
+		graph_edge e = k->m->w->g_edges.v[gr->edge_at + i];
+		if (graph_word(e) == waiting)
+			sudog = graph_target(e);
+	}
+	for (int i = 0; sudog != GRAPH_NONE && i < SUDOGS_MAX; i++) {
+		uint32_t n = 0, next = GRAPH_NONE;
+		uint32_t link = roots_word(k->m->w, sudog, gort_at(l, 0, GORT_sudog_waitlink));
+		graph_edge *e = roots_edges_of(k->m, sudog, &n);
+		for (uint32_t j = 0; j < n; j++) {
+			if (graph_word(e[j]) == link)
+				next = graph_target(e[j]);
+			if (graph_target(e[j]) == gr->object)
+				e[j] = graph_edge_make(sudog, graph_word(e[j]), false);
+		}
+		sudog = next;
+	}
+}
+
+/* A g is its goroutine's, and not the list's of all of them. */
+static void move_gs(struct namer *k)
+{
+	const struct goheap_root_vec *raw = &k->m->w->raw_roots.v;
+	uint64_t allgs = gort_var(k->g, GORT_VAR_ALLGS);
+	for (size_t i = 0; i < raw->n; i++) {
+		if (raw->v[i].kind != GOHEAP_ROOT_GLOBAL || raw->v[i].at != allgs)
+			continue;
+		uint32_t n = 0, list = raw->v[i].object;
+		graph_edge *e = roots_edges_of(k->m, list, &n);
+		for (uint32_t j = 0; j < n; j++) {
+			const uint64_t *root = hash_map_get(&k->roots, graph_target(e[j]));
+			if (root && graph_target(e[j]) != list)
+				roots_move(k->m, list, &e[j], (uint32_t)*root - 1);
+		}
+	}
+}
+
 static void take(struct namer *k, const struct goheap_stack_copy *s)
 {
 	const struct gort_parked *p = parked_of(k, s);
@@ -167,8 +214,11 @@ static void take(struct namer *k, const struct goheap_stack_copy *s)
 	const struct goheap_root_vec *raw = &k->m->w->raw_roots.v;
 	for (uint32_t i = s->first; i < s->first + s->n; i++)
 		roots_edge(k->m, gr->root, raw->v[i].object, raw->v[i].value, GRAPH_WORD_MAX);
-	if (gr->object != GRAPH_NONE)
-		move_g(k, gr);
+	if (gr->object == GRAPH_NONE)
+		return;
+	move_g(k, gr);
+	cut_sudogs(k, gr);
+	*hash_map_at(&k->roots, gr->object, NULL) = gr->root + UINT64_C(1);
 }
 
 void roots_add_goroutines(struct roots_maker *m)
@@ -179,10 +229,12 @@ void roots_add_goroutines(struct roots_maker *m)
 	vec_reserve(&m->w->goroutines, stacks->n);
 	for (size_t i = 0; i < stacks->n; i++)
 		take(&k, &stacks->v[i]);
+	move_gs(&k);
 	hash_map_deinit(&k.by_g);
 	hash_map_deinit(&k.creators);
 	hash_map_deinit(&k.functions);
 	hash_map_deinit(&k.systems);
+	hash_map_deinit(&k.roots);
 	vec_deinit(&k.parked);
 	gort_unwinder_free(k.unwinder);
 }

@@ -30,6 +30,15 @@ static void name_timer(struct timer_taker *k, const struct gort_timer *t, struct
 					   : "timers";
 }
 
+/* Does it wake a goroutine that sleeps? Its g points to it, and needs no other root. */
+static bool is_sleep(struct timer_taker *k, const struct gort_timer *t)
+{
+	const struct gort *g = k->m->w->in->g;
+	size_t f = 0;
+	return t->kind == TIMER_OTHER && t->holder && g->pclntab && sym_pclntab_find(g->pclntab, t->func, &f) &&
+	       strcmp(sym_pclntab_name(g->pclntab, f), "runtime.goroutineReady") == 0;
+}
+
 /* The objects in a P's heap of timers become roots by what they call; the heap itself leads nowhere any more. */
 static void take_heap(struct timer_taker *k, uint32_t heap)
 {
@@ -40,6 +49,10 @@ static void take_heap(struct timer_taker *k, uint32_t heap)
 			continue;
 		const uint64_t *at = hash_map_get(&k->by_object, graph_target(e[i]));
 		const struct gort_timer *t = at ? &k->v.v[*at - 1] : NULL;
+		if (t && is_sleep(k, t)) {
+			e[i] = graph_edge_make(heap, graph_word(e[i]), false);
+			continue;
+		}
 		bool fresh = false;
 		const struct roots_key key = { .kind = OWNERS_TIMER, .a = t ? t->func : 0, .b = t ? t->kind : 0 };
 		uint32_t root = roots_group(k->m, &key, &fresh);

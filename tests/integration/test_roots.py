@@ -82,6 +82,21 @@ def globals_are_named_by_code(version, variant):
             root(owners, kind="other", name=name)
 
 
+@test(each=[(v, "stripped") for v in VERSIONS])
+def what_each_root_retains(version, variant):
+    with go_target(version, variant, program="rooted") as target:
+        owners = ullage_json("owners", target.pid, "--top", 10000)
+        for blocks, wanted in [(4, {"used_by": "main.fillSessions"}), (2, {"used_by": "main.fillCache"}),
+                               (1, {"used_by": "main.fillDropped"}), (3, {"name": "main.holdInStack created by"}),
+                               (1, {"name": "main.startTimers.func1"}), (1, {"name": "finalizer main.finalize"})]:
+            close(str(wanted), root(owners, **wanted)["retained_bytes"], blocks * MIB, 0.01)
+        several = [r for r in owners["roots"] if r["name"] == "(several roots)"]
+        check(sum(r["retained_bytes"] for r in several) < MIB // 4, f"held by several: {several}")
+        # the record of a goroutine, what it waits on, and its channel are its own, and not those of runtime.allgs
+        waits = root(owners, name="main.holdOther created by")
+        check(waits["retained_objects"] >= 3 * waits["goroutines"], waits)
+
+
 @test(each=[("1.19", "plain"), ("1.24", "cgo"), ("1.27", "plain")])
 def globals_are_named_by_symbol(version, variant):
     with go_target(version, variant, program="rooted") as target:
