@@ -54,6 +54,13 @@ var modes = map[string]func(step int){
 	"fragments": func(int) { fragment() },
 	"thrash":    func(int) { thrash() },
 	"write":     func(int) { writeFile() },
+	"context":   func(int) { leakContext() },
+	"syncmap":   leakSyncMap,
+	"poolgrow":  func(int) { leakPool() },
+	"finalizer": func(int) { leakFinalizer() },
+	"ring":      func(int) { fillRing() },
+	"mapcap":    func(int) { shrinkMap() },
+	"lru":       fillLRU,
 	"idle":      func(int) {},
 }
 
