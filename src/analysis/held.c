@@ -167,16 +167,19 @@ static void find_container(struct pairing *p, struct held *ret)
 {
 	const struct owners_path *path = ret->path, *was = p->was[path - p->last->paths.v];
 	const struct owners_step *steps = &p->last->steps.v[path->step_at];
-	uint32_t at = 0;
+	uint32_t at = 0, container = path->step_n;
 	for (; at < path->step_n; at++) {
 		double now = (double)steps[at].objects, more = now - objects_before(p, was, at);
 		if (more < 2 || more < MORE * now)
 			continue;
+		container = container < at ? container : at;
+		if (more <= ret->more)
+			continue;
 		ret->elements = now;
 		ret->more = more;
-		break;
 	}
-	ret->container = at ? at - 1 : HELD_BY_ROOT;
+	at = container;
+	ret->container = at && at < path->step_n ? at - 1 : at ? path->step_n - 1 : HELD_BY_ROOT;
 	if (!at || at == path->step_n || !was || !steps[at - 1].type || steps[at - 1].type[0] != '[')
 		return;
 	const struct owners_step *then = &p->first->steps.v[was->step_at];
@@ -203,8 +206,14 @@ static bool of_context(const char *type)
 
 static bool of_map(const char *type)
 {
-	return begins(type, "map[") || begins(type, "*map[") || has(type, "sync.Map") ||
-	       has(type, "sync.HashTrieMap") || has(type, "sync.readOnly") || begins(type, "*sync.indirect[");
+	return begins(type, "map[") || begins(type, "*map[");
+}
+
+/* The inside of a sync.Map, old and new. */
+static bool of_sync_map(const char *type)
+{
+	return has(type, "sync.Map") || has(type, "sync.HashTrieMap") || has(type, "sync.readOnly") ||
+	       has(type, "sync.indirect[") || has(type, "sync.entry");
 }
 
 static bool of_pool(const char *name)
@@ -216,6 +225,20 @@ static bool of_pool(const char *name)
 static const struct owners_step *step_of(const struct owners *o, const struct owners_path *p, uint32_t at)
 {
 	return p && at < p->step_n ? &o->steps.v[p->step_at + at] : NULL;
+}
+
+/* A type whose name says that it forgets: "*lru.Cache", "*simplelru.LRU[...]", "*main.sessionLRU". */
+static const char *find_bound(const struct owners *o, const struct owners_path *p)
+{
+	static const char *const words[] = { "lru", "LRU", "Lru", "ristretto", "freecache", "bigcache" };
+	for (uint32_t i = 0; p && i < p->step_n; i++) {
+		const char *type = o->steps.v[p->step_at + i].type;
+		for (size_t k = 0; k < sizeof(words) / sizeof(words[0]); k++) {
+			if (has(type, words[k]))
+				return type;
+		}
+	}
+	return NULL;
 }
 
 /* A pool anywhere above, contexts below a context, a map that got entries; else what kind of root it is. */
@@ -237,7 +260,8 @@ static const char *kind_of(const struct owners *o, const struct held *h)
 		return "context";
 	if (added && of_context(added->type) && (!holds || of_map(holds->type)))
 		return "context";
-	if (holds && of_map(holds->type))
+	if ((holds && of_map(holds->type)) || (holds && of_sync_map(holds->type)) ||
+	    (added && of_sync_map(added->type)))
 		return "map";
 	/* One goroutine that fills something of its own is not a goroutine too many. */
 	if (h->root->kind == OWNERS_STACK && (h->container != HELD_BY_ROOT || h->root->goroutines < 2))
@@ -261,7 +285,9 @@ void held_compare(const struct snapshot *first, const struct snapshot *last, str
 		follow(&p, ret);
 	if (ret->path)
 		find_container(&p, ret);
-	if (ret->root)
+	if (ret->root) {
 		ret->kind = kind_of(b, ret);
+		ret->bounded = find_bound(b, ret->path);
+	}
 	unpair(&p);
 }

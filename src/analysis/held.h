@@ -25,6 +25,7 @@ struct held {
 	double elements, more; /* objects that became more, and by how many; 0: what there was became larger */
 	uint32_t container;    /* step of the path that holds the objects that became more, or HELD_BY_ROOT */
 	bool fixed;	       /* the container has elements, got more of them and no larger: it has a bound */
+	const char *bounded;   /* the type on the path that is a cache with a bound, by its name; or NULL */
 	const char *kind;      /* "heap", "map", "context", "pool", "timer", "finalizer", "goroutine" */
 };
 

@@ -184,6 +184,11 @@ static void doubt(struct rule_context *c, struct finding *f, const struct trend 
 			c, f,
 			"What holds them was made with room for more and did not grow: once it is full this may end.");
 	}
+	if (c->held.bounded && !c->held.fixed) {
+		f->confidence -= BOUND_COSTS;
+		rule_evidence(c, f, "By its name %s forgets what is too much: it may only be filling.",
+			      c->held.bounded);
+	}
 	if (c->in->age_seconds < YOUNG * c->seconds) {
 		f->confidence -= YOUNG_COSTS + (fmin(share_of_function(c), share_of_holder(c)) < ONE ? MANY_COST : 0);
 		rule_evidence(

@@ -20,10 +20,13 @@ static const char *holder_words(struct rule_context *c)
 	return rule_text(c, "%s", h->root->name ? h->root->name : "a root without a name");
 }
 
-/* "main.Sessions", or what there is to call it. */
-static const char *root_name(const struct held *h)
+/* "main.Sessions"; of a global without a name, who uses it. */
+static const char *root_name(struct rule_context *c)
 {
-	return h->root->name && *h->root->name ? h->root->name : "it";
+	const struct owners_root *root = c->held.root;
+	if (root->kind == OWNERS_GLOBAL && root->used_by && root->name && strncmp(root->name, "global ", 7) == 0)
+		return rule_text(c, "the global that %s use%s", root->used_by, strchr(root->used_by, ',') ? "" : "s");
+	return root->name && *root->name ? root->name : "it";
 }
 
 static const char *release_words(struct rule_context *c)
@@ -45,7 +48,7 @@ static const char *release_words(struct rule_context *c)
 		if (strcmp(words[i].kind, h->kind) != 0)
 			continue;
 		const char *gap = strstr(words[i].release, "%s");
-		return rule_text(c, "%.*s%s%s", (int)(gap - words[i].release), words[i].release, root_name(h), gap + 2);
+		return rule_text(c, "%.*s%s%s", (int)(gap - words[i].release), words[i].release, root_name(c), gap + 2);
 	}
 	return NULL;
 }

@@ -32,6 +32,14 @@ static size_t shown(const struct owners_report *r, size_t n, size_t usual)
 	return num_min(n, r->top ? r->top : r->by == OWNERS_BY_ALL ? usual : ALONE);
 }
 
+/* Less of the heap than this is not worth a line where nobody asked for it. */
+static bool is_small(const struct owners_report *r, uint64_t bytes)
+{
+	static const double SMALL = 0.005;
+	return !r->top && r->by == OWNERS_BY_ALL && bytes != ACCOUNT_UNKNOWN &&
+	       (double)bytes < SMALL * (double)owners_of(r)->reachable;
+}
+
 static void put_count(struct table *t, uint64_t n)
 {
 	char num[SAY_NUM_LEN];
@@ -177,8 +185,8 @@ static void roots_text(struct say *s, const struct owners_report *r)
 	const struct owners_root_vec *roots = &owners_of(r)->roots;
 	bool alone = r->by == OWNERS_BY_ROOT;
 	size_t n = shown(r, roots->n, ROOTS);
-	while (!r->top && n && !roots->v[n - 1].retained)
-		n--; /* what keeps nothing alive is not news */
+	while (n && is_small(r, roots->v[n - 1].retained))
+		n--;
 	if (!n)
 		return;
 	say_title(s, "Who holds it");
@@ -261,7 +269,7 @@ static size_t choose_paths(const struct owners_report *r, struct u32_vec *ret)
 		if (!owners_path_wanted(r, &o->paths.v[i]))
 			continue;
 		wanted++;
-		if (ret->n < limit && (r->type || !is_told_by_longer(r, i)))
+		if (ret->n < limit && !is_small(r, o->paths.v[i].retained) && (r->type || !is_told_by_longer(r, i)))
 			*vec_push(ret) = (uint32_t)i;
 	}
 	return wanted - ret->n;
@@ -389,6 +397,8 @@ static void holders_text(struct say *s, const struct owners_report *r)
 	};
 	const struct owners_holder_vec *holders = &owners_of(r)->holders;
 	size_t n = shown(r, holders->n, ROWS);
+	while (n && is_small(r, holders->v[n - 1].retained))
+		n--;
 	if (!n)
 		return;
 	struct table t;
@@ -421,6 +431,8 @@ static void maps_text(struct say *s, const struct owners_report *r)
 	};
 	const struct owners_map_vec *maps = &owners_of(r)->maps;
 	size_t n = shown(r, maps->n, ROWS);
+	while (n && is_small(r, maps->v[n - 1].bytes))
+		n--;
 	if (!n)
 		return;
 	struct table t;
@@ -450,6 +462,8 @@ static void waste_text(struct say *s, const struct owners_report *r)
 	};
 	const struct owners_waste_vec *waste = &owners_of(r)->waste;
 	size_t n = shown(r, waste->n, ROWS);
+	while (n && is_small(r, waste->v[n - 1].bytes))
+		n--;
 	if (!n)
 		return;
 	struct table t;

@@ -14,27 +14,30 @@ class Case:
     """One way to run the sick program. `kind` None: it must not be called a leak."""
 
     def __init__(self, mode, *args, kind=None, also=(), site=True, explained=(), inconclusive=False, go=None, version=None,
-                 variant="stripped", limit=None, directory=None, companion=None):
+                 variant="stripped", limit=None, directory=None, companion=None, holder=None):
         self.mode, self.args, self.kind, self.also, self.site = mode, args, kind, also, site
         self.explained, self.inconclusive, self.env = explained, inconclusive, go or {}
         self.version, self.variant, self.limit, self.directory = version, variant, limit, directory
-        self.companion = companion
+        self.companion, self.holder = companion, holder
 
 
 LEAKS = [
-    Case("slice", "-steps", 1500, kind="heap", go=GC_OFTEN),
-    Case("map", "-steps", 2500, kind="heap", go=GC_OFTEN),
+    Case("slice", "-steps", 1500, kind="heap", go=GC_OFTEN, holder="[]byte"),
+    Case("map", "-steps", 2500, kind="map", also=["heap"], go=GC_OFTEN, holder="map[string]*main.record"),
     Case("closure", "-steps", 2000, kind="heap", go=GC_OFTEN),
-    Case("list", "-steps", 2000, kind="heap", go=GC_OFTEN),
+    Case("list", "-steps", 2000, kind="heap", go=GC_OFTEN, holder="*main.node"),
     Case("receive", "-steps", 60, kind="goroutine"),
     Case("send", "-steps", 200, kind="goroutine", go=GC_OFTEN),
-    Case("holder", "-steps", 300, kind="goroutine", also=["heap"], go=GC_OFTEN),
+    Case("holder", "-steps", 300, kind="goroutine", also=["heap"], go=GC_OFTEN, holder="main.holdForever"),
     Case("afterfunc", "-steps", 500, kind="timer", site=False),
     Case("ticker", "-steps", 4000, kind="timer", site=False, go=GC_OFTEN),
     Case("depth", kind="stack"),
     Case("thread", "-steps", 20, kind="thread", also=["goroutine"]),
     Case("file", "-steps", 60, kind="fd", site=False),
     Case("closewait", "-steps", 40, kind="fd", site=False),
+    Case("context", "-steps", 2000, kind="context", also=["heap"], go=GC_OFTEN, holder="context."),
+    Case("syncmap", "-steps", 2000, kind="map", also=["heap"], go=GC_OFTEN, holder="main.value"),
+    Case("finalizer", "-steps", 2000, kind="finalizer", site=False, go=GC_OFTEN, holder="finalizers"),
 ]
 
 ALIKES = [
@@ -50,6 +53,9 @@ ALIKES = [
     Case("thrash", "-size", 64 * MIB, "-steps", 4000, "-warm", "1s", explained=["gc-thrash"],
          go={"GOMEMLIMIT": "68MiB"}),
     Case("idle", "-base", 8 * MIB),
+    Case("ring", "-steps", 300, "-size", 128 * MIB, inconclusive=True),
+    Case("lru", "-steps", 2000, inconclusive=True),
+    Case("mapcap", "-size", 64 * MIB, explained=["map-capacity"]),
     Case("mmap", "-steps", 12, inconclusive=True),
     Case("malloc", "-steps", 60, inconclusive=True, variant="cgo"),
 ]
@@ -57,11 +63,11 @@ ALIKES = [
 
 def line_of(mode):
     """File and line of the statement that leaks."""
-    path = os.path.join(TARGETS, "sick", "leaks.go")
-    with open(path, encoding="utf-8") as f:
-        for number, text in enumerate(f, 1):
-            if text.rstrip().endswith(f"// site: {mode}"):
-                return "leaks.go", number
+    for name in ("leaks.go", "holders.go"):
+        with open(os.path.join(TARGETS, "sick", name), encoding="utf-8") as f:
+            for number, text in enumerate(f, 1):
+                if text.rstrip().endswith(f"// site: {mode}"):
+                    return name, number
     raise AssertionError(f"no site of {mode}")
 
 
@@ -83,6 +89,8 @@ def check_leak(case, verdict):
     missing = set(case.also) - set(found[0]["also"])
     check(not missing, f"also lacks {sorted(missing)}: {found[0]['also']}")
     check(found[0]["evidence"] and found[0]["advice"], "no evidence or no advice")
+    if case.holder:
+        check(case.holder in (found[0]["holder"] or ""), f"the holder is {found[0]['holder']}, not {case.holder}")
     if case.site:
         site = found[0]["site"]
         check(site, f"no site: {found[0]['evidence']}")
