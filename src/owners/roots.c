@@ -119,6 +119,29 @@ static void note_missing(struct owners_work *w)
 			      (unsigned long long)r->unreadable);
 }
 
+/*
+ * A stack points for a moment at what it works on. What a variable leads to, too, is the variable's: without it one
+ * goroutine that looks into a cache would make of it something that several roots hold.
+ */
+static void leave_to_globals(struct roots_maker *m)
+{
+	struct owners_work *w = m->w;
+	const struct owners_root *rows = w->out->roots.v;
+	size_t kept = 0;
+	graph_reach_init(&w->reach, &w->graph);
+	for (uint32_t r = 0; r < w->graph.n_roots; r++) {
+		if (rows[r].kind == OWNERS_GLOBAL)
+			graph_reach_from(&w->reach, w->graph.n + r);
+	}
+	for (size_t i = 0; i < m->edges.n; i++) {
+		struct roots_edge e = m->edges.v[i];
+		if (rows[e.root].kind != OWNERS_STACK || !graph_reached(&w->reach, graph_target(e.edge)))
+			m->edges.v[kept++] = e;
+	}
+	m->edges.n = kept;
+	graph_reach_all_roots(&w->reach);
+}
+
 struct err *owners_roots_make(struct owners_work *w)
 {
 	struct roots_maker m = { .w = w };
@@ -129,8 +152,7 @@ struct err *owners_roots_make(struct owners_work *w)
 	note_missing(w);
 	struct err *err = take(&m);
 	if (!err) {
-		graph_reach_init(&w->reach, &w->graph);
-		graph_reach_all_roots(&w->reach);
+		leave_to_globals(&m);
 		roots_add_finalized(&m);
 		err = take(&m);
 	}
