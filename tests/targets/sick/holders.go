@@ -17,7 +17,7 @@ var (
 	ring    [][]byte
 	ringAt  int
 	index   map[int]*record
-	recent  = newLRU(1 << 20)
+	recent  *lru
 )
 
 type value struct{ payload [2000]byte }
@@ -108,5 +108,8 @@ func (l *lru) add(key int) {
 }
 
 func fillLRU(n int) {
+	if recent == nil {
+		recent = newLRU(*size)
+	}
 	recent.add(n)
 }
