@@ -16,7 +16,8 @@
 enum {
 	PAGE = 4096,
 	TEXT_MAX = 64 << 10, /* of the command line and the auxiliary vector */
-	SLACK = 64 << 20,    /* that a target may grow before it stands still */
+	STOP_TRIES = 3,
+	SLACK = 64 << 20, /* that a target may grow before it stands still */
 };
 
 static const uint64_t USER_END = UINT64_C(1) << 47;
@@ -271,6 +272,31 @@ static size_t held_size(struct dumper *d)
 }
 
 /*
+ * Threads may all be waiting for a processor: they get a few chances. Who asked for a little consistency gets a core
+ * without it in the end, and a note; who asked for all of it gets none.
+ */
+static struct err *hold(struct dumper *d)
+{
+	const bool full = d->opt->stop == DUMP_STOP_FULL;
+	struct err *err = NULL;
+	for (int i = 0; i < STOP_TRIES; i++) {
+		err_free(err);
+		err = proc_stop_all(&d->t.live->process, full ? STOP_NS : d->opt->stop_budget_ns / 2, &d->stop);
+		if (!err)
+			return NULL;
+		proc_stop_release(&d->stop);
+		if (err_code(err) != ERR_LIMIT || d->stop.tids.n) /* latecomers must not be seized again */
+			break;
+	}
+	if (full || err_code(err) != ERR_LIMIT)
+		return err;
+	note(d->out, arena_printf(&d->out->arena, "it was not stopped: %s", err_text(err)));
+	err_free(err);
+	d->stop.tids.n = 0;
+	return NULL;
+}
+
+/*
  * All that is to be of one moment. With a whole copy for which there is no memory the target stays stopped until the file
  * is written.
  */
@@ -282,7 +308,9 @@ static struct err *take_moment(struct dumper *d)
 		return NULL;
 	size_t size = held_size(d);
 	bool room = size && held_open(&d->held, size);
-	TRY(proc_stop_all(&d->t.live->process, full ? STOP_NS : d->opt->stop_budget_ns / 2, &d->stop));
+	TRY(hold(d));
+	if (!d->stop.tids.n)
+		return NULL;
 	TRY(look(d));
 	if (room)
 		copy_within(d, d->stop.since + d->opt->stop_budget_ns);
