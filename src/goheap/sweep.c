@@ -9,8 +9,9 @@
 #include "base/parallel.h"
 
 enum {
-	RUN = 1 << 20,	  /* bytes of neighbouring spans read in one go: few enough to stay in the cache until used */
-	GAP = 16 << 10,	  /* bytes of other spans worth reading over rather than starting another read */
+	RUN = 1 << 20,	  /* bytes read in one go: few enough to stay in the cache until used */
+	NEAR = 2 << 20,	  /* bytes of address space that they come from */
+	RANGES = 64,	  /* ... and of how many ranges */
 	PIECE = 32 << 20, /* bytes of spans a piece has: some ten milliseconds */
 	PAGE = 4096,	  /* what is there and what is not comes in these */
 };
@@ -76,41 +77,55 @@ static bool is_wanted(const struct goheap_sweep *s, uint32_t span)
 	       (!s->wanted || s->wanted(s->ctx, span));
 }
 
-/* The span k, and those behind it that are near: returns the first that is not. *end: of the bytes to read. */
-static size_t run_end(const struct goheap_sweep *s, size_t k, size_t to, uint64_t *end)
+/* Spans [k, last) of those in order of address, as far as they are wanted: neighbours are one range. */
+struct run {
+	struct memsrc_range ranges[RANGES];
+	size_t n, k, last;
+};
+
+static void collect_run(const struct goheap_sweep *s, size_t k, size_t to, uint8_t *buf, struct run *run)
 {
 	const struct gort_span *spans = s->objects->heap->spans.v;
 	const struct goheap_slots *order = s->objects->spans.v;
-	uint64_t start = spans[order[k].span].start;
-	*end = start + gort_span_bytes(&spans[order[k].span]);
-	while (++k < to) {
-		const struct gort_span *next = &spans[order[k].span];
-		uint64_t last = next->start + gort_span_bytes(next);
-		if (next->start < *end || next->start - *end > GAP || last - start > RUN)
+	uint64_t from = spans[order[k].span].start, end = from, bytes = 0;
+	run->n = 0;
+	run->k = k;
+	for (; k < to; k++) {
+		const struct gort_span *span = &spans[order[k].span];
+		uint64_t len = gort_span_bytes(span);
+		if (!is_wanted(s, order[k].span))
+			continue;
+		if (span->start < end || len > RUN - bytes || span->start - from > NEAR - len)
 			break;
-		if (is_wanted(s, order[k].span))
-			*end = last;
+		if (!run->n || span->start != end) {
+			if (run->n == RANGES)
+				break;
+			run->ranges[run->n++] = (struct memsrc_range){ .addr = span->start, .buf = buf + bytes };
+		}
+		run->ranges[run->n - 1].len += len;
+		bytes += len;
+		end = span->start + len;
 	}
-	return k;
+	run->last = k;
 }
 
-/* Neighbouring spans in one read; when that fails each by itself. */
-static void sweep_run(struct goheap_sweep *s, size_t k, size_t last, uint64_t end, unsigned worker)
+/* All ranges at once; of one that could not be read each span by itself. */
+static void sweep_run(struct goheap_sweep *s, struct run *run, unsigned worker)
 {
 	struct goheap_sweep_worker *w = &s->workers[worker];
 	const struct gort_span *spans = s->objects->heap->spans.v;
-	const struct goheap_slots *order = s->objects->spans.v;
-	uint64_t start = spans[order[k].span].start;
-	bool ok = memsrc_read(&s->src.src, start, w->buf, end - start);
-	for (; k < last; k++) {
-		const struct gort_span *span = &spans[order[k].span];
-		struct goheap_sweep_part part = { .span = order[k].span, .worker = worker };
+	const struct memsrc_range *range = run->ranges;
+	memsrc_read_ranges(&s->src.src, run->ranges, run->n);
+	for (size_t k = run->k; k < run->last; k++) {
+		struct goheap_sweep_part part = { .span = s->objects->spans.v[k].span, .worker = worker };
+		const struct gort_span *span = &spans[part.span];
 		if (!is_wanted(s, part.span))
 			continue;
-		uint8_t *to = w->buf + (span->start - start);
+		range += span->start - range->addr >= range->len;
+		uint8_t *to = (uint8_t *)range->buf + (span->start - range->addr);
 		part.len = gort_span_bytes(span);
 		part.bytes = to;
-		if (!ok && !memsrc_read(&s->src.src, span->start, to, part.len))
+		if (!range->ok && !memsrc_read(&s->src.src, span->start, to, part.len))
 			read_pages(s, w, span->start, to, part.len);
 		hand_on(s, part, w);
 	}
@@ -123,16 +138,16 @@ void goheap_sweep_spans(struct goheap_sweep *s, size_t from, size_t to, unsigned
 		w->buf = xmalloc(GOHEAP_SWEEP_WINDOW);
 	for (size_t k = from; k < to;) {
 		uint32_t span = s->objects->spans.v[k].span;
-		uint64_t end = 0;
+		struct run run;
 		if (!is_wanted(s, span)) {
 			k++;
 		} else if (gort_span_bytes(&s->objects->heap->spans.v[span]) > RUN) {
 			sweep_windows(s, (struct goheap_sweep_part){ .span = span, .worker = worker });
 			k++;
 		} else {
-			size_t last = run_end(s, k, to, &end);
-			sweep_run(s, k, last, end, worker);
-			k = last;
+			collect_run(s, k, to, w->buf, &run);
+			sweep_run(s, &run, worker);
+			k = run.last;
 		}
 	}
 }

@@ -13,6 +13,16 @@ enum {
 	GATHER_MAX = 256 * 1024, /* longest single read */
 };
 
+void memsrc_read_ranges(struct memsrc *src, struct memsrc_range *ranges, size_t n)
+{
+	if (src->ops->read_ranges) {
+		src->ops->read_ranges(src, ranges, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++)
+		ranges[i].ok = memsrc_read(src, ranges[i].addr, ranges[i].buf, ranges[i].len);
+}
+
 bool memsrc_u8(struct memsrc *src, uint64_t addr, uint8_t *ret)
 {
 	return memsrc_read(src, addr, ret, 1);

@@ -18,9 +18,18 @@
 
 struct memsrc;
 
+struct memsrc_range {
+	uint64_t addr;
+	size_t len;
+	void *buf;
+	bool ok; /* out: all of it was read */
+};
+
 struct memsrc_ops {
 	/* All of [addr, addr + len) into buf, or false. */
 	bool (*read)(struct memsrc *src, uint64_t addr, void *buf, size_t len);
+	/* Several ranges, by ascending address, for less than as many reads; NULL: it would cost the same. */
+	void (*read_ranges)(struct memsrc *src, struct memsrc_range *ranges, size_t n);
 	bool shared; /* several threads may read at once; else see model/memshare */
 };
 
@@ -32,6 +41,9 @@ static inline bool memsrc_read(struct memsrc *src, uint64_t addr, void *buf, siz
 {
 	return src->ops->read(src, addr, buf, len);
 }
+
+/* Each range by itself is read or not. Those near each other are best asked for together. */
+void memsrc_read_ranges(struct memsrc *src, struct memsrc_range *ranges, size_t n);
 
 bool memsrc_u8(struct memsrc *src, uint64_t addr, uint8_t *ret);
 bool memsrc_u32(struct memsrc *src, uint64_t addr, uint32_t *ret);

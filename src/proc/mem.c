@@ -368,22 +368,27 @@ static bool ask(struct proc_mem *m, uint64_t addr, uint64_t end, uint64_t *e)
 	return proc_pagemap_entries(m->pagemap, addr, n, e);
 }
 
-static bool read_chunk(struct proc_mem *m, uint64_t addr, uint64_t end, unsigned char *buf)
+/* Ranges that lie within CHUNK pages of each other: one question, and as few copies as can be. All of them, or false. */
+static bool read_group(struct proc_mem *m, const struct memsrc_range *ranges, size_t n)
 {
 	uint64_t e[CHUNK + 1];
 	struct batch b;
 	b.n = b.bytes = 0;
 	b.maybe_device = false;
-	bool absent = false, ok = ask(m, addr, end, e);
+	const uint64_t first = ranges[0].addr / PAGE;
+	bool absent = false, ok = ask(m, ranges[0].addr, ranges[n - 1].addr + ranges[n - 1].len, e);
 	if (!ok) {
 		m->gone = m->gone || !proc_pagemap_alive(m->pagemap);
 		return false;
 	}
-	const uint64_t first = addr / PAGE;
-	for (uint64_t at = addr; ok && at < end;) {
-		struct piece pc = next_piece(m, at, end, &e[at / PAGE - first]);
-		ok = read_piece(m, &pc, &b, buf + (at - addr), &absent);
-		at = pc.end;
+	for (size_t i = 0; ok && i < n; i++) {
+		unsigned char *buf = ranges[i].buf;
+		const uint64_t addr = ranges[i].addr, end = addr + ranges[i].len;
+		for (uint64_t at = addr; ok && at < end;) {
+			struct piece pc = next_piece(m, at, end, &e[at / PAGE - first]);
+			ok = read_piece(m, &pc, &b, buf + (at - addr), &absent);
+			at = pc.end;
+		}
 	}
 	ok = ok && batch_flush(m, &b);
 	/* Of a process that exited, or exec'ed, every page is absent: what was told absent counts only if it lives. */
@@ -403,11 +408,34 @@ static bool mem_read(struct memsrc *src, uint64_t addr, void *buf, size_t len)
 	unsigned char *to = buf;
 	for (uint64_t end = addr + len, next = 0; addr < end; addr = next) {
 		next = num_min((addr | (CHUNK * PAGE - 1)) + 1, end);
-		if (!read_chunk(m, addr, next, to))
+		struct memsrc_range range = { .addr = addr, .len = (size_t)(next - addr), .buf = to };
+		if (!read_group(m, &range, 1))
 			return false;
 		to += next - addr;
 	}
 	return true;
+}
+
+/* How many of the ranges, from the first on, make a group; 1 also where that is one for mem_read(). */
+static size_t group_of(const struct memsrc_range *ranges, size_t n)
+{
+	const uint64_t start = ranges[0].addr - ranges[0].addr % PAGE;
+	size_t k = 1;
+	while (k < n && ranges[k].addr >= ranges[k - 1].addr + ranges[k - 1].len &&
+	       ranges[k].addr - start < CHUNK * PAGE && ranges[k].len <= CHUNK * PAGE - (ranges[k].addr - start))
+		k++;
+	return k;
+}
+
+static void mem_read_ranges(struct memsrc *src, struct memsrc_range *ranges, size_t n)
+{
+	struct proc_mem *m = (struct proc_mem *)(void *)src;
+	for (size_t i = 0, k = 0; i < n; i += k) {
+		k = group_of(ranges + i, n - i);
+		bool ok = k > 1 && read_group(m, ranges + i, k);
+		for (size_t j = i; j < i + k; j++)
+			ranges[j].ok = ok || mem_read(src, ranges[j].addr, ranges[j].buf, ranges[j].len);
+	}
 }
 
 /* Asks for a byte that cannot be there: EFAULT says that we may, and nothing is touched. */
@@ -423,7 +451,7 @@ static int vm_readv_allowed(pid_t pid)
 struct err *proc_mem_init(struct proc_mem *m, const struct proc_process *p, const struct vma_vec *vmas,
 			  struct proc_pagemap *pagemap)
 {
-	static const struct memsrc_ops ops = { .read = mem_read, .shared = true };
+	static const struct memsrc_ops ops = { mem_read, mem_read_ranges, true };
 	*m = (struct proc_mem){ .src = { &ops }, .process = p, .vmas = vmas, .pagemap = pagemap, .mem = -1 };
 	struct err *err = proc_process_file(p, "mem", O_RDONLY, &m->mem);
 	int os = vm_readv_allowed(p->pid);
