@@ -13,9 +13,10 @@
 #define MODULE UINT64_C(0x6200000)
 #define TYPES UINT64_C(0x6300000)
 #define MASKS UINT64_C(0x6400000)
+#define SMALL UINT64_C(48)    /* bytes of an object of the first two spans */
+#define HEADED UINT64_C(1024) /* ... of one that has a header */
 
 enum {
-	SMALL = 48,
 	ALLOCATED = 100, /* of each page */
 	MARKED = 60,	 /* of the span that is not swept */
 	ARENA_PAGES = 11,
@@ -24,7 +25,6 @@ enum {
 	KIND_STRUCT = 25,
 	KIND_ARRAY = 17,
 	KIND_INTERFACE = 20,
-	HEADED = 1024, /* bytes of objects that have a header */
 };
 
 static const uint64_t SECOND = FIXTURE_ARENA + GORT_PAGE, LARGE = FIXTURE_ARENA + UINT64_C(2) * GORT_PAGE;
@@ -133,7 +133,7 @@ static void an_edge_for_each_pointer_that_the_map_names(void **state)
 	for (unsigned l = 0; l < gort_layouts_count; l++) {
 		struct heap h;
 		setup(&h, &gort_layouts[l]);
-		uint64_t from = FIXTURE_ARENA + UINT64_C(3) * SMALL, next = from + SMALL;
+		uint64_t from = FIXTURE_ARENA + 3 * SMALL, next = from + SMALL;
 		mark_pointer(&h, from, 1, FIXTURE_ARENA);
 		mark_pointer(&h, from, 5, FIXTURE_ARENA);
 		mark_pointer(&h, next, 0, FIXTURE_ARENA);
@@ -162,7 +162,7 @@ static void pointers_of_free_and_dead_objects_are_none(void **state)
 	(void)state;
 	struct heap h;
 	setup(&h, &gort_layouts[2]);
-	uint64_t free_one = FIXTURE_ARENA + UINT64_C(120) * SMALL, dead = SECOND + UINT64_C(70) * SMALL;
+	uint64_t free_one = FIXTURE_ARENA + 120 * SMALL, dead = SECOND + 70 * SMALL;
 	mark_pointer(&h, free_one, 0, FIXTURE_ARENA);
 	mark_pointer(&h, dead, 0, SECOND);
 	fixture_put(&h.f, free_one, FIXTURE_ARENA, 8);
@@ -176,7 +176,7 @@ static void pointers_of_free_and_dead_objects_are_none(void **state)
 static void a_pointer_to_what_is_free_is_counted(void **state)
 {
 	(void)state;
-	const uint64_t targets[] = { FIXTURE_ARENA + UINT64_C(120) * SMALL, FIXTURE_ARENA + UINT64_C(10) * GORT_PAGE,
+	const uint64_t targets[] = { FIXTURE_ARENA + 120 * SMALL, FIXTURE_ARENA + UINT64_C(10) * GORT_PAGE,
 				     FIXTURE_ARENA + UINT64_C(200) * GORT_PAGE };
 	for (size_t i = 0; i < sizeof(targets) / sizeof(*targets); i++) {
 		struct heap h;
