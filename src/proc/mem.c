@@ -419,10 +419,10 @@ static bool mem_read(struct memsrc *src, uint64_t addr, void *buf, size_t len)
 /* How many of the ranges, from the first on, make a group; 1 also where that is one for mem_read(). */
 static size_t group_of(const struct memsrc_range *ranges, size_t n)
 {
-	const uint64_t start = ranges[0].addr - ranges[0].addr % PAGE;
+	const uint64_t start = ranges[0].addr - ranges[0].addr % PAGE, most = (uint64_t)CHUNK * PAGE;
 	size_t k = 1;
-	while (k < n && ranges[k].addr >= ranges[k - 1].addr + ranges[k - 1].len &&
-	       ranges[k].addr - start < CHUNK * PAGE && ranges[k].len <= CHUNK * PAGE - (ranges[k].addr - start))
+	while (k < n && ranges[k].addr >= ranges[k - 1].addr + ranges[k - 1].len && ranges[k].addr - start < most &&
+	       ranges[k].len <= most - (ranges[k].addr - start))
 		k++;
 	return k;
 }
