@@ -6,13 +6,39 @@
 #include "base/strbuf.h"
 #include "owners/words.h"
 
+enum { SIZES_SHIFT = 4, SIZES = 1 << SIZES_SHIFT };
+
 /* ---- names ---- */
+
+/* Types of the parts of maps, where an object's own header tells its type: they belong to a map all the same. */
+static const struct {
+	const char *begin;
+	bool tells_map; /* "map.group[K]V" */
+} map_parts[] = {
+	{ "map.group[", true },	       { "map.bucket[", true }, { "noalg.map.group[", true },
+	{ "noalg.map.bucket[", true }, { "maps.table", false }, { "internal/runtime/maps.table", false },
+};
+
+enum { MAP_PARTS = sizeof(map_parts) / sizeof(map_parts[0]) };
+
+/* Which of them a name is, apart from "*" and "[]" in front. */
+static size_t map_part(const char *name)
+{
+	size_t i = 0;
+	name += strspn(name, "*[]");
+	while (i < MAP_PARTS && strncmp(name, map_parts[i].begin, strlen(map_parts[i].begin)) != 0)
+		i++;
+	return i;
+}
 
 /* What a map or a channel is made of goes by its name; typing adds which part it is. */
 static const char *whole_name(struct owners_words *n, const struct goheap_kind *k)
 {
 	const char *part = strrchr(k->name, '(');
 	bool is_part = k->form == GOHEAP_FORM_MAP_PART || k->form == GOHEAP_FORM_CHAN_PART;
+	size_t i = map_part(k->name);
+	if (i < MAP_PARTS && map_parts[i].tells_map)
+		return arena_printf(&n->w->snapshot->arena, "map%s", strchr(k->name + strspn(k->name, "*[]"), '['));
 	if (!is_part || !part || part < k->name + 2 || part[-1] != ' ')
 		return k->name;
 	return arena_strndup(&n->w->snapshot->arena, k->name, (size_t)(part - 1 - k->name));
@@ -21,9 +47,16 @@ static const char *whole_name(struct owners_words *n, const struct goheap_kind *
 /* One of a type is held through a pointer to it. */
 static const char *step_name(struct owners_words *n, const struct goheap_kind *k, const char *type)
 {
-	if (k->form != GOHEAP_FORM_VALUE)
+	if (k->form != GOHEAP_FORM_VALUE || strncmp(type, "map[", 4) == 0)
 		return type;
 	return arena_printf(&n->w->snapshot->arena, "*%s", type);
+}
+
+static uint8_t what_is(const struct goheap_kind *k)
+{
+	if (k->form == GOHEAP_FORM_MAP_PART || (k->name && map_part(k->name) < MAP_PARTS))
+		return WORDS_PART | WORDS_OF_MAP;
+	return k->form == GOHEAP_FORM_MAP ? WORDS_OF_MAP : k->form == GOHEAP_FORM_CHAN_PART ? WORDS_PART : 0;
 }
 
 static bool same_name(const void *ctx, uint32_t kind)
@@ -40,6 +73,7 @@ static void name_kinds(struct owners_words *n)
 	n->types = xcalloc(n->n_kinds, sizeof(*n->types));
 	n->steps = xcalloc(n->n_kinds, sizeof(*n->steps));
 	n->alike = xcalloc(n->n_kinds, sizeof(*n->alike));
+	n->what = xcalloc(n->n_kinds, sizeof(*n->what));
 	n->types[0] = n->steps[0] = "(no type)";
 	for (uint32_t k = 1; k < n->n_kinds; k++) {
 		const struct goheap_kind *kind = &kinds->v[k];
@@ -48,6 +82,7 @@ static void name_kinds(struct owners_words *n)
 		uint64_t hash = hash_bytes(name, strlen(name));
 		uint32_t first = hash_index_find(&index, hash, same_name, ctx);
 		n->alike[k] = first == HASH_NONE ? k : first;
+		n->what[k] = what_is(kind);
 		n->types[k] = first == HASH_NONE ? arena_strdup(&n->w->snapshot->arena, name) : n->types[first];
 		n->steps[k] = step_name(n, kind, n->types[k]);
 		if (first == HASH_NONE)
@@ -113,7 +148,22 @@ static uint32_t no_kind(void *ctx, uint32_t object)
 static uint64_t bytes_of(void *ctx, uint32_t object)
 {
 	const struct owners_words *n = ctx;
-	return goheap_object_get(&n->w->objects, object).size;
+	uint32_t size = n->sizes[object >> SIZES_SHIFT];
+	return size ? size : goheap_object_get(&n->w->objects, object).size;
+}
+
+/* Most objects are asked for in no order, and most neighbours are of one size. */
+static void find_sizes(struct owners_words *n)
+{
+	const struct goheap_objects *o = &n->w->objects;
+	n->sizes = xcalloc((o->n >> SIZES_SHIFT) + 1, sizeof(*n->sizes));
+	for (size_t s = 0; s < o->spans.n; s++) {
+		uint64_t size = gort_span_elemsize(&o->heap->spans.v[o->spans.v[s].span]), first = o->spans.v[s].first;
+		uint64_t end = s + 1 < o->spans.n ? o->spans.v[s + 1].first : o->n;
+		uint64_t from = (first + SIZES - 1) >> SIZES_SHIFT;
+		for (uint64_t i = from; i < end >> SIZES_SHIFT && size <= UINT32_MAX; i++)
+			n->sizes[i] = (uint32_t)size;
+	}
 }
 
 /* The number of the name of a field; 0: an element of an array, or not known. */
@@ -138,14 +188,15 @@ static uint32_t field_at(struct owners_words *n, uint32_t kind, uint32_t word)
 	return p->field;
 }
 
+/* A part of a map may be held by any other; which map it is only some of them tell. */
 static struct retain_step step_of(void *ctx, uint32_t holder_kind, uint32_t kind, uint32_t word)
 {
 	struct owners_words *n = ctx;
-	const struct goheap_kind *k = &n->w->typing.kinds.v[kind];
-	bool part = k->form == GOHEAP_FORM_MAP_PART || k->form == GOHEAP_FORM_CHAN_PART;
+	unsigned what = n->what[kind];
+	bool alike = n->alike[kind] == n->alike[holder_kind], maps = what & n->what[holder_kind] & WORDS_OF_MAP;
 	return (struct retain_step){
-		.part = part && n->alike[kind] == n->alike[holder_kind],
-		.field = word == GRAPH_WORD_MAX || part ? 0 : field_at(n, holder_kind, word),
+		.part = what & WORDS_PART && (alike || maps),
+		.field = word == GRAPH_WORD_MAX || what & WORDS_PART ? 0 : field_at(n, holder_kind, word),
 	};
 }
 
@@ -231,6 +282,7 @@ struct err *owners_paths_fill(struct owners_work *w)
 	struct owners_words *n = w->words = xcalloc(1, sizeof(*n));
 	n->w = w;
 	name_kinds(n);
+	find_sizes(n);
 	const struct retain_input in = {
 		.graph = &w->graph,
 		.dominators = &w->dominators,
@@ -285,6 +337,8 @@ void owners_words_free(struct owners_words *n)
 	free(n->types);
 	free(n->steps);
 	free(n->alike);
+	free(n->what);
+	free(n->sizes);
 	free(n->roots);
 	hash_map_deinit(&n->ids);
 	vec_deinit(&n->fields);

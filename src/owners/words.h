@@ -11,6 +11,8 @@
 
 enum { WORDS_PLACES = 4096 }; /* of fields, asked last */
 
+enum words_what { WORDS_PART = 1u << 0, WORDS_OF_MAP = 1u << 1 };
+
 struct words_place {
 	uint64_t at; /* kind << 32 | word */
 	uint32_t field;
@@ -23,6 +25,8 @@ struct owners_words {
 	const char **types;  /* by kind: as in the list of types */
 	const char **steps;  /* by kind: as a step of a path */
 	uint32_t *alike;     /* by kind: the first of the same name */
+	uint8_t *what;	     /* by kind: enum words_what */
+	uint32_t *sizes;     /* by number >> 4: of the objects there; 0: they differ */
 	const char **roots;  /* by row of out->roots: how a path begins */
 	struct hash_map ids; /* name of a field, by its address -> number */
 	VEC(const char *) fields;
