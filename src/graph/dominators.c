@@ -53,12 +53,25 @@ static void seen_again(struct finder *f, uint32_t o, uint32_t i)
 		f->least[o] = i;
 }
 
-enum { AHEAD = 8 };
+enum { AHEAD = 8, PLACE_AHEAD = 5, EDGES_AHEAD = 2 };
 
-ALWAYS_INLINE void fetch_ahead(const struct finder *f, const graph_edge *out, uint32_t from, uint32_t n)
+ALWAYS_INLINE void fetch_orders(const struct finder *f, const graph_edge *out, uint32_t n)
 {
-	for (uint32_t e = from; e < n && e < from + AHEAD; e++)
+	for (uint32_t e = 0; e < n && e < AHEAD; e++)
 		__builtin_prefetch(&f->order[graph_target(out[e])]);
+}
+
+/* What the walk will need of those that stand beside edge e, in the order in which one tells where the next is. */
+ALWAYS_INLINE void fetch_ahead(const struct finder *f, const graph_edge *out, uint32_t e, uint32_t n)
+{
+	const struct graph *g = f->g;
+	uint32_t some = 0;
+	if (e + AHEAD < n)
+		__builtin_prefetch(&f->order[graph_target(out[e + AHEAD])]);
+	if (e + PLACE_AHEAD < n)
+		graph_fetch(g, graph_target(out[e + PLACE_AHEAD]));
+	if (e + EDGES_AHEAD < n && f->order[graph_target(out[e + EDGES_AHEAD])] == GRAPH_NONE)
+		__builtin_prefetch(graph_out(g, graph_target(out[e + EDGES_AHEAD]), &some));
 }
 
 /* The walk below a vertex that was just visited. Its way back is in `parent`, and where it goes on in `least`. */
@@ -66,7 +79,7 @@ static void walk(struct finder *f, uint32_t at)
 {
 	uint32_t top = f->parent[at], n = 0, e = 0;
 	const graph_edge *out = graph_out(f->g, f->vertex[at], &n);
-	fetch_ahead(f, out, 0, n);
+	fetch_orders(f, out, n);
 	while (at != top) {
 		if (e == n) {
 			uint32_t done = at;
@@ -78,8 +91,7 @@ static void walk(struct finder *f, uint32_t at)
 			out = graph_out(f->g, f->vertex[at], &n);
 			continue;
 		}
-		if (e + AHEAD < n)
-			__builtin_prefetch(&f->order[graph_target(out[e + AHEAD])]);
+		fetch_ahead(f, out, e, n);
 		uint32_t to = graph_target(out[e++]);
 		if (f->order[to] != GRAPH_NONE) {
 			seen_again(f, f->order[to], at);
@@ -92,7 +104,7 @@ static void walk(struct finder *f, uint32_t at)
 		at = child;
 		e = 0;
 		out = graph_out(f->g, to, &n);
-		fetch_ahead(f, out, 0, n);
+		fetch_orders(f, out, n);
 	}
 }
 

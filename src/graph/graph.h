@@ -97,3 +97,11 @@ static inline const graph_edge *graph_out(const struct graph *g, uint32_t v, uin
 	*n = b->first[at + 1] - b->first[at];
 	return b->edges + b->first[at];
 }
+
+/* Asks for the place of a vertex's edges, before it is needed. */
+ALWAYS_INLINE void graph_fetch(const struct graph *g, uint32_t v)
+{
+	const struct graph_block *b = v < g->n_inner ? &g->blocks[v >> GRAPH_BLOCK_SHIFT] : NULL;
+	if (b && b->first)
+		__builtin_prefetch(&b->first[v & (GRAPH_BLOCK - 1)]);
+}

@@ -233,8 +233,7 @@ ALWAYS_INLINE void fetch_soon(const struct finder *f, uint32_t i)
 	const struct graph *g = f->in->graph;
 	const uint32_t *order = f->d->order, *idom = f->d->idom;
 	uint32_t n = 0, v = i + FIRST < f->d->n ? f->d->vertex[i + FIRST] : GRAPH_NONE;
-	if (v < g->n_inner && g->blocks[v >> GRAPH_BLOCK_SHIFT].first)
-		__builtin_prefetch(&g->blocks[v >> GRAPH_BLOCK_SHIFT].first[v & (GRAPH_BLOCK - 1)]);
+	graph_fetch(g, v);
 	__builtin_prefetch(out_of(f, i + EDGES, &n));
 	const graph_edge *out = out_of(f, i + TARGETS, &n);
 	for (uint32_t e = 0; e < n && e < TARGETS_MAX; e++) {

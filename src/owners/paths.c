@@ -6,7 +6,9 @@
 #include "base/strbuf.h"
 #include "owners/words.h"
 
-enum { SIZES_SHIFT = 4, SIZES = 1 << SIZES_SHIFT };
+enum { SIZES_SHIFT = 3 };
+
+#define MIXED UINT32_MAX
 
 /* ---- names ---- */
 
@@ -149,7 +151,7 @@ static uint64_t bytes_of(void *ctx, uint32_t object)
 {
 	const struct owners_words *n = ctx;
 	uint32_t size = n->sizes[object >> SIZES_SHIFT];
-	return size ? size : goheap_object_get(&n->w->objects, object).size;
+	return size != MIXED ? size : goheap_object_get(&n->w->objects, object).size;
 }
 
 /* Most objects are asked for in no order, and most neighbours are of one size. */
@@ -158,11 +160,11 @@ static void find_sizes(struct owners_words *n)
 	const struct goheap_objects *o = &n->w->objects;
 	n->sizes = xcalloc((o->n >> SIZES_SHIFT) + 1, sizeof(*n->sizes));
 	for (size_t s = 0; s < o->spans.n; s++) {
-		uint64_t size = gort_span_elemsize(&o->heap->spans.v[o->spans.v[s].span]), first = o->spans.v[s].first;
-		uint64_t end = s + 1 < o->spans.n ? o->spans.v[s + 1].first : o->n;
-		uint64_t from = (first + SIZES - 1) >> SIZES_SHIFT;
-		for (uint64_t i = from; i < end >> SIZES_SHIFT && size <= UINT32_MAX; i++)
-			n->sizes[i] = (uint32_t)size;
+		uint64_t bytes = gort_span_elemsize(&o->heap->spans.v[o->spans.v[s].span]);
+		uint32_t size = bytes < MIXED ? (uint32_t)bytes : MIXED, from = o->spans.v[s].first;
+		uint32_t end = s + 1 < o->spans.n ? o->spans.v[s + 1].first : o->n;
+		for (uint32_t i = from >> SIZES_SHIFT; from < end && i <= (end - 1) >> SIZES_SHIFT; i++)
+			n->sizes[i] = n->sizes[i] && n->sizes[i] != size ? MIXED : size;
 	}
 }
 

@@ -26,7 +26,7 @@ struct owners_words {
 	const char **steps;  /* by kind: as a step of a path */
 	uint32_t *alike;     /* by kind: the first of the same name */
 	uint8_t *what;	     /* by kind: enum words_what */
-	uint32_t *sizes;     /* by number >> 4: of the objects there; 0: they differ */
+	uint32_t *sizes;     /* by number >> 3: of the objects there, when they are alike */
 	const char **roots;  /* by row of out->roots: how a path begins */
 	struct hash_map ids; /* name of a field, by its address -> number */
 	VEC(const char *) fields;
