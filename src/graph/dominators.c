@@ -177,7 +177,8 @@ static void to_core(struct finder *f)
 		struct cross x = f->crosses.v[c];
 		x.to = core_number(f, x.to);
 		x.from = core_has(f, x.from) ? core_number(f, x.from) : f->least[x.from];
-		if (x.to != x.from)
+		const struct cross *last = kept ? &f->crosses.v[kept - 1] : NULL;
+		if (x.to != x.from && !(last && last->to == x.to && last->from == x.from))
 			f->crosses.v[kept++] = x;
 	}
 	f->crosses.n = kept;
@@ -289,30 +290,48 @@ static void finder_deinit(struct finder *f)
 	free(f->in_core);
 	free(f->rank);
 	free(f->verts);
+	*f = (struct finder){ 0 };
 }
+
+static struct err *make_order(uint32_t all, struct dominators *ret)
+{
+	TRY(alloc_wide(all + (size_t)1, sizeof(uint32_t), &ret->order));
+	memset(ret->order, 0xff, all * sizeof(uint32_t));
+	for (uint32_t i = 1; i < ret->n; i++)
+		ret->order[ret->vertex[i]] = i;
+	return NULL;
+}
+
+enum { CROSSES = 5 << 20 }; /* for a start: so large is memory of its own, which grows without being copied */
+enum { LARGE_CORE = 5 };    /* a core of more than a fifth: the order by number makes room for it, and is made again */
 
 static struct err *find(struct finder *f, struct dominators *ret)
 {
 	uint32_t all = graph_vertices(f->g);
-	TRY(alloc_wide(all + (size_t)1, sizeof(uint32_t), &ret->order));
+	TRY(make_order(all, ret));
 	TRY(alloc_wide(all + (size_t)1, sizeof(uint32_t), &ret->vertex));
 	TRY(alloc_wide(all + (size_t)1, sizeof(uint32_t), &ret->idom));
 	TRY(alloc_wide(all + (size_t)1, sizeof(uint32_t), &f->least));
-	memset(ret->order, 0xff, all * sizeof(uint32_t));
+	vec_reserve(&f->crosses, all < CROSSES ? all : CROSSES);
 	f->order = ret->order;
 	f->vertex = ret->vertex;
 	f->parent = ret->idom;
 	walk_all(f);
 	find_core(f);
-	to_core(f);
 	ret->n = f->n;
 	ret->core = f->m;
 	ret->vertex = xrealloc(ret->vertex, f->n * sizeof(uint32_t));
 	ret->idom = f->parent = xrealloc(ret->idom, f->n * sizeof(uint32_t));
+	if (f->m > f->n / LARGE_CORE) {
+		free(ret->order);
+		ret->order = NULL;
+	}
+	to_core(f);
 	TRY(make_verts(f));
 	dominate_core(f);
 	from_core(f);
-	return NULL;
+	finder_deinit(f);
+	return ret->order ? NULL : make_order(all, ret);
 }
 
 struct err *dominators_find(const struct graph *g, struct dominators *ret)

@@ -11,8 +11,9 @@
  * Source: Lengauer and Tarjan, A fast algorithm for finding dominators in a flowgraph (1979), with path compression.
  * It is asked only about the core: vertices with more than one way in, and what the walk came through to those. Of all
  * others the immediate dominator is where the walk came from.
- * Memory while it works: 4 bytes a vertex of the graph, and 12 a reachable one, then 8 and 16 a vertex of the core; 8 a
- * pointer that leads back or across in the walk. What stays: 4 a vertex, 8 a reachable one.
+ * Memory at the walk: 4 bytes a vertex of the graph and 12 a reachable one; then 8 a reachable one and 20 a vertex of the
+ * core (and still 4 a vertex while the core is small); at both, 8 a pointer that leads back or across in the walk. What
+ * stays: 4 a vertex of the graph and 8 a reachable one.
  */
 
 #include "graph/graph.h"
