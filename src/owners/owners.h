@@ -92,7 +92,7 @@ MUST_CHECK struct err *owners_paths_fill(struct owners_work *w);
 
 /* The text of the path that holds an object, in the arena of the snapshot; NULL when it is not reachable. owners/paths.c */
 const char *owners_path_text(struct owners_work *w, uint32_t object);
-void owners_words_free(struct owners_words *words); /* NULL is fine */
+void owners_words_free(struct owners_words *n); /* NULL is fine */
 
 /* Where what the paths hold was allocated: .site and .site_share of the paths, by the heap profile. owners/sampled.c */
 void owners_sampled_join(struct owners_work *w);
