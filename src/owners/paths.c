@@ -160,8 +160,9 @@ static void find_sizes(struct owners_words *n)
 	const struct goheap_objects *o = &n->w->objects;
 	n->sizes = xcalloc((o->n >> SIZES_SHIFT) + 1, sizeof(*n->sizes));
 	for (size_t s = 0; s < o->spans.n; s++) {
-		uint64_t bytes = gort_span_elemsize(&o->heap->spans.v[o->spans.v[s].span]);
-		uint32_t size = bytes < MIXED ? (uint32_t)bytes : MIXED, from = o->spans.v[s].first;
+		uint32_t from = o->spans.v[s].first;
+		uint64_t bytes = goheap_object_get(o, from).size;
+		uint32_t size = bytes < MIXED ? (uint32_t)bytes : MIXED;
 		uint32_t end = s + 1 < o->spans.n ? o->spans.v[s + 1].first : o->n;
 		for (uint32_t i = from >> SIZES_SHIFT; from < end && i <= (end - 1) >> SIZES_SHIFT; i++)
 			n->sizes[i] = n->sizes[i] && n->sizes[i] != size ? MIXED : size;
