@@ -24,7 +24,7 @@ static const char *holder_words(struct rule_context *c)
 static const char *root_name(struct rule_context *c)
 {
 	const struct owners_root *root = c->held.root;
-	if (root->kind == OWNERS_GLOBAL && root->used_by && root->name && strncmp(root->name, "global ", 7) == 0)
+	if (root->kind == OWNERS_GLOBAL && root->used_by && root->name && strncmp(root->name, "0x", 2) == 0)
 		return rule_text(c, "the global that %s use%s", root->used_by, strchr(root->used_by, ',') ? "" : "s");
 	return root->name && *root->name ? root->name : "it";
 }

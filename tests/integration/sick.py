@@ -55,7 +55,7 @@ ALIKES = [
     Case("idle", "-base", 8 * MIB),
     Case("ring", "-steps", 300, "-size", 128 * MIB, inconclusive=True),
     Case("lru", "-steps", 2000, inconclusive=True),
-    Case("mapcap", "-size", 64 * MIB, explained=["map-capacity"]),
+    Case("mapcap", "-size", 32 * MIB, "-warm", "3s", explained=["map-capacity"]),
     Case("mmap", "-steps", 12, inconclusive=True),
     Case("malloc", "-steps", 60, inconclusive=True, variant="cgo"),
 ]
