@@ -55,6 +55,18 @@ static void collect_gc(struct rule_context *c)
 	c->d->gc_points = c->gc.n;
 }
 
+/* A point for each walk that can be believed. */
+static void collect_reach(struct rule_context *c)
+{
+	for (size_t i = 0; i < c->in->n; i++) {
+		const struct diagnosis_sample *s = &c->in->samples[i];
+		if (KNOWN(s->reachable) && held_believable(s->reachable, s->heap_marked))
+			series_add(&c->reach, (double)(s->time_ns - c->in->samples[0].time_ns) / 1e9,
+				   (double)s->reachable);
+	}
+	c->reachable = trend_of(&c->reach);
+}
+
 static void add_profile(struct rule_context *c, const struct profile *p, int sign, struct hash_map *index)
 {
 	for (size_t i = 0; i < p->samples.n; i++) {
@@ -124,8 +136,7 @@ static void prepare(struct rule_context *c)
 	c->d->seconds = c->seconds;
 	collect_gc(c);
 	collect_growth(c);
-	rule_series(c, SAMPLE(reachable), &c->reach);
-	c->reachable = trend_of(&c->reach);
+	collect_reach(c);
 	held_compare(in->first, in->last, &c->held);
 }
 

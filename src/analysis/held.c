@@ -15,6 +15,12 @@ static const double MORE = 0.05;
 /* A container whose elements became more by this share without growing itself was made for all of them. */
 static const double FILLED = 0.3;
 
+bool held_believable(uint64_t reachable, uint64_t marked)
+{
+	static const double SEEN = 0.8;
+	return marked == ACCOUNT_UNKNOWN || (double)reachable >= SEEN * (double)marked;
+}
+
 static bool same_text(const char *a, const char *b)
 {
 	return a == b || (a && b && strcmp(a, b) == 0);
@@ -272,7 +278,9 @@ static const char *kind_of(const struct owners *o, const struct held *h)
 void held_compare(const struct snapshot *first, const struct snapshot *last, struct held *ret)
 {
 	*ret = (struct held){ .container = HELD_BY_ROOT };
-	if (!first || !last || !(first->parts & last->parts & SNAPSHOT_OWNERS))
+	if (!first || !last || !(first->parts & last->parts & SNAPSHOT_OWNERS) ||
+	    !held_believable(first->owners.reachable, first->owners.heap_marked) ||
+	    !held_believable(last->owners.reachable, last->owners.heap_marked))
 		return;
 	const struct owners *a = &first->owners, *b = &last->owners;
 	ret->known = true;

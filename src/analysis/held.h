@@ -30,3 +30,9 @@ struct held {
 };
 
 void held_compare(const struct snapshot *first, const struct snapshot *last, struct held *ret);
+
+/*
+ * Is so much less reachable than the last collection marked that a walk of a heap in motion may have missed what holds it?
+ * (Or much was freed since.) Such a walk proves nothing.
+ */
+bool held_believable(uint64_t reachable, uint64_t marked);

@@ -103,6 +103,19 @@ static void without_owners_at_both_ends_nothing_is_known(void **state)
 	end(&e);
 }
 
+static void a_walk_that_missed_most_of_the_heap_proves_nothing(void **state)
+{
+	struct ends e;
+	compare(&e, OWNERS_GLOBAL, "main.sessions", sessions_then, sessions_now);
+	e.last.owners.heap_marked = 60 * MIB; /* and 31 are reachable */
+	held_compare(&e.first, &e.last, &e.h);
+	assert_false(e.h.known);
+	e.last.owners.heap_marked = 32 * MIB;
+	held_compare(&e.first, &e.last, &e.h);
+	assert_true(e.h.known);
+	end(&e);
+}
+
 static void what_stands_still_has_no_holder(void **state)
 {
 	struct ends e;
@@ -211,6 +224,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_path_that_kept_more_is_found_with_its_container),
 		cmocka_unit_test(without_owners_at_both_ends_nothing_is_known),
+		cmocka_unit_test(a_walk_that_missed_most_of_the_heap_proves_nothing),
 		cmocka_unit_test(what_stands_still_has_no_holder),
 		cmocka_unit_test(an_array_that_fills_without_growing_has_a_bound),
 		cmocka_unit_test(a_list_is_held_by_its_root),
