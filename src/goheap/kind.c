@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { WORD = 8, FIXED = 6, NAME = 4096 };
+enum { WORD = 8, SLICE_HEADER = 24, FIXED = 6, NAME = 4096 };
 
 #define NO_FIELD GORT_FIELD_MAX_
 
@@ -277,7 +277,7 @@ static uint32_t make(struct goheap_kinds *k, enum goheap_sort sort, uint32_t sha
 				   .array = s->array,
 				   .loose = s->loose,
 				   .size = s->array		 ? WORD
-					   : s->size == NO_FIELD ? 3 * WORD
+					   : s->size == NO_FIELD ? SLICE_HEADER
 								 : size_of(l, s->size) };
 	if (s->links[0].how) {
 		take_fixed(k, s->links, shape, f.size, &f);

@@ -36,8 +36,8 @@ enum goheap_how {
 
 /* How, and the number of a type. */
 struct goheap_link {
-	uint32_t how : 6;
-	uint32_t type : 26;
+	unsigned how : 6; /* enum goheap_how */
+	unsigned type : 26;
 };
 
 enum { GOHEAP_TYPES_MAX = (1 << 26) - 1, GOHEAP_SHAPE_WORDS = 1 << 18 };

@@ -270,7 +270,8 @@ static bool agrees(const struct goheap_follow *f, const graph_edge *e, uint32_t 
 	if (f->loose)
 		return true;
 	for (uint32_t i = 0; i < n; i++) {
-		if (goheap_follow_link(f, graph_word(e[i])).how == GOHEAP_TO_NOTHING)
+		struct goheap_link l = goheap_follow_link(f, graph_word(e[i]));
+		if (l.how == (unsigned)GOHEAP_TO_NOTHING)
 			return false;
 	}
 	return true;

@@ -219,7 +219,9 @@ static void read_stores(struct reader *r, size_t from, size_t to)
 {
 	while (from + RIP <= to) {
 		const unsigned char *next = memchr(r->buf + from, OP_STORE, to - from);
-		size_t at = next ? (size_t)(next - r->buf) : to;
+		if (!next)
+			return;
+		size_t at = (size_t)(next - r->buf);
 		from = at + 1;
 		if (at + RIP - 1 <= to && (next[1] & MODRM_MASK) == MODRM_RIP &&
 		    gort_is_variable(&r->g->module, relative(r, at + RIP - 1, at + 2)))

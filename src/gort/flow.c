@@ -124,18 +124,18 @@ static void call(struct state *s, const struct sym_insn *i)
 
 /* ---- instructions ---- */
 
-static struct value *slot_of(struct state *s, const struct sym_insn *i)
+/* The word of the frame, or SLOTS. */
+static size_t slot_of(const struct sym_insn *i)
 {
-	return i->base == SYM_RSP && i->disp >= 0 && i->disp % WORD == 0 && i->disp / WORD < SLOTS
-		       ? &s->slot[i->disp / WORD]
-		       : NULL;
+	bool slot = i->base == SYM_RSP && i->disp >= 0 && i->disp % WORD == 0 && i->disp / WORD < SLOTS;
+	return slot ? (size_t)i->disp / WORD : SLOTS;
 }
 
 static struct value loaded(struct state *s, const struct sym_insn *i)
 {
-	const struct value *slot = slot_of(s, i);
-	if (slot)
-		return *slot;
+	size_t slot = slot_of(i);
+	if (slot < SLOTS)
+		return s->slot[slot];
 	if (i->base == SYM_RIP && is_variable(s, i->target))
 		return (struct value){ .what = VARIABLE, .at = i->target };
 	return (struct value){ 0 };
@@ -143,10 +143,10 @@ static struct value loaded(struct state *s, const struct sym_insn *i)
 
 static void store(struct state *s, const struct sym_insn *i)
 {
-	struct value *slot = slot_of(s, i);
+	size_t slot = slot_of(i);
 	const struct value *v = &s->reg[i->reg];
-	if (slot)
-		*slot = *v;
+	if (slot < SLOTS)
+		s->slot[slot] = *v;
 	else if (i->base == SYM_RIP && is_variable(s, i->target))
 		store_variable(s, i->target, v);
 	else if (i->base < REGS && s->reg[i->base].what == RESULT)

@@ -17,6 +17,7 @@ enum {
 	NAME_EMBEDDED = 8,
 	RECORD_MAX = 128,
 	WORD = 8,
+	SLICE_HEADER = 24,
 	CACHE_BLOCK = 16 << 10,
 	CACHE_BLOCKS = 128,
 	MADE_DEPTH = 8,	      /* types that are made at run time, one of another */
@@ -308,7 +309,7 @@ static bool sizes_agree(struct gort_types *ts, const struct gort_type *t)
 	case GORT_KIND_FUNC:
 		return t->size == WORD && t->ptrdata == WORD && t->direct;
 	case GORT_KIND_SLICE:
-		return t->size == 3 * WORD && t->ptrdata == WORD;
+		return t->size == SLICE_HEADER && t->ptrdata == WORD;
 	case GORT_KIND_ARRAY:
 		elem = gort_type_any(ts, t->elem);
 		return elem && t->len <= SIZE_MAX_BYTES && elem->size <= SIZE_MAX_BYTES / (t->len + 1) &&

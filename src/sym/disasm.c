@@ -105,8 +105,9 @@ static unsigned register_number(ZydisRegister r)
 	if (r == ZYDIS_REGISTER_RIP)
 		return SYM_RIP;
 	ZydisRegister whole = ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, r);
-	return whole >= ZYDIS_REGISTER_RAX && whole <= ZYDIS_REGISTER_R15 ? (unsigned)(whole - ZYDIS_REGISTER_RAX)
-									  : SYM_NO_REG;
+	if (whole < ZYDIS_REGISTER_RAX || whole > ZYDIS_REGISTER_R15)
+		return SYM_NO_REG;
+	return (unsigned)(whole - ZYDIS_REGISTER_RAX);
 }
 
 static uint32_t written_by(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops)
