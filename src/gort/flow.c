@@ -9,7 +9,7 @@
 enum {
 	WORD = 8,
 	REGS = 16,
-	SLOTS = 512, /* words of the frame that are followed */
+	SLOTS = 1 << 15, /* words of the frame that are followed */
 	AHEAD = 12,  /* instructions looked at behind a jump */
 	MAPS = 4096, /* maps of a type that is not known yet, in one function */
 };
@@ -208,7 +208,10 @@ static void step(struct state *s, const struct sym_insn *i)
 void gort_flow_read(const struct gort_flow *f, const unsigned char *code, size_t len, uint64_t addr)
 {
 	AUTO_FREE struct state *s = xcalloc(1, sizeof(*s));
-	*s = (struct state){ .f = f, .code = code, .len = num_min(len, GORT_FLOW_MAX), .addr = addr };
+	s->f = f;
+	s->code = code;
+	s->len = num_min(len, GORT_FLOW_MAX);
+	s->addr = addr;
 	struct sym_insn insn;
 	for (size_t at = 0; at < s->len; at += insn.len) {
 		if (!sym_disasm_step(code + at, s->len - at, addr + at, &insn)) {

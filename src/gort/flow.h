@@ -11,7 +11,7 @@
 
 #include "gort/callees.h"
 
-enum { GORT_FLOW_MAX = 1 << 20 }; /* bytes of a function; what follows is not looked at */
+enum { GORT_FLOW_MAX = 8 << 20 }; /* bytes of a function; what follows is not looked at */
 
 struct gort_flow {
 	struct gort_types *types; /* borrowed, as is all here */

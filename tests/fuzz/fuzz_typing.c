@@ -84,7 +84,7 @@ static void use(const struct goheap_objects *o, struct graph *g, struct cursor *
 	connect(g, c, o->n);
 	while (cursor_left(c) >= 3) {
 		unsigned how = cursor_u8(c), object = cursor_u8(c), of = cursor_u8(c);
-		uint64_t rtype = how & 64 ? TYPES_AT + of * 8u : type[of % TYPES];
+		uint64_t rtype = how & 64 ? TYPES_AT + (uint64_t)of * 8 : type[of % TYPES];
 		if (how & 128)
 			*vec_push(&seen) = (struct goheap_seen){ object, how % 3, rtype };
 		else
