@@ -82,7 +82,7 @@ static void use(const struct goheap_objects *o, struct graph *g, struct cursor *
 	struct goheap_seed_vec seeds = { 0 };
 	struct goheap_typing t;
 	connect(g, c, o->n);
-	while (cursor_left(c) >= 3) {
+	while (!c->bad && cursor_left(c) >= 3) {
 		unsigned how = cursor_u8(c), object = cursor_u8(c), of = cursor_u8(c);
 		uint64_t rtype = how & 64 ? TYPES_AT + (uint64_t)of * 8 : type[of % TYPES];
 		if (how & 128)
