@@ -6,6 +6,7 @@
 
 #include "base/cursor.h"
 #include "base/num.h"
+#include "goheap/embed.h"
 #include "goheap/kind.h"
 #include "goheap/variables.h"
 
@@ -35,6 +36,7 @@ struct spread {
 	const struct graph *g;
 	struct goheap_kinds k;
 	struct goheap_variables variables;
+	struct goheap_embed embed;
 	VEC(uint32_t) stack;
 	VEC(uint32_t) closures, chans; /* to be asked what they are */
 	uint64_t *missed;	       /* one bit an inner object: it did not fit on the stack */
@@ -384,6 +386,28 @@ static unsigned elements_seen(const struct spread *s, uint32_t object, const str
 	return seen;
 }
 
+/* The one struct that begins with the type, fills the slot and agrees with the object's pointers; 0 when none or several. */
+static uint32_t outer_of(struct spread *s, uint32_t type, uint32_t object, const struct slot *slot)
+{
+	enum { OUTER_MAX = 64 }; /* begin with a sync.Mutex, or the like: that tells nothing */
+	uint32_t n = 0, found = 0;
+	size_t outers = 0;
+	const graph_edge *e = graph_out(s->g, object, &n);
+	const struct goheap_outer *outer =
+		goheap_embed_outer(&s->embed, &s->t->types, s->k.shapes.list.v[type].rtype, &outers);
+	for (size_t i = 0; outers <= OUTER_MAX && i < outers; i++) {
+		uint32_t shape = goheap_shape_of(&s->k.shapes, outer[i].rtype);
+		uint32_t kind = goheap_kind_of(&s->k, GOHEAP_SORT_VALUE, shape, slot->header);
+		struct goheap_follow f = s->k.follow.v[kind];
+		if (!kind || rank_of(s, kind, slot) != RANK_VALUE || !agrees(&f, e, n))
+			continue;
+		if (found)
+			return 0;
+		found = kind;
+	}
+	return found;
+}
+
 /*
  * A pointer that does not say where the object begins, or not how large it is: bytes are bytes; else what the object's own
  * pointers bear out is an array.
@@ -401,6 +425,10 @@ static void apply_loosely(struct spread *s, struct goheap_link l, uint32_t objec
 		return;
 	uint32_t array = goheap_kind_of(&s->k, GOHEAP_SORT_ARRAY, l.type, slot.header);
 	struct goheap_follow f = s->k.follow.v[array];
+	if (l.how == GOHEAP_TO_ONE && !interior && !slot.noscan && elements_seen(s, object, &f) < 2) {
+		offer(s, object, outer_of(s, l.type, object, &slot), &slot, RANK_VALUE);
+		return;
+	}
 	if (f.noscan != slot.noscan || !f.size)
 		return;
 	if (slot.noscan) {
@@ -605,6 +633,7 @@ struct err *goheap_typing_run(const struct goheap_objects *o, const struct graph
 	spread_all(s);
 	spread_loosely(s);
 	goheap_variables_deinit(&s->variables);
+	goheap_embed_deinit(&s->embed);
 	goheap_kinds_deinit(&s->k);
 	vec_deinit(&s->stack);
 	vec_deinit(&s->closures);

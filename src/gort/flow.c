@@ -10,8 +10,8 @@ enum {
 	WORD = 8,
 	REGS = 16,
 	SLOTS = 1 << 15, /* words of the frame that are followed */
-	AHEAD = 12,  /* instructions looked at behind a jump */
-	MAPS = 4096, /* maps of a type that is not known yet, in one function */
+	AHEAD = 12,	 /* instructions looked at behind a jump */
+	MAPS = 4096,	 /* maps of a type that is not known yet, in one function */
 };
 
 enum what { NOTHING, ADDRESS, VARIABLE, RESULT, MAP };
