@@ -112,9 +112,10 @@ static int by_object(const void *a, const void *b)
 static void join_words(struct goheap_root_vec *v, struct goheap_stack_copy *s)
 {
 	size_t n = v->n - s->first, kept = 0;
+	if (!n)
+		return;
 	struct goheap_root *w = v->v + s->first;
-	if (n > 1)
-		qsort(w, n, sizeof(*w), by_object);
+	qsort(w, n, sizeof(*w), by_object);
 	for (size_t i = 0; i < n; i++) {
 		if (!kept || w[i].object != w[kept - 1].object)
 			w[kept++] = w[i];
