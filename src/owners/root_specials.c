@@ -119,13 +119,20 @@ static const char *const forms[] = {
 	[GOHEAP_ROOT_QUEUED] = "waits to be finalized by",
 };
 
-/* To 1.25 the closure of a cleanup is the runtime's, and the user's function is what it captured. */
+/*
+ * To 1.25 the closure of a cleanup is the runtime's, and the user's function is what it captured: as a value, or in 1.25 by the
+ * variable.
+ */
 static const char *function_of(struct roots_maker *m, uint64_t closure)
 {
 	enum { CAPTURED = 3 };
+	struct memsrc *src = m->w->in->g->src;
 	const char *name = roots_function(m, closure);
 	for (uint64_t i = 1; i <= CAPTURED && strncmp(name, "runtime.AddCleanup", 18) == 0; i++) {
-		const char *inner = roots_function(m, memsrc_ptr(m->w->in->g->src, closure + i * WORD));
+		uint64_t value = memsrc_ptr(src, closure + i * WORD);
+		const char *inner = roots_function(m, value);
+		if (strcmp(inner, "?") == 0 && value)
+			inner = roots_function(m, memsrc_ptr(src, value));
 		if (strcmp(inner, "?") != 0)
 			return inner;
 	}

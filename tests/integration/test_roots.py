@@ -61,6 +61,7 @@ def finalizers(version, variant):
         equal("blocked", found["blocked"], True)
         equal("at", found["at"], "main.blockInFinalizer")
         equal("resurrected", found["resurrected"], 0)
+        within("cleanups", found["cleanups"], known["Cleanups"], known["Cleanups"] + 3)  # files have one since 1.25
 
 
 @test(each=[("1.19", "stripped"), ("1.21", "pie"), ("1.22", "nosect"), ("1.23", "stripped"), ("1.24", "cgopie"),
@@ -78,6 +79,8 @@ def globals_are_named_by_code(version, variant):
         root(owners, kind="timer", name="main.startTimers.func1")
         root(owners, kind="finalizer", name="finalizer main.finalize")
         root(owners, kind="finalizer", name="waits to be finalized by main.blockInFinalizer")
+        if target.known()["Cleanups"]:
+            root(owners, kind="finalizer", name="cleanup main.clean")
         for name in "runtime.allgs", "runtime.allp", "runtime.allm":
             root(owners, kind="other", name=name)
 

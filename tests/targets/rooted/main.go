@@ -285,6 +285,7 @@ func main() {
 	stuck := startStuck()
 	startWakeable()
 	startFinalizers()
+	cleanups := startCleanups()
 	runtime.GC()
 	blockFinalizers()
 	time.Sleep(100 * time.Millisecond)
@@ -313,7 +314,7 @@ func main() {
 			fmt.Println("ok")
 		case "known":
 			out, _ := json.Marshal(map[string]int{"Payload": payload, "Stuck": stuck, "Finalized": finalized,
-				"InCycles": inCycles, "Queued": queued + 1, "Holders": 3})
+				"InCycles": inCycles, "Queued": queued + 1, "Holders": 3, "Cleanups": cleanups})
 			fmt.Println(string(out))
 		}
 	}
