@@ -11,6 +11,7 @@
 enum {
 	SPANS_MAX = 64 << 20, /* 512 GiB of 8 kB spans */
 	ARENAS_MAX = 1 << 22, /* the index has this many entries on amd64 */
+	ARENAS_MIN = 1 << 21, /* those before are of addresses that no process has */
 	UNLISTED_MAX = 4096,  /* arenas that only the index knows */
 	BATCH = 4096,	      /* spans copied at a time */
 	INLINE_MIN = 16,      /* sizes of objects in spans with marks inside (green tea) */
@@ -44,7 +45,7 @@ static struct err *read_arenas(const struct gort *g, struct gort_heap *h)
 	if (n && !memsrc_read(g->src, ptr, index, n * sizeof(*index)))
 		return memsrc_fault(ptr, n * sizeof(*index), "the list of heap arenas");
 	for (uint64_t i = 0; i < n; i++) {
-		if (index[i] >= ARENAS_MAX)
+		if (index[i] < ARENAS_MIN || index[i] >= ARENAS_MAX)
 			return err_new(ERR_FORMAT, "heap arena %llu is outside the address space",
 				       (unsigned long long)index[i]);
 		struct gort_arena *a = vec_push(&h->arenas);
@@ -73,7 +74,7 @@ const struct gort_arena *gort_heap_arena(const struct gort_heap *h, uint64_t add
 static const struct gort_arena *unlisted(struct gort_heap *h, uint64_t addr)
 {
 	uint64_t index = (addr - ARENA_OFFSET) >> 26;
-	uint64_t meta = h->l2 && index < ARENAS_MAX && h->unlisted < UNLISTED_MAX
+	uint64_t meta = h->l2 && index >= ARENAS_MIN && index < ARENAS_MAX && h->unlisted < UNLISTED_MAX
 				? memsrc_ptr(h->g->src, h->l2 + index * 8)
 				: 0;
 	if (!meta)
