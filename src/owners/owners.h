@@ -46,6 +46,14 @@ VEC_TYPE(owners_goroutine_vec, struct owners_goroutine);
 
 struct owners_words; /* owners/paths.c: what the numbers of paths mean */
 
+/* A pointer of a root of the graph. */
+struct owners_edge {
+	uint32_t root;
+	graph_edge edge;
+};
+
+VEC_TYPE(owners_edge_vec, struct owners_edge);
+
 /* All that was found out: what the parts below work on. */
 struct owners_work {
 	const struct owners_input *in;
@@ -64,7 +72,8 @@ struct owners_work {
 	struct owners_words *words;
 	struct owners_goroutine_vec goroutines;
 	struct graph_edge_vec g_edges;
-	struct u32_vec finalizable; /* objects with a finalizer that no other root than finalizers leads to */
+	struct owners_edge_vec borrowed; /* pointers of roots to what earlier roots reach: no edges (owners/roots.h) */
+	struct u32_vec finalizable;	 /* objects with a finalizer that no other root than finalizers leads to */
 };
 
 void owners_work_init(struct owners_work *w, const struct owners_input *in, struct snapshot *s);

@@ -182,16 +182,18 @@ static void find_users(const struct owners_input *in, const struct variable *v, 
 	}
 }
 
-static void name_it(struct roots_maker *m, const struct variable *v, struct owners_root *ret)
+/* Fills its row; returns its tier. */
+static uint32_t name_it(struct roots_maker *m, const struct variable *v, struct owners_root *ret)
 {
 	const struct owners_input *in = m->w->in;
 	struct arena *arena = &m->w->snapshot->arena;
 	ret->kind = OWNERS_GLOBAL;
 	if (v->symbol || v->runtime) {
 		ret->name = arena_strdup(arena, v->symbol ? v->symbol->name : v->runtime);
-		if (v->runtime || roots_whose(in->g, ret->name) == ROOTS_RUNTIME)
+		enum roots_whose whose = v->runtime ? ROOTS_RUNTIME : roots_whose(in->g, ret->name);
+		if (whose == ROOTS_RUNTIME)
 			ret->kind = OWNERS_OTHER;
-		return;
+		return whose == ROOTS_RUNTIME ? ROOTS_TIER_RUNTIME : (uint32_t)whose;
 	}
 	struct user users[NAMES + 1];
 	size_t n = 0;
@@ -208,6 +210,9 @@ static void name_it(struct roots_maker *m, const struct variable *v, struct owne
 	if (n)
 		ret->used_by = arena_strdup(arena, text.buf);
 	strbuf_deinit(&text);
+	if (ret->kind == OWNERS_OTHER)
+		return ROOTS_TIER_RUNTIME;
+	return n ? (uint32_t)users[0].rank / 2 : ROOTS_STANDARD;
 }
 
 void roots_add_globals(struct roots_maker *m)
@@ -225,7 +230,7 @@ void roots_add_globals(struct roots_maker *m)
 			const struct roots_key key = { .kind = OWNERS_GLOBAL, .a = v.start };
 			root = roots_group(m, &key, &fresh);
 			if (fresh)
-				name_it(m, &v, &m->w->out->roots.v[root]);
+				m->tiers.v[root] = name_it(m, &v, &m->w->out->roots.v[root]);
 		}
 		roots_edge(m, root, r->object, r->value, (r->at - v.start) / WORD);
 	}

@@ -131,6 +131,8 @@ static uint32_t group_of(struct namer *k, const struct goheap_stack_copy *s, con
 	struct owners_root *row = &k->m->w->out->roots.v[root];
 	if (fresh)
 		describe(k, s, gr, at, row);
+	if (fresh && !gr->system) /* they are listed about as they were made */
+		k->m->tiers.v[root] = ROOTS_TIER_STACKS + (s->goid == 1 ? 0 : root + 1);
 	row->goroutines++;
 	return root;
 }

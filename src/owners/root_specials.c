@@ -56,8 +56,10 @@ static void take_heap(struct timer_taker *k, uint32_t heap)
 		bool fresh = false;
 		const struct roots_key key = { .kind = OWNERS_TIMER, .a = t ? t->func : 0, .b = t ? t->kind : 0 };
 		uint32_t root = roots_group(k->m, &key, &fresh);
-		if (fresh)
+		if (fresh) {
 			name_timer(k, t, &k->m->w->out->roots.v[root]);
+			k->m->tiers.v[root] = ROOTS_TIER_TIMERS;
+		}
 		roots_move(k->m, heap, &e[i], root);
 	}
 }
@@ -153,6 +155,7 @@ static uint32_t group_special(struct roots_maker *m, uint32_t kind, uint64_t clo
 	uint32_t root = roots_group(m, &key, &fresh);
 	if (!fresh)
 		return root;
+	m->tiers.v[root] = ROOTS_TIER_FINALIZERS;
 	struct owners_root *row = &m->w->out->roots.v[root];
 	row->kind = (enum owners_root_kind)key.kind;
 	row->name = kind == GOHEAP_ROOT_WEAK ? "handles of weak pointers"
@@ -180,7 +183,7 @@ static void add_finalized(struct roots_maker *m, uint32_t owner, uint64_t closur
 	uint32_t n = 0, root = group_special(m, GOHEAP_ROOT_FINALIZER, closure);
 	const graph_edge *e = roots_edges_of(m, owner, &n);
 	for (uint32_t i = 0; i < n; i++) {
-		*vec_push(&m->edges) = (struct roots_edge){ root, e[i] };
+		*vec_push(&m->edges) = (struct owners_edge){ root, e[i] };
 		graph_reach_from(&m->w->reach, graph_target(e[i]));
 	}
 }

@@ -7,6 +7,10 @@
  * Raw roots that an engineer would call one thing are one root of the graph, with one row in owners.roots: a variable; the
  * goroutines of one go statement that wait at one place; the finalizers of one function. What several members of a root
  * hold together is then that root's.
+ *
+ * Who holds a thing and who only uses it: most of what goroutines have on their stacks is of some variable, and each that
+ * waits in a method has the receiver. So roots come in tiers, and a pointer of a later tier to what an earlier one reaches is
+ * borrowed: it makes no root. Within a tier dominators are what they are.
  */
 
 #include "owners/owners.h"
@@ -18,21 +22,18 @@ struct roots_key {
 
 VEC_TYPE(roots_key_vec, struct roots_key);
 
-struct roots_edge {
-	uint32_t root;
-	graph_edge edge;
-};
-
-VEC_TYPE(roots_edge_vec, struct roots_edge);
+/* Variables by whose they are; goroutines one group after the other, the main one first; the runtime; timers; finalizers. */
+enum { ROOTS_TIER_STACKS = 16, ROOTS_TIER_RUNTIME = 1 << 30, ROOTS_TIER_TIMERS, ROOTS_TIER_FINALIZERS };
 
 struct roots_maker {
 	struct owners_work *w;
-	struct roots_key_vec keys; /* row by row with owners.roots */
+	struct roots_key_vec keys; /* row by row with owners.roots, as are tiers */
+	struct u32_vec tiers;
 	struct hash_index by_key;
-	struct roots_edge_vec edges;
+	struct owners_edge_vec edges;
 };
 
-/* The number of a root; *fresh: it is new, and its row is to be filled in. */
+/* The number of a root; *fresh: it is new, and its row is to be filled in, and its tier, if it is not the runtime's. */
 uint32_t roots_group(struct roots_maker *m, const struct roots_key *key, bool *fresh);
 
 /* `root` holds the object that `value` points to, by its word `word`. */

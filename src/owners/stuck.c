@@ -250,6 +250,8 @@ static void reach_others(struct search *k)
 		if (w->out->roots.v[w->root_of.v[i]].kind != OWNERS_STACK)
 			graph_reach_from(&k->reach, w->graph.n + i);
 	}
+	for (size_t i = 0; i < w->borrowed.n; i++)
+		graph_reach_from(&k->reach, graph_target(w->borrowed.v[i].edge));
 	size_t next = 0; /* candidates come in the order of goroutines */
 	for (uint32_t i = 0; i < w->goroutines.n; i++) {
 		if (next < k->v.n && k->v.v[next].goroutine == i)

@@ -23,6 +23,7 @@ void owners_work_deinit(struct owners_work *w)
 	vec_deinit(&w->root_of);
 	vec_deinit(&w->goroutines);
 	vec_deinit(&w->g_edges);
+	vec_deinit(&w->borrowed);
 	vec_deinit(&w->finalizable);
 }
 
