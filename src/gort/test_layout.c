@@ -45,6 +45,12 @@ static bool has_swiss_maps(const struct gort_layout *l)
 	return l->minor >= 24 && strcmp(l->experiment, "noswissmap") != 0;
 }
 
+/* 1.22 could still be built with the pointer bitmaps of 1.21. */
+static bool has_old_bitmap(const struct gort_layout *l)
+{
+	return strcmp(l->experiment, "noallocheaders") == 0;
+}
+
 /* Fields that some version lacks; any other must be there. */
 static bool may_lack(const struct gort_layout *l, enum gort_field f)
 {
@@ -59,9 +65,9 @@ static bool may_lack(const struct gort_layout *l, enum gort_field f)
 	case GORT_memRecordCycle_free_bytes:
 		return minor >= 27;
 	case GORT_heapArena_bitmap:
-		return minor >= 22;
+		return minor >= 22 && !has_old_bitmap(l);
 	case GORT_heapArena_noMorePtrs:
-		return minor < 20 || minor >= 22;
+		return minor < 20 || (minor >= 22 && !has_old_bitmap(l));
 	case GORT_mspan_isUserArenaChunk:
 	case GORT_g_parentGoid:
 	case GORT__func_startLine:
