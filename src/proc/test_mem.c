@@ -217,6 +217,39 @@ static void reading_all_changes_nothing(void **state)
 	assert_int_equal(s->mem.denied, 0);
 }
 
+/* Far and near, odd and empty, some of them absent: the same as one after the other. */
+static void ranges_are_read_as_each_by_itself(void **state)
+{
+	struct scene *s = *state;
+	enum { RANGES = 40, LEN = 3 * PAGE + 17 };
+	AUTO_FREE unsigned char *together = xcalloc(RANGES, LEN), *alone = xcalloc(RANGES, LEN);
+	struct memsrc_range ranges[RANGES];
+	for (size_t i = 0; i < RANGES; i++) {
+		size_t at = i * (TOUCHED / RANGES) + i * 7;
+		ranges[i] = (struct memsrc_range){ (uintptr_t)s->at.touched + at, i % 5 ? LEN - i : 0,
+						   together + i * LEN, false };
+		assert_true(memsrc_read(&s->mem.src, ranges[i].addr, alone + i * LEN, ranges[i].len));
+	}
+	memsrc_read_ranges(&s->mem.src, ranges, RANGES);
+	for (size_t i = 0; i < RANGES; i++)
+		assert_true(ranges[i].ok);
+	assert_memory_equal(together, alone, (size_t)RANGES * LEN);
+}
+
+static void a_range_that_cannot_be_read_leaves_the_others(void **state)
+{
+	struct scene *s = *state;
+	unsigned char buf[3 * PAGE];
+	struct memsrc_range ranges[3];
+	for (size_t i = 0; i < 3; i++)
+		ranges[i] = (struct memsrc_range){ (uintptr_t)s->at.hole + i * PAGE, PAGE, buf + i * PAGE, false };
+	memsrc_read_ranges(&s->mem.src, ranges, 3);
+	assert_true(ranges[0].ok);
+	assert_false(ranges[1].ok);
+	assert_true(ranges[2].ok);
+	assert_int_equal(buf[2 * PAGE], byte_at(3 + 2 * PAGE));
+}
+
 static void released_pages_are_zeros(void **state)
 {
 	struct scene *s = *state;
@@ -495,6 +528,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(absent_pages_read_right_and_stay_absent),
 		cmocka_unit_test(reading_all_changes_nothing),
+		cmocka_unit_test(ranges_are_read_as_each_by_itself),
+		cmocka_unit_test(a_range_that_cannot_be_read_leaves_the_others),
 		cmocka_unit_test(released_pages_are_zeros),
 		cmocka_unit_test(protection_does_not_hide),
 		cmocka_unit_test(reads_cross_mappings),
