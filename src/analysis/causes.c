@@ -156,7 +156,8 @@ static bool fd_of_cgroup(const struct rule_context *c, const struct finding *cgr
 
 static bool finalizer_keeps_heap(const struct rule_context *c, const struct finding *f, const struct finding *heap)
 {
-	return c->held.root && strcmp(c->held.kind, "finalizer") == 0;
+	bool same = *heap->site.function && f->holder && strstr(f->holder, heap->site.function);
+	return same || (c->held.root && strcmp(c->held.kind, "finalizer") == 0);
 }
 
 static const struct {

@@ -25,7 +25,7 @@ LEAKS = [
     Case("slice", "-steps", 1500, kind="heap", go=GC_OFTEN, holder="[]byte"),
     Case("map", "-steps", 2500, kind="map", also=["heap"], go=GC_OFTEN, holder="map[string]*main.record"),
     Case("closure", "-steps", 2000, kind="heap", go=GC_OFTEN),
-    Case("list", "-steps", 2000, kind="heap", go=GC_OFTEN, holder="*main.node"),
+    Case("list", "-steps", 2000, kind="heap", go=GC_OFTEN),
     Case("receive", "-steps", 60, kind="goroutine"),
     Case("send", "-steps", 200, kind="goroutine", go=GC_OFTEN),
     Case("holder", "-steps", 300, kind="goroutine", also=["heap"], go=GC_OFTEN, holder="main.holdForever"),
@@ -37,7 +37,7 @@ LEAKS = [
     Case("closewait", "-steps", 40, kind="fd", site=False),
     Case("context", "-steps", 2000, kind="context", also=["heap"], go=GC_OFTEN, holder="context."),
     Case("syncmap", "-steps", 2000, kind="map", also=["heap"], go=GC_OFTEN, holder="main.value"),
-    Case("finalizer", "-steps", 2000, kind="finalizer", site=False, go=GC_OFTEN, holder="finalizers"),
+    Case("finalizer", "-steps", 2000, kind="finalizer", site=False, go=GC_OFTEN, holder="finaliz"),
 ]
 
 ALIKES = [
