@@ -10,6 +10,7 @@
 #include "core/write.h"
 #include "engine/dump_copy.h"
 #include "engine/dump_structure.h"
+#include "proc/available.h"
 #include "proc/stop.h"
 #include "target/target.h"
 
@@ -216,22 +217,6 @@ static struct err *look(struct dumper *d)
 	return choose(d);
 }
 
-/* Memory that there is for a copy: half of what the machine can spare. */
-static uint64_t memory_budget(void)
-{
-	char text[4096];
-	AUTO_CLOSE int fd = open("/proc/meminfo", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	uint64_t kib = 0;
-	text[n > 0 ? n : 0] = 0;
-	const char *at = strstr(text, "MemAvailable:");
-	if (!at)
-		return 0;
-	at += strlen("MemAvailable:");
-	at += strspn(at, " ");
-	return num_dec(at, strspn(at, "0123456789"), &kib) ? kib * 1024 / 2 : 0;
-}
-
 /* Everything but the heap, which is most and can be read torn. */
 static void split_off_heap(const struct dumper *d, struct core_range_vec *rest, struct core_range_vec *heap)
 {
@@ -264,7 +249,7 @@ static void copy_within(struct dumper *d, int64_t deadline)
 /* How much memory a copy under the stop takes; 0: it goes straight to the file. */
 static size_t held_size(struct dumper *d)
 {
-	uint64_t bytes = sum(&d->ranges) + sum(&d->ranges) / 8 + SLACK, budget = memory_budget();
+	uint64_t bytes = sum(&d->ranges) + sum(&d->ranges) / 8 + SLACK, budget = proc_available("/proc") / 2;
 	if (d->opt->stop == DUMP_STOP_META)
 		return (size_t)num_min(num_min(bytes, budget),
 				       ((uint64_t)d->opt->stop_budget_ns / 1000000 + 1) * BYTES_PER_MS);

@@ -4,8 +4,8 @@
 #include <time.h>
 
 #include "owners/owners.h"
-#include "proc/stop.h"
-#include "target/target.h"
+#include "proc/available.h"
+#include "target/hold.h"
 
 enum { WALKS = 4 }; /* at most, of a heap that changes too fast */
 
@@ -16,23 +16,49 @@ static int64_t now_ns(void)
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
-/* The part that may need a target that stands still. */
-static struct err *copy_heap(struct target *t, const struct owners_options *opt, struct owners_work *w)
+/* A copy of everything takes what it takes; only to stop the threads has a bound. */
+#define FULL_STOP_NS INT64_C(1000000000)
+
+static struct err *hold(struct target *t, const struct owners_options *opt, struct target_hold *h)
 {
-	struct proc_stop stop = { 0 };
-	if (opt->stop != OWNERS_STOP_NO && !t->live)
+	bool full = opt->stop == OWNERS_STOP_FULL;
+	if (!t->live)
 		return err_new(ERR_ARG, "--stop is for a process; a core stands still");
-	if (opt->stop != OWNERS_STOP_NO)
-		TRY(proc_stop_all(&t->live->process, opt->stop_budget_ns, &stop));
-	struct err *err = owners_copy_roots(w, opt->stop != OWNERS_STOP_NO);
+	TRY(target_hold(t, full ? FULL_STOP_NS : opt->stop_budget_ns, h));
+	if (full)
+		h->deadline = INT64_MAX;
+	return NULL;
+}
+
+static struct err *copy_held(struct target *t, const struct owners_options *opt, struct owners_work *w)
+{
+	struct target_hold h = { .target = t };
+	struct err *err = hold(t, opt, &h);
+	if (!err)
+		err = owners_copy_roots(w, true);
 	if (opt->stop == OWNERS_STOP_ROOTS)
-		proc_stop_release(&stop);
+		target_let_go(&h);
 	if (!err)
 		err = owners_copy_heap(w);
-	if (opt->stop != OWNERS_STOP_NO)
-		proc_stop_release(&stop);
-	w->out->stopped_ns = stop.stopped_ns;
+	target_let_go(&h);
+	w->out->stopped_ns = h.stop.stopped_ns;
+	if (h.late)
+		snapshot_note(w->snapshot, "the stop's budget was over before all roots were copied: the rest was read "
+					   "from the running process; --stop=MS gives it more");
 	return err;
+}
+
+static struct err *copy_heap(struct target *t, const struct owners_options *opt, struct owners_work *w)
+{
+	if (opt->stop != OWNERS_STOP_NO)
+		return copy_held(t, opt, w);
+	TRY(owners_copy_roots(w, false));
+	return owners_copy_heap(w);
+}
+
+uint64_t engine_memory_budget(const char *procfs)
+{
+	return proc_available(procfs) / 2;
 }
 
 /*
@@ -73,7 +99,7 @@ struct err *evidence_owners(struct target *t, const struct evidence_options *opt
 		.refs = &t->refs,
 		.bias = t->bias,
 		.exe = t->exe,
-		.memory = o->memory,
+		.memory = o->memory ? o->memory : engine_memory_budget(opt->account.procfs),
 		.quick = o->quick,
 		.sums = o->sums,
 		.type = o->type,

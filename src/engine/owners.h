@@ -19,3 +19,6 @@ struct owners_options {
 	bool sums;	  /* only how much is reachable and how much floats */
 	const char *type; /* paths to objects of this type only; or NULL */
 };
+
+/* Bytes that may be used where nobody says how many: half of what the machine can spare; 0: not known, no bound. */
+uint64_t engine_memory_budget(const char *procfs);

@@ -37,6 +37,22 @@ static struct err *or_note(struct owners_work *w, struct err *err)
 	return NULL;
 }
 
+/*
+ * What the rest will need: a word of the graph and one for the type of each slot, and 24 bytes of the dominators for each
+ * that may be reached; 8 bytes a pointer. All is known only after the pointers were read, most of it before.
+ */
+static struct err *check_memory(const struct owners_work *w, uint64_t pointers)
+{
+	enum { SLOT = 12, REACHED = 24, POINTER = 8 };
+	uint64_t need = (uint64_t)w->objects.n * SLOT + w->objects.allocated_objects * REACHED + pointers * POINTER;
+	if (!w->in->memory || need <= w->in->memory)
+		return NULL;
+	return err_new(ERR_UNSUPPORTED,
+		       "%llu objects%s need about %llu MiB here, and %llu MiB may be used; --memory raises that",
+		       (unsigned long long)w->objects.allocated_objects, pointers ? " with their pointers" : "",
+		       (unsigned long long)(need >> 20), (unsigned long long)(w->in->memory >> 20));
+}
+
 struct err *owners_copy_roots(struct owners_work *w, bool stopped)
 {
 	TRY(gort_heap_read(w->in->g, stopped ? 1 : 2, &w->heap));
@@ -46,8 +62,10 @@ struct err *owners_copy_roots(struct owners_work *w, bool stopped)
 
 struct err *owners_copy_heap(struct owners_work *w)
 {
+	TRY(check_memory(w, 0));
 	TRY(graph_init(&w->graph, w->objects.n, w->objects.n_inner));
-	return or_note(w, goheap_pointers_read(&w->objects, &w->graph, &w->pointers));
+	TRY(or_note(w, goheap_pointers_read(&w->objects, &w->graph, &w->pointers)));
+	return check_memory(w, w->pointers.edges);
 }
 
 /* What is allocated and what of it is reachable. */
