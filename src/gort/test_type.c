@@ -7,11 +7,12 @@
 
 #include <cmocka.h>
 
-#include "fixture/fixture.h"
+#include "fixture/types.h"
 #include "gort/type.h"
 
 #define TYPES UINT64_C(0x6000000)
 #define MODULE UINT64_C(0x6800000)
+#define MADE UINT64_C(0xc000100000)
 
 enum { LEN = 32 << 10, NAMES = 4096, LONG_NAMES = 8192, STAR = 2 };
 
@@ -139,12 +140,86 @@ static void long_names_are_cut(void **state)
 	fixture_deinit(&f);
 }
 
+/* Fields, elements, and the type behind an itab. */
+static void types_tell_what_they_are_made_of(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < gort_layouts_count; i++) {
+		struct fixture f;
+		struct gort g = { .layout = &gort_layouts[i] };
+		struct gort_types ts;
+		struct types t;
+		uint32_t n = 0;
+		fixture_init(&f);
+		g.src = &f.src;
+		types_init(&t, &f, &g);
+		uint64_t node = types_add(&t, "main.node", GORT_KIND_STRUCT, 16, 8);
+		uint64_t pointer = types_add(&t, "*main.node", GORT_KIND_POINTER, 8, 8);
+		uint64_t iface = types_add(&t, "main.I", GORT_KIND_INTERFACE, 16, 16);
+		types_set(&t, pointer, GORT_ptrtype_elem, node);
+		types_field(&t, node, "next", pointer, 0);
+		types_field(&t, node, "n", 0, 8);
+		gort_types_init(&ts, &g);
+		assert_true(gort_type_any(&ts, pointer)->direct);
+		assert_true(gort_type_any(&ts, pointer)->elem == node);
+		const struct gort_type_field *fields = gort_type_fields(&ts, node, &n);
+		assert_int_equal(n, 2);
+		assert_string_equal(fields[0].name, "next");
+		assert_true(fields[0].type == pointer);
+		assert_int_equal(fields[1].offset, 8);
+		assert_null(gort_type_fields(&ts, pointer, &n));
+		fixture_region(&f, MADE, 4096);
+		fixture_put(&f, MADE, iface, 8);
+		fixture_put(&f, MADE + 8, node, 8);
+		fixture_put(&f, MADE + 16, gort_type_any(&ts, node)->hash, 4);
+		assert_true(gort_type_of_interface(&ts, MADE) == node);
+		assert_true(gort_type_of_interface(&ts, node) == node);
+		assert_int_equal(gort_type_of_interface(&ts, MADE + 8), 0);
+		assert_int_equal(gort_type_of_interface(&ts, 0), 0);
+		gort_types_deinit(&ts);
+		fixture_deinit(&f);
+	}
+}
+
+/* A slice of a type that reflect made; the same with a size that no slice has; one that is made of itself. */
+static void types_made_at_run_time_are_known_by_their_parts(void **state)
+{
+	(void)state;
+	struct fixture f;
+	struct gort g = { .layout = &gort_layouts[gort_layouts_count - 1] };
+	struct gort_types ts;
+	struct types t;
+	fixture_init(&f);
+	g.src = &f.src;
+	types_init(&t, &f, &g);
+	uint64_t node = types_add(&t, "main.node", GORT_KIND_STRUCT, 16, 8);
+	gort_types_init(&ts, &g);
+	fixture_region(&f, MADE, 4096);
+	for (uint64_t i = 0; i < 3; i++) {
+		uint64_t at = MADE + i * 512;
+		types_set(&t, at, GORT_type_size, i == 1 ? 32 : 24);
+		types_set(&t, at, GORT_type_ptrdata, 8);
+		types_set(&t, at, GORT_type_align, 8);
+		types_set(&t, at, GORT_type_kind, GORT_KIND_SLICE);
+		types_set(&t, at, GORT_slicetype_elem, i == 2 ? at : node);
+	}
+	assert_string_equal(gort_type_any(&ts, MADE)->name, "[]main.node");
+	assert_null(gort_type_any(&ts, MADE + 512));
+	assert_null(gort_type_any(&ts, MADE + 1024));
+	assert_null(gort_type_any(&ts, MADE + 4));
+	assert_null(gort_type_at(&ts, MADE));
+	gort_types_deinit(&ts);
+	fixture_deinit(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_are_read_in_every_layout),
 		cmocka_unit_test(what_is_no_type_has_no_name),
 		cmocka_unit_test(long_names_are_cut),
+		cmocka_unit_test(types_tell_what_they_are_made_of),
+		cmocka_unit_test(types_made_at_run_time_are_known_by_their_parts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
