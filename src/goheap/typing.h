@@ -90,8 +90,9 @@ void goheap_seeds_sampled(const struct goheap_objects *o, struct gort_types *typ
 void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct goheap_seed_vec *ret);
 
 /*
- * Seeds from below: the headers of maps whose groups or buckets carry their type, or are among the seeds in `ret` already.
- * For maps in structs that nothing tells the type of. Cost: three passes over the pointers, the image's types once.
+ * Seeds from below: the headers of maps whose groups or buckets carry their type, or are among the seeds in `ret` already;
+ * channels with a buffer, by what is in them. For those in structs that nothing tells the type of.
+ * Cost: three passes over the pointers, the image's types and the slots of a channel's size once.
  */
-void goheap_seeds_maps(const struct goheap_objects *o, const struct graph *g, const struct goheap_seen_vec *seen,
-		       struct gort_types *types, struct goheap_seed_vec *ret);
+void goheap_seeds_below(const struct goheap_objects *o, const struct graph *g, const struct goheap_seen_vec *seen,
+			struct gort_types *types, struct goheap_seed_vec *ret);

@@ -100,7 +100,7 @@ static struct err *type_objects(struct owners_work *w)
 	gort_types_init(&types, w->in->g);
 	goheap_seeds_sampled(&w->objects, &types, &seeds);
 	goheap_seeds_globals(w->in->g, &types, &seeds);
-	goheap_seeds_maps(&w->objects, &w->graph, &w->pointers.seen, &types, &seeds);
+	goheap_seeds_below(&w->objects, &w->graph, &w->pointers.seen, &types, &seeds);
 	struct err *err = goheap_typing_run(&w->objects, &w->graph, &w->pointers.seen, &seeds, &w->typing);
 	gort_types_deinit(&types);
 	vec_deinit(&seeds);

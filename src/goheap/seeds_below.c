@@ -1,15 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
+ * Maps and channels in structs that nothing tells the type of.
+ *
  * Maps by their parts: the buckets or groups of a larger map carry their type, or were sampled; what holds the map may be
  * a struct that nothing tells the type of. So the pointers are followed upwards: from groups to tables, from tables to
  * their directory, from that to the header. Which map a type of groups is of, the map types of the image say.
+ * Channels by what is in them: the type of their elements, its size, and a buffer that is as large as both say.
  */
 #include <string.h>
 
 #include "base/cursor.h"
 #include "goheap/typing.h"
 
-enum { WORD = 8, CHUNK = 256 * 1024, HEADER_SLOT = 48, TABLE_SLOT = 32, RECORD = 48, B_MAX = 48 };
+enum {
+	WORD = 8,
+	CHUNK = 256 * 1024,
+	HEADER_SLOT = 48,
+	TABLE_SLOT = 32,
+	RECORD = 48,
+	B_MAX = 48,
+	BATCH = 128,	/* slots that are looked at together */
+	CHAN_MAX = 160, /* bytes of a channel's record */
+};
 
 static const uint64_t SLOTS = 8; /* entries of a bucket or group */
 
@@ -26,7 +38,8 @@ struct upwards {
 	const struct gort_layout *l;
 	struct goheap_seed_vec *out;
 	struct level parts, tables, directories;
-	struct hash_map maps; /* type of a part -> type of the map, 0: not found yet */
+	struct hash_map maps;  /* type of a part -> type of the map, 0: not found yet */
+	struct hash_map chans; /* type of an element -> type of a channel of it */
 };
 
 static void level_add(struct level *level, uint32_t object, uint64_t map)
@@ -47,29 +60,32 @@ static bool is_part(const char *name)
 	return name && (strncmp(name, "map.bucket[", 11) == 0 || strncmp(name, "map.group[", 10) == 0);
 }
 
-/* A word of the image's types that is the type of a part: is it that of a map type? */
-static void try_map(struct upwards *u, uint64_t at, uint64_t word)
+/* A word of the image's types that is a type of `known`: is it at the place of a type of this kind that is made of it? */
+static void try_type(struct upwards *u, struct hash_map *known, enum gort_field place, enum gort_kind kind, uint64_t at,
+		     uint64_t word)
 {
-	uint64_t *map = hash_map_get(&u->maps, word);
-	uint64_t addr = at - (uint64_t)u->l->f[GORT_maptype_part].off;
-	if (!map || *map)
+	uint64_t *whole = hash_map_get(known, word), addr = at - (uint64_t)(uint32_t)u->l->f[place].off;
+	if (!whole || *whole)
 		return;
 	const struct gort_type *t = gort_type_at(u->types, addr);
-	if (t && t->kind == GORT_KIND_MAP && t->part == word)
-		*map = addr;
+	if (t && t->kind == kind && (kind == GORT_KIND_MAP ? t->part : t->elem) == word)
+		*whole = addr;
 }
 
-static void find_maps(struct upwards *u)
+static void find_types(struct upwards *u)
 {
 	AUTO_FREE unsigned char *buf = xmalloc(CHUNK);
-	for (size_t m = 0; m < u->types->n_modules && u->maps.n; m++) {
+	for (size_t m = 0; m < u->types->n_modules && u->maps.n + u->chans.n; m++) {
 		struct gort_range range = u->types->modules[m];
 		for (uint64_t at = range.start; at < range.end; at += CHUNK) {
 			size_t len = range.end - at < CHUNK ? (size_t)(range.end - at) : CHUNK;
 			if (!memsrc_read(u->types->g->src, at, buf, len))
 				continue;
-			for (size_t i = 0; i + WORD <= len; i += WORD)
-				try_map(u, at + i, load_u64(buf + i));
+			for (size_t i = 0; i + WORD <= len; i += WORD) {
+				uint64_t word = load_u64(buf + i);
+				try_type(u, &u->maps, GORT_maptype_part, GORT_KIND_MAP, at + i, word);
+				try_type(u, &u->chans, GORT_chantype_elem, GORT_KIND_CHAN, at + i, word);
+			}
 		}
 	}
 }
@@ -134,11 +150,12 @@ static void follow(struct upwards *u, struct level *below, struct level *above, 
 	uint64_t part = *hash_map_get(&below->map, graph_target(e)), word = graph_word(e);
 	if (e & GRAPH_INTERIOR)
 		return;
-	if (below == &u->tables)
-		level_add(above, object, part);
-	else if (size == HEADER_SLOT && word == (uint64_t)u->l->f[place].off / WORD)
+	bool header = size == HEADER_SLOT && word == (uint64_t)(uint32_t)u->l->f[place].off / WORD;
+	bool table =
+		tables && size == TABLE_SLOT && word == (uint64_t)(uint32_t)u->l->f[GORT_table_groups_data].off / WORD;
+	if (below != &u->tables && header)
 		found(u, object, graph_target(e), part);
-	else if (above && tables && size == TABLE_SLOT && word == (uint64_t)u->l->f[GORT_table_groups_data].off / WORD)
+	else if (below == &u->tables || (above && table))
 		level_add(above, object, part);
 }
 
@@ -158,15 +175,92 @@ static void climb(struct upwards *u, struct level *below, struct level *above)
 	}
 }
 
-void goheap_seeds_maps(const struct goheap_objects *o, const struct graph *g, const struct goheap_seen_vec *seen,
-		       struct gort_types *types, struct goheap_seed_vec *ret)
+/* ---- channels ---- */
+
+struct found_chan {
+	uint64_t addr, elem;
+};
+
+VEC_TYPE(found_chan_vec, struct found_chan);
+
+/* The type of the elements of what looks like a channel in all that it says, 0: it does not. */
+static uint64_t chan_elem(struct upwards *u, uint64_t addr, const unsigned char *rec, size_t len)
+{
+	const struct gort_layout *l = u->l;
+	struct goheap_object_at buf;
+	uint64_t elem = gort_load(l, rec, len, GORT_hchan_elemtype), size = gort_load(l, rec, len, GORT_hchan_elemsize);
+	uint64_t queued = gort_load(l, rec, len, GORT_hchan_qcount), room = gort_load(l, rec, len, GORT_hchan_dataqsiz);
+	uint64_t at = gort_load(l, rec, len, GORT_hchan_buf);
+	if (!room || queued > room || gort_load(l, rec, len, GORT_hchan_sendx) >= room ||
+	    gort_load(l, rec, len, GORT_hchan_recvx) >= room || !goheap_object_find(u->o, at, &buf))
+		return 0;
+	const struct gort_type *t = gort_type_at(u->types, elem);
+	bool fits = t && size && t->size == size && t->ptrdata &&
+		    buf.start + goheap_object_header(u->o, buf.span) == at && buf.start != addr &&
+		    room <= buf.size / size;
+	return fits ? elem : 0;
+}
+
+static void chans_of_span(struct upwards *u, uint32_t span, size_t len, struct found_chan_vec *ret)
+{
+	const struct goheap_place *p = &u->o->places[span];
+	unsigned char recs[BATCH * CHAN_MAX];
+	uint64_t addrs[BATCH];
+	bool ok[BATCH];
+	for (uint32_t from = 0; from < p->slots; from += BATCH) {
+		size_t n = 0;
+		for (uint32_t i = from; i < p->slots && n < BATCH; i++)
+			addrs[n++] = p->start + (uint64_t)i * p->size;
+		memsrc_gather(u->o->g->src, addrs, n, len, recs, ok);
+		for (size_t i = 0; i < n; i++) {
+			bool there = ok[i] && goheap_object_allocated(u->o, p->first + from + (uint32_t)i);
+			uint64_t elem = there ? chan_elem(u, addrs[i], recs + i * len, len) : 0;
+			if (elem)
+				*vec_push(ret) = (struct found_chan){ addrs[i], elem };
+		}
+	}
+}
+
+/* Slots with pointers of the size that a channel takes. */
+static void collect_chans(struct upwards *u, struct found_chan_vec *ret)
+{
+	size_t len = gort_sizeof(u->l, GORT_hchan_SIZEOF);
+	uint32_t slot = 0;
+	for (unsigned c = GORT_SIZE_CLASSES; c-- > 1;)
+		slot = gort_class_sizes[c] >= len ? gort_class_sizes[c] : slot;
+	if (!len || len > CHAN_MAX)
+		return;
+	for (size_t i = 0; i < u->o->spans.n; i++) {
+		const struct goheap_place *p = &u->o->places[u->o->spans.v[i].span];
+		if (p->size == slot && !(p->flags & GOHEAP_PLACE_NOSCAN))
+			chans_of_span(u, u->o->spans.v[i].span, len, ret);
+	}
+	for (size_t i = 0; i < ret->n; i++)
+		hash_map_at(&u->chans, ret->v[i].elem, NULL);
+}
+
+static void seed_chans(struct upwards *u, const struct found_chan_vec *chans)
+{
+	for (size_t i = 0; i < chans->n; i++) {
+		const uint64_t *type = hash_map_get(&u->chans, chans->v[i].elem);
+		if (type && *type)
+			*vec_push(u->out) =
+				(struct goheap_seed){ .addr = chans->v[i].addr, .rtype = *type, .object = true };
+	}
+}
+
+void goheap_seeds_below(const struct goheap_objects *o, const struct graph *g, const struct goheap_seen_vec *seen,
+			struct gort_types *types, struct goheap_seed_vec *ret)
 {
 	struct upwards u = { .o = o, .graph = g, .types = types, .l = types->g->layout, .out = ret };
 	struct level *const levels[] = { &u.parts, &u.tables, &u.directories };
+	struct found_chan_vec chans = { 0 };
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		levels[i]->bits = xcalloc(o->n / 64 + 1, sizeof(*levels[i]->bits));
 	collect_parts(&u, seen);
-	find_maps(&u);
+	collect_chans(&u, &chans);
+	find_types(&u);
+	seed_chans(&u, &chans);
 	climb(&u, &u.parts, &u.tables);
 	climb(&u, &u.tables, &u.directories);
 	climb(&u, &u.directories, NULL);
@@ -175,4 +269,6 @@ void goheap_seeds_maps(const struct goheap_objects *o, const struct graph *g, co
 		hash_map_deinit(&levels[i]->map);
 	}
 	hash_map_deinit(&u.maps);
+	hash_map_deinit(&u.chans);
+	vec_deinit(&chans);
 }
