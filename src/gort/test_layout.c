@@ -89,6 +89,7 @@ static bool may_lack(const struct gort_layout *l, enum gort_field f)
 	case GORT_mapextra_SIZEOF:
 	case GORT_mapextra_overflow:
 	case GORT_mapextra_oldoverflow:
+	case GORT_mapextra_nextOverflow:
 		return has_swiss_maps(l);
 	case GORT_map_SIZEOF:
 	case GORT_map_used:

@@ -5,22 +5,38 @@
 #include <inttypes.h>
 
 #include "base/strbuf.h"
+#include "model/memsrc.h"
 
 enum { NAMES = 6 /* kinds of captured objects that are told */ };
 
+/* The kind of an object; a closure that was typed by its struct has its function in the first word. */
+static const char *name_of(struct holders *h, uint32_t kind, uint32_t object)
+{
+	const struct goheap_kind *k = &h->w->typing.kinds.v[kind];
+	const struct gort *g = h->w->in->g;
+	struct goheap_object_at at = goheap_object_get(&h->w->objects, object);
+	size_t f = 0;
+	if (h->what[kind] != HOLDER_CLOSURE || k->form == GOHEAP_FORM_CLOSURE || !g->pclntab ||
+	    !sym_pclntab_find(g->pclntab, memsrc_ptr(g->src, at.start + holder_header(h, at.span)), &f))
+		return k->name ? k->name : "?";
+	return arena_printf(&h->w->snapshot->arena, "func %s", sym_pclntab_name(g->pclntab, f));
+}
+
 /* What a row's objects point to: the kinds of them, as many as are told, in the order they were met. */
 struct pointed {
-	uint32_t kind[NAMES];
+	uint32_t kind[NAMES], object[NAMES];
 	unsigned n;
 };
 
-static void add_pointed(struct pointed *p, uint32_t kind)
+static void add_pointed(struct pointed *p, uint32_t kind, uint32_t object)
 {
 	for (unsigned i = 0; i < p->n; i++)
 		if (p->kind[i] == kind)
 			return;
-	if (kind && p->n < NAMES)
-		p->kind[p->n++] = kind;
+	if (!kind || p->n == NAMES)
+		return;
+	p->object[p->n] = object;
+	p->kind[p->n++] = kind;
 }
 
 static uint64_t pointers_of(struct holders *h, uint32_t object, struct pointed *p)
@@ -33,7 +49,7 @@ static uint64_t pointers_of(struct holders *h, uint32_t object, struct pointed *
 			continue;
 		found++;
 		if (p)
-			add_pointed(p, h->w->typing.kind[graph_target(e[i])]);
+			add_pointed(p, h->w->typing.kind[graph_target(e[i])], graph_target(e[i]));
 	}
 	return found;
 }
@@ -42,10 +58,8 @@ static const char *list_kinds(struct holders *h, const char *before, const struc
 {
 	AUTO(strbuf) struct strbuf text;
 	strbuf_init(&text);
-	for (unsigned i = 0; i < p->n; i++) {
-		const char *name = h->w->typing.kinds.v[p->kind[i]].name;
-		strbuf_printf(&text, "%s%s", i ? ", " : before, name ? name : "?");
-	}
+	for (unsigned i = 0; i < p->n; i++)
+		strbuf_printf(&text, "%s%s", i ? ", " : before, name_of(h, p->kind[i], p->object[i]));
 	return p->n ? arena_strdup(&h->w->snapshot->arena, text.buf) : NULL;
 }
 
@@ -92,7 +106,7 @@ void holder_funcs(struct holders *h)
 		for (size_t i = 0; i < f.rows.list.n; i++) {
 			const struct holder_row *row = &f.rows.list.v[i];
 			if (worth(row))
-				holder_say(h, sort->kind, h->w->typing.kinds.v[row->kind].name, row,
+				holder_say(h, sort->kind, name_of(h, h->w->typing.kind[row->object], row->object), row,
 					   list_kinds(h, sort->before, &f.pointed.v[i]));
 		}
 		holder_rows_deinit(&f.rows);

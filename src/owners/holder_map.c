@@ -11,7 +11,7 @@
 
 #include "gort/census.h"
 
-enum { RECORD_MAX = 64, BATCH = 4096, B_MAX = 48 };
+enum { RECORD_MAX = 64, BATCH = 4096, B_MAX = 48, STOCK_FROM = 4 /* B from which buckets are made in stock */ };
 
 struct map_walk {
 	struct holders *h;
@@ -42,7 +42,7 @@ static uint32_t next_bucket(const struct map_walk *m, uint32_t bucket)
 	return holder_follow(m->h, bucket, m->rules.part - 8);
 }
 
-/* An array of buckets and all chains that leave it. Returns how many buckets follow others. */
+/* An array of buckets and all chains that leave it. Returns how many buckets of these chains are outside of it. */
 static uint64_t take_buckets(struct map_walk *m, uint32_t array)
 {
 	if (!take(m, array))
@@ -55,16 +55,27 @@ static uint64_t take_buckets(struct map_walk *m, uint32_t array)
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t in = graph_word(e[i]) * UINT64_C(8) - header;
 		uint32_t target = graph_target(e[i]);
-		if (in % m->rules.part != m->rules.part - 8 || target >= w->graph.n)
+		if (in % m->rules.part != m->rules.part - 8 || target >= w->graph.n || target == array)
 			continue;
-		if (target == array) { /* in stock; the last of the stock points to the first bucket until it is used */
-			followers += (e[i] & GRAPH_INTERIOR) != 0;
-			continue;
-		}
 		for (uint32_t next = target; take(m, next); next = next_bucket(m, next))
 			followers++;
 	}
 	return followers;
+}
+
+/*
+ * Buckets in stock stand behind the 2^B of the array, for those that overflow first; mapextra points to the next that is
+ * not used, or to nothing when all are. Returns how many are used.
+ */
+static uint64_t stock_used(const struct map_walk *m, uint32_t array, uint64_t b, uint64_t extra)
+{
+	struct goheap_object_at at = goheap_object_get(&m->h->w->objects, array);
+	uint64_t start = at.start + holder_header(m->h, at.span);
+	uint64_t all = (at.start + at.size - start) / m->rules.part, base = UINT64_C(1) << b;
+	uint64_t next = gort_word(m->h->w->in->g, extra, GORT_mapextra_nextOverflow);
+	if (next)
+		all = next > start ? (next - start) / m->rules.part : 0;
+	return b >= STOCK_FROM && all > base && all - base <= base ? all - base : 0;
 }
 
 /* The list of overflow buckets of a map without pointers: a slice. */
@@ -94,6 +105,8 @@ static uint64_t walk_buckets(struct map_walk *m, uint32_t header, const unsigned
 	if (take(m, extra)) {
 		followers += take_list(m, extra, GORT_mapextra_overflow, array);
 		take_list(m, extra, GORT_mapextra_oldoverflow, array);
+		if (m->rules.pointers && array != GRAPH_NONE && b < B_MAX) /* else they are in the list */
+			followers += stock_used(m, array, b, gort_load(l, rec, RECORD_MAX, GORT_hmap_extra));
 	}
 	if (array != GRAPH_NONE && b < B_MAX)
 		m->slots = ((UINT64_C(1) << b) + followers) * OWNERS_MAP_SLOTS;

@@ -95,7 +95,7 @@ static void say(struct pool_walk *p, uint32_t object)
 {
 	struct holders *h = p->h;
 	struct holder_rows rows = { 0 };
-	const struct goheap_kind *k = holder_kind(h, p->one);
+	const char *name = h->w->typing.kind[p->one] ? holder_kind(h, p->one)->name : NULL;
 	struct holder_row *row = holder_row(h, &rows, object, PLACE_POOL);
 	row->count = 1;
 	row->elements = p->objects;
@@ -104,7 +104,7 @@ static void say(struct pool_walk *p, uint32_t object)
 		   arena_printf(&h->w->snapshot->arena,
 				"%" PRIu64 " objects%s%s, the largest of %" PRIu64 " bytes; %" PRIu64
 				" of them go with the next collection",
-				p->objects, k->name ? ", " : "", k->name ? k->name : "", p->largest, p->victims));
+				p->objects, name ? " of " : "", name ? name : "", p->largest, p->victims));
 	holder_rows_deinit(&rows);
 }
 

@@ -29,27 +29,45 @@ struct contents {
 
 /* ---- two maps ---- */
 
-static void count_entries(struct holders *h, uint32_t bucket, struct contents *c)
+enum side { DIRTY, READ_BESIDE_DIRTY, READ_ALONE };
+
+/*
+ * Whether an entry is in use. While there is a dirty map, all that are in use are in it, and those of `read` that were
+ * deleted point to a mark (expunged); without one they point to nothing.
+ */
+static bool in_use(struct holders *h, uint32_t entry, enum side side)
+{
+	uint32_t n = 0;
+	if (side == READ_BESIDE_DIRTY)
+		return h->seen[entry >> 6] >> (entry & 63) & 1;
+	graph_out(&h->w->graph, entry, &n);
+	if (side == DIRTY)
+		holder_first_time(h, entry);
+	return n > 0;
+}
+
+static void count_entries(struct holders *h, uint32_t bucket, enum side side, struct contents *c)
 {
 	struct owners_work *w = h->w;
 	struct goheap_object_at at = goheap_object_get(&w->objects, bucket);
 	uint64_t header = holder_header(h, at.span);
-	uint32_t n = 0, out = 0;
+	uint32_t n = 0;
 	const graph_edge *e = graph_out(&w->graph, bucket, &n);
 	c->bytes += at.size;
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t in = (graph_word(e[i]) * UINT64_C(8) - header) % BUCKET;
 		if (in < VALUES || in >= BUCKET - 8 || graph_target(e[i]) >= w->graph.n)
 			continue;
-		c->bytes += goheap_object_get(&w->objects, graph_target(e[i])).size;
-		graph_out(&w->graph, graph_target(e[i]), &out);
-		c->live += out > 0;
-		c->dead += out == 0;
+		bool live = in_use(h, graph_target(e[i]), side);
+		c->live += live;
+		c->dead += !live;
+		if (side != READ_BESIDE_DIRTY || !live)
+			c->bytes += goheap_object_get(&w->objects, graph_target(e[i])).size;
 	}
 }
 
 /* The buckets that follow those of an array. */
-static void count_chains(struct holders *h, uint32_t array, struct contents *c)
+static void count_chains(struct holders *h, uint32_t array, enum side side, struct contents *c)
 {
 	uint32_t n = 0;
 	const graph_edge *e = graph_out(&h->w->graph, array, &n);
@@ -59,13 +77,13 @@ static void count_chains(struct holders *h, uint32_t array, struct contents *c)
 		if ((graph_word(e[i]) * UINT64_C(8) - header) % BUCKET != BUCKET - 8 || next == array)
 			continue;
 		for (unsigned steps = 0; next < h->w->graph.n && steps < CHAIN_MAX; steps++) {
-			count_entries(h, next, c);
+			count_entries(h, next, side, c);
 			next = holder_follow(h, next, BUCKET - 8);
 		}
 	}
 }
 
-static struct contents map_contents(struct holders *h, uint64_t header)
+static struct contents map_contents(struct holders *h, uint64_t header, enum side side)
 {
 	const struct gort_layout *l = h->w->in->g->layout;
 	struct contents c = { 0 };
@@ -78,28 +96,27 @@ static struct contents map_contents(struct holders *h, uint64_t header)
 		uint32_t array = holder_follow(h, at.number, (uint64_t)(uint32_t)l->f[arrays[i]].off);
 		if (array == GRAPH_NONE)
 			continue;
-		count_entries(h, array, &c);
-		count_chains(h, array, &c);
+		count_entries(h, array, side, &c);
+		count_chains(h, array, side, &c);
 	}
 	return c;
 }
 
-/* Returns the object that a global map is found by. */
+/* Returns the object that a global map is found by: the larger of its two. */
 static uint32_t two_maps(struct holders *h, uint64_t at, struct contents *c)
 {
 	const struct gort *g = h->w->in->g;
 	struct goheap_object_at o;
-	uint64_t readonly = gort_word(g, at, GORT_syncMap_read), dirty = gort_word(g, at, GORT_syncMap_dirty);
-	struct contents d = map_contents(h, dirty), r = { 0 };
-	bool found = goheap_object_find(&h->w->objects, readonly, &o);
-	if (found)
-		r = map_contents(h, gort_word(g, readonly, GORT_readOnly_m));
+	uint64_t readonly = gort_word(g, at, GORT_syncMap_read), dirty = gort_word(g, at, GORT_syncMap_dirty), read = 0;
+	struct contents d = map_contents(h, dirty, DIRTY), r = { 0 };
+	if (goheap_object_find(&h->w->objects, readonly, &o)) {
+		read = gort_word(g, readonly, GORT_readOnly_m);
+		r = map_contents(h, read, dirty ? READ_BESIDE_DIRTY : READ_ALONE);
+	}
 	c->live = dirty ? d.live : r.live;
-	c->dead = r.dead;
+	c->dead = r.dead + d.dead;
 	c->bytes = r.bytes + d.bytes;
-	if (found)
-		return o.number;
-	return goheap_object_find(&h->w->objects, dirty, &o) ? o.number : GRAPH_NONE;
+	return goheap_object_find(&h->w->objects, dirty ? dirty : read, &o) ? o.number : GRAPH_NONE;
 }
 
 /* ---- a trie ---- */

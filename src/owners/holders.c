@@ -168,6 +168,8 @@ static enum holder_what what_of(struct holders *h, uint32_t kind)
 		return HOLDER_NONE;
 	if (k->form == GOHEAP_FORM_ARRAY && t->kind == GORT_KIND_FUNC)
 		return HOLDER_FUNCS;
+	if (k->form == GOHEAP_FORM_VALUE && strncmp(t->name, "struct { F uintptr", 18) == 0)
+		return HOLDER_CLOSURE; /* as the compiler writes the type of what a function captures */
 	for (size_t i = 0; k->form == GOHEAP_FORM_VALUE && i < sizeof(named) / sizeof(named[0]); i++)
 		if (strcmp(t->name, named[i].name) == 0)
 			return named[i].what;

@@ -39,8 +39,9 @@ static double expected_overflow(double mean)
 {
 	double p = exp(-mean), sum = 0;
 	for (unsigned k = 1; k < 64; k++) {
+		unsigned more = (k - 1) / OWNERS_MAP_SLOTS;
 		p *= mean / k;
-		sum += p * ((k - 1) / OWNERS_MAP_SLOTS);
+		sum += p * more;
 	}
 	return sum;
 }
@@ -50,7 +51,7 @@ static uint64_t appended(uint64_t n)
 {
 	uint64_t cap = 1;
 	while (cap < n)
-		cap = cap < APPEND_TWICE ? cap * 2 : cap + (cap + 3 * APPEND_TWICE) / 4;
+		cap = cap < APPEND_TWICE ? cap * 2 : cap + (cap + UINT64_C(3) * APPEND_TWICE) / 4;
 	return cap;
 }
 
