@@ -34,6 +34,7 @@ type part struct {
 }
 
 var parts = []part{
+	{"rate", 1, func(n int) { runtime.MemProfileRate = n }}, // of the profile, from here on
 	{"maps", 100000, maps},
 	{"smallmaps", 300, smallMaps},
 	{"control", 5000, control},
