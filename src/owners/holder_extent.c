@@ -208,13 +208,13 @@ struct verdict {
 	uint64_t used;
 };
 
-/* False when enough of it is used. Bytes that no slice can reach count more than capacity, which may be used later. */
+/* False when enough of it is used, or nothing. Bytes that no slice can reach count more than capacity, which may be used later. */
 static bool judge_extent(const struct extent *e, uint64_t size, struct verdict *ret)
 {
 	if (e->how & ALL || !e->how || e->lo > e->hi)
 		return false;
 	uint64_t used = e->hi - e->lo, end = e->cap > e->hi ? e->cap : e->hi, reach = end - e->lo;
-	if (used >= size / LITTLE)
+	if (used >= size / LITTLE || !used) /* empty: a buffer that waits, which may well be meant */
 		return false;
 	if (e->how & POINTERS)
 		*ret = (struct verdict){ WASTE_INTERIOR_PIN, used };

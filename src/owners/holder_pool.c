@@ -74,6 +74,7 @@ static void add_locals(struct pool_walk *p, uint64_t local, uint64_t n, bool vic
 	if (!local || !n || n > PROCESSORS_MAX || !goheap_object_find(&p->h->w->objects, local, &at) ||
 	    n * size > at.size)
 		return;
+	holder_in_pool(p->h, at.number);
 	for (uint64_t i = 0; i < n; i++) {
 		add_value(p, gort_at(p->l, local + i * size, GORT_poolLocal_private), victim);
 		add_chain(p, word(p, local + i * size, GORT_poolLocal_head), victim);

@@ -8,24 +8,27 @@ enum { ROWS_MAX = 1 << 16 /* of one part; what comes after is not told apart */ 
 
 /*
  * What is worth a line: a waste must be this part of what is reachable, and not less than the least, so that small programs
- * are told nothing about noise and large ones only what matters.
+ * are told nothing about noise and large ones only what matters. A buffer that is empty now may be there for its peak, so
+ * those of channels must be much larger than what may be meant.
  */
-static const uint64_t WASTE_LEAST = 64 << 10, WASTE_PART = 1000;
-
 static const struct waste_rule {
 	const char *name, *text; /* follows how many there are */
+	uint64_t least, part;
 } rules[WASTE_MAX_] = {
-	[WASTE_SLICE_CAPACITY] = { "slice-capacity", "arrays whose slices use little of their capacity" },
-	[WASTE_SLICE_PIN] = { "slice-pin", "arrays of which slices can reach only a part" },
-	[WASTE_STRING_PIN] = { "string-pin", "large strings kept by short pieces of them" },
-	[WASTE_INTERIOR_PIN] = { "interior-pin", "large objects kept by pointers into them" },
-	[WASTE_MAP_CAPACITY] = { "map-capacity", "maps larger than their entries need (a map does not shrink)" },
-	[WASTE_CHAN_BUFFER] = { "chan-buffer", "channels with buffers that are almost empty" },
+	[WASTE_SLICE_CAPACITY] = { "slice-capacity", "arrays whose slices use little of their capacity", 64 << 10,
+				   1000 },
+	[WASTE_SLICE_PIN] = { "slice-pin", "arrays of which slices can reach only a part", 64 << 10, 1000 },
+	[WASTE_STRING_PIN] = { "string-pin", "large strings kept by short pieces of them", 64 << 10, 1000 },
+	[WASTE_INTERIOR_PIN] = { "interior-pin", "large objects kept by pointers into them", 64 << 10, 1000 },
+	[WASTE_MAP_CAPACITY] = { "map-capacity", "maps larger than their entries need (a map does not shrink)",
+				 64 << 10, 1000 },
+	[WASTE_CHAN_BUFFER] = { "chan-buffer", "channels with buffers that are almost empty", 1 << 20, 20 },
 };
 
+/* Pools first: what waits in them is no waste. */
 static void (*const parts[])(struct holders *h) = {
-	holder_maps,  holder_chans, holder_extents,   holder_contexts,
-	holder_funcs, holder_lists, holder_sync_maps, holder_pools,
+	holder_pools,	 holder_maps,  holder_chans, holder_extents,
+	holder_contexts, holder_funcs, holder_lists, holder_sync_maps,
 };
 
 /* ---- rows ---- */
@@ -81,12 +84,6 @@ struct holder_row *holder_row_held(struct holders *h, struct holder_rows *rows, 
 	return row_of(rows, key, object);
 }
 
-void holder_rows_deinit(struct holder_rows *rows)
-{
-	hash_index_deinit(&rows->index);
-	vec_deinit(&rows->list);
-}
-
 const char *holder_owner(struct holders *h, const struct holder_row *row)
 {
 	return row->node == GRAPH_NONE ? NULL : owners_path_text(h->w, row->object);
@@ -114,10 +111,27 @@ void holder_say(struct holders *h, const char *kind, const char *type, const str
 	};
 }
 
+void holder_in_pool(struct holders *h, uint32_t object)
+{
+	uint32_t node = node_of(h->w, object);
+	if (node != GRAPH_NONE)
+		*hash_map_at(&h->pooled, node, NULL) = 1;
+}
+
+/* What waits in a sync.Pool is there to be used again, and goes by itself. */
+static bool is_pooled(const struct holders *h, uint32_t node)
+{
+	const struct retain_path_vec *paths = &h->w->retain.paths;
+	for (; node < paths->n; node = paths->v[node].parent)
+		if (hash_map_get(&h->pooled, node))
+			return true;
+	return false;
+}
+
 void holder_waste(struct holders *h, enum holder_waste rule, const struct holder_row *row, uint64_t held, uint64_t used)
 {
 	uint64_t bytes = held > used ? held - used : 0;
-	if (bytes < h->threshold)
+	if (bytes < rules[rule].least || bytes < h->w->out->reachable / rules[rule].part || is_pooled(h, row->node))
 		return;
 	*vec_push(&h->w->out->waste) = (struct owners_waste){
 		.rule = rules[rule].name,
@@ -256,7 +270,6 @@ struct err *owners_holders_fill(struct owners_work *w)
 {
 	struct holders h = { .w = w };
 	uint64_t n = w->graph.n;
-	h.threshold = w->out->reachable / WASTE_PART > WASTE_LEAST ? w->out->reachable / WASTE_PART : WASTE_LEAST;
 	h.plans = xcalloc(w->typing.kinds.n + 1, sizeof(*h.plans));
 	h.what = xcalloc(w->typing.kinds.n + 1, sizeof(*h.what));
 	h.alike = xcalloc(w->typing.kinds.n + 1, sizeof(*h.alike));
@@ -272,6 +285,7 @@ struct err *owners_holders_fill(struct owners_work *w)
 	for (size_t i = 0; i < HOLDER_WHAT_MAX_; i++)
 		vec_deinit(&h.of[i]);
 	vec_deinit(&h.places);
+	hash_map_deinit(&h.pooled);
 	free(h.plans);
 	free(h.what);
 	free(h.alike);

@@ -79,7 +79,7 @@ struct holders {
 	struct u32_vec of[HOLDER_WHAT_MAX_]; /* reachable objects of each, by number */
 	uint64_t *seen;			     /* one bit an object: parts that were counted */
 	uint64_t moved;			     /* contents that did not agree */
-	uint64_t threshold;		     /* bytes that a waste must have to be named */
+	struct hash_map pooled;		     /* nodes of retain.paths that a sync.Pool keeps objects below */
 };
 
 /* ---- objects and types: owners/holder_plan.c ---- */
@@ -123,10 +123,18 @@ void holder_read(const struct holders *h, const uint32_t *objects, size_t n, siz
 struct holder_row *holder_row(struct holders *h, struct holder_rows *rows, uint32_t object, uint32_t what);
 /* The same for all objects that are held alike, of whatever kind they are. */
 struct holder_row *holder_row_held(struct holders *h, struct holder_rows *rows, uint32_t object, uint32_t what);
-void holder_rows_deinit(struct holder_rows *rows);
+static inline void holder_rows_deinit(struct holder_rows *rows)
+{
+	hash_index_deinit(&rows->index);
+	vec_deinit(&rows->list);
+}
+
 const char *holder_owner(struct holders *h, const struct holder_row *row);
 /* A row of out->holders from what was added up; `text` may be NULL. */
 void holder_say(struct holders *h, const char *kind, const char *type, const struct holder_row *row, const char *text);
+
+/* From now on no waste is named below this object: it is where a sync.Pool keeps what waits in it. */
+void holder_in_pool(struct holders *h, uint32_t object);
 
 enum holder_waste {
 	WASTE_SLICE_CAPACITY,
