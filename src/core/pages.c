@@ -9,9 +9,8 @@ enum { PAGE = 4096, BUFFER = 1 << 20 };
 
 static void add_run(struct page_vec *ret, uint64_t start, uint64_t end, enum page_kind kind)
 {
-	struct page_run *last = ret->n ? &ret->v[ret->n - 1] : NULL;
-	if (last && last->end == start && last->kind == kind && !last->huge)
-		last->end = end;
+	if (ret->n && ret->v[ret->n - 1].end == start && ret->v[ret->n - 1].kind == kind && !ret->v[ret->n - 1].huge)
+		ret->v[ret->n - 1].end = end;
 	else
 		*vec_push(ret) = (struct page_run){ .start = start, .end = end, .kind = kind };
 }

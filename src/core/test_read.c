@@ -89,21 +89,22 @@ static void made_deinit(struct made *m)
 /* Two pages of a program with an absent third, a page of data, and a stack that ends with an environment. */
 static void make_example(struct made *m)
 {
+	static const char second[] = "second", strings[] = "prog\0--flag\0GODEBUG=gctrace=1\0GODEBUGS=no\0./prog";
 	char page[2 * PAGE] = "begin";
 	uint64_t prstatus[336 / 8] = { 0 };
 	char prpsinfo[136] = "";
 	made_init(m);
-	memcpy(page + PAGE, "second", 6);
+	memcpy(page + PAGE, second, sizeof(second) - 1);
 	add_load(m, BASE, 3L * PAGE, PF_R | PF_W, page, sizeof(page));
 	memset(page, 0, sizeof(page));
-	memcpy(page + 100, "prog\0--flag\0GODEBUG=gctrace=1\0GODEBUGS=no\0./prog", 49);
+	memcpy(page + 100, strings, sizeof(strings));
 	add_load(m, STACK, PAGE, PF_R | PF_W, page, PAGE);
 	prstatus[4] = 4711;
 	for (int i = 0; i < CORE_REGS; i++)
-		prstatus[14 + i] = (uint64_t)(100 + i);
+		prstatus[14 + i] = UINT64_C(100) + (uint64_t)i;
 	add_note(m, "CORE", NT_PRSTATUS, prstatus, sizeof(prstatus));
 	memcpy(prpsinfo + 24, &(int){ 4710 }, 4);
-	strcpy(prpsinfo + 40, "prog");
+	memcpy(prpsinfo + 40, strings, 4);
 	add_note(m, "CORE", NT_PRPSINFO, prpsinfo, sizeof(prpsinfo));
 	const uint64_t auxv[] = { AT_PHDR, BASE + 64, AT_EXECFN, STACK + 100 + 42, AT_RANDOM, STACK + 16, AT_NULL, 0 };
 	add_note(m, "CORE", NT_AUXV, auxv, sizeof(auxv));

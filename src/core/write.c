@@ -10,7 +10,8 @@
 
 enum { PAGE = 4096 };
 
-_Static_assert(sizeof(struct elf_prstatus) == 336 && sizeof(((struct elf_prstatus *)0)->pr_reg) == CORE_REGS * 8,
+_Static_assert(sizeof(struct elf_prstatus) == 336 &&
+		       sizeof(((struct elf_prstatus *)0)->pr_reg) == CORE_REGS * sizeof(uint64_t),
 	       "threads are written as the kernel of amd64 does");
 
 /* ---- notes ---- */

@@ -95,13 +95,13 @@ static bool is_elf_head(struct dumper *d, const struct vma *v)
 /* Ranges from `first` on are of one mapping: they grow together, and not with those before. */
 static void want(struct dumper *d, size_t first, uint64_t start, uint64_t end)
 {
-	struct core_range *last = d->ranges.n > first ? &d->ranges.v[d->ranges.n - 1] : NULL;
-	if (last)
-		start = num_max(start, last->end);
+	const bool joins = d->ranges.n > first;
+	if (joins)
+		start = num_max(start, d->ranges.v[d->ranges.n - 1].end);
 	if (start >= end)
 		return;
-	if (last && last->end == start)
-		last->end = end;
+	if (joins && d->ranges.v[d->ranges.n - 1].end == start)
+		d->ranges.v[d->ranges.n - 1].end = end;
 	else
 		*vec_push(&d->ranges) = (struct core_range){ start, end };
 }
@@ -123,9 +123,8 @@ static void store(struct dumper *d, const struct vma *v, size_t from)
 	uint64_t gap = v->inode && !is_memory_file(v->name) ? 0 : GAP;
 	for (size_t i = from; i < d->ranges.n; i++) {
 		const struct core_range *r = &d->ranges.v[i];
-		struct core_range *last = d->stored.n ? &d->stored.v[d->stored.n - 1] : NULL;
-		if (i > from && last && r->start - last->end <= gap)
-			last->end = r->end;
+		if (i > from && r->start - d->stored.v[d->stored.n - 1].end <= gap)
+			d->stored.v[d->stored.n - 1].end = r->end;
 		else
 			*vec_push(&d->stored) = *r;
 	}
@@ -341,8 +340,10 @@ static struct err *make_plan(struct dumper *d, struct core_plan *plan)
 	read_raw(d, "auxv", &auxv);
 	if (!d->opt->structure_only)
 		read_raw(d, "cmdline", &args);
-	for (size_t i = 0; i + 1 < args.len; i++)
-		args.buf[i] = args.buf[i] ? args.buf[i] : ' ';
+	for (size_t i = 0; i + 1 < args.len; i++) {
+		if (!args.buf[i])
+			args.buf[i] = ' ';
+	}
 	read_boot_id(d, boot_id, sizeof(boot_id));
 	const struct core_about about = {
 		.pid = d->t.pid,

@@ -47,9 +47,8 @@ void held_close(struct held_memory *h)
 
 static void hold(struct held_memory *h, uint64_t start, uint64_t end)
 {
-	struct held_piece *last = h->pieces.n ? &h->pieces.v[h->pieces.n - 1] : NULL;
-	if (last && last->end == start)
-		last->end = end;
+	if (h->pieces.n && h->pieces.v[h->pieces.n - 1].end == start)
+		h->pieces.v[h->pieces.n - 1].end = end;
 	else
 		*vec_push(&h->pieces) = (struct held_piece){ start, end, h->used };
 	h->used += (size_t)(end - start);

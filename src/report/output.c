@@ -130,7 +130,7 @@ static struct err *finish(struct output *o)
 		return NULL;
 	if (o->tmp && !o->large && fsync(o->fd) < 0)
 		return failed("writing", o->path, errno);
-	if (o->nameless && !give_name(o))
+	if (o->tmp && o->nameless && !give_name(o))
 		return failed("naming", o->path, errno);
 	o->owned = false;
 	if (close(o->fd) < 0)
