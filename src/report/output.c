@@ -140,7 +140,8 @@ static struct err *finish(struct output *o)
 	if (rename(o->tmp, o->path) < 0)
 		return failed("renaming to", o->path, errno);
 	free(take_ptr(o->tmp));
-	sync_folder(o->path);
+	if (!o->large)
+		sync_folder(o->path);
 	return NULL;
 }
 
