@@ -454,6 +454,20 @@ static struct err *refer_classes(struct jvm_heap *h)
 	return NULL;
 }
 
+static void mark_threads(struct jvm_heap *h)
+{
+	for (size_t i = 0; i < h->roots.n; i++) {
+		const struct hprof_root *r = &h->roots.v[i];
+		uint32_t object = r->kind == HPROF_ROOT_THREAD ? jvm_ids_find(&h->ids, r->id) : GRAPH_NONE;
+		if (object == GRAPH_NONE || jvm_shape_of(h, object)->mirror)
+			continue;
+		struct jvm_shape own = *jvm_shape_of(h, object);
+		own.runs = true;
+		h->shape[object] = (uint32_t)h->shapes.n;
+		*vec_push(&h->shapes) = own;
+	}
+}
+
 /* Leaves out references to what is there anyway, and adds that to the class. */
 static void choose(void *ctx, uint32_t object, graph_edge *edges, uint32_t *n)
 {
@@ -462,7 +476,7 @@ static void choose(void *ctx, uint32_t object, graph_edge *edges, uint32_t *n)
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < *n; i++) {
 		const struct jvm_shape *to = jvm_shape_of(h, graph_target(edges[i]));
-		if (!to->mirror || !h->permanent[to->mirror])
+		if (!to->runs && (!to->mirror || !h->permanent[to->mirror]))
 			edges[kept++] = edges[i];
 	}
 	if (!s->mirror && h->mirror[s->class] != GRAPH_NONE && !h->permanent[s->class])
@@ -482,6 +496,7 @@ static struct err *read_all(struct jvm_heap *h, struct stream *s)
 	TRY(jvm_edges_init(h->ids.n_inner, &h->edges));
 	TRY(second_reading(h, s));
 	TRY(refer_classes(h));
+	mark_threads(h);
 	TRY(graph_init(&h->graph, h->ids.n, h->ids.n_inner));
 	TRY(jvm_edges_finish(&h->edges, &h->graph, choose, h));
 	h->edges.bytes = h->edges_kept * sizeof(graph_edge) + (uint64_t)h->ids.n_inner * sizeof(uint32_t);

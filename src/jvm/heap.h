@@ -9,7 +9,8 @@
  * stand in the file; the element of an array; the static field of a class.
  *
  * Also an edge: from an object to its class, unless that is never unloaded. None: to classes that are never unloaded
- * (those of the boot, platform and application loader), which are roots anyway.
+ * (those of the boot, platform and application loader), and to threads that run: both are roots anyway, and what they hold
+ * goes when they do, whoever else knows them.
  * References that do not keep alive are none either: `referent` of weak, phantom and final references. Of soft ones it does:
  * a JVM clears those only when memory is short, so what they hold does take memory, but no OutOfMemoryError comes of it.
  *
@@ -35,6 +36,7 @@ struct jvm_shape {
 	uint32_t mirror; /* the class that this object of java.lang.Class stands for; 0: it is another object */
 	uint32_t length; /* of an array */
 	uint64_t bytes;	 /* in memory */
+	bool runs;	 /* a thread that runs */
 };
 
 /* A reference of an instance: where it stands in the file's record, and in hprof.fields. */

@@ -65,10 +65,11 @@ static void add_pair(struct maker *m, uint32_t root, uint32_t object)
 	*vec_push(&m->pairs) = (struct pair){ root, object };
 }
 
-static bool is_permanent_class(const struct jvm_heap *h, uint32_t object)
+/* Has it a root of its own, whoever else refers to it? */
+static bool is_there_anyway(const struct jvm_heap *h, uint32_t object)
 {
 	const struct jvm_shape *s = jvm_shape_of(h, object);
-	return s->mirror && h->permanent[s->mirror];
+	return s->runs || (s->mirror && h->permanent[s->mirror]);
 }
 
 /* ---- classes ---- */
@@ -82,7 +83,7 @@ static void add_statics(struct maker *m, uint32_t k)
 		if (f->type != HPROF_REFERENCE || f->hidden || !f->value)
 			continue;
 		uint32_t object = jvm_ids_find(&h->ids, f->value);
-		if (object == GRAPH_NONE || is_permanent_class(h, object))
+		if (object == GRAPH_NONE || is_there_anyway(h, object))
 			continue;
 		const char *name = arena_printf(m->arena, "%s.%s", c->text, hprof_name(&h->hprof, f->name));
 		add_pair(m, add_root(m, (struct jvm_root){ .kind = OWNERS_GLOBAL, .name = name }), object);
@@ -190,7 +191,8 @@ static void add_records(struct maker *m)
 	for (size_t i = 0; i < m->h->roots.n; i++) {
 		const struct hprof_root *r = &m->h->roots.v[i];
 		uint32_t object = jvm_ids_find(&m->h->ids, r->id);
-		if (object == GRAPH_NONE || is_permanent_class(m->h, object) || r->kind == HPROF_ROOT_MONITOR)
+		if (object == GRAPH_NONE || r->kind == HPROF_ROOT_MONITOR ||
+		    (is_there_anyway(m->h, object) && r->kind != HPROF_ROOT_THREAD))
 			continue;
 		if (is_of_thread(r))
 			add_pair(m, thread_of(m, r->thread)->root, object);
