@@ -153,10 +153,13 @@ static void fill_roots(struct jvm_work *w)
 	}
 }
 
-/* Those that retain nothing are no news; paths go to none of them. */
+/* Those that retain nothing are no news, unless a shortest way begins there. */
 static void forget_empty_roots(struct owners *out)
 {
-	while (out->roots.n && !out->roots.v[out->roots.n - 1].retained)
+	size_t n = 0;
+	for (size_t i = 0; i < out->paths.n; i++)
+		n = num_max(n, out->paths.v[i].root + (size_t)1);
+	while (out->roots.n > n && !out->roots.v[out->roots.n - 1].retained)
 		out->roots.n--;
 }
 

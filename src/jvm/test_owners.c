@@ -447,6 +447,7 @@ static void the_shortest_ways_to_a_type_are_told_where_many_lead_there(void **st
 	assert_non_null(p);
 	assert_int_equal(p->retained, SESSION + KILO);
 	assert_int_equal(p->objects, 1);
+	assert_true(p->root < s.owners.roots.n); /* retains nothing by itself */
 	AUTO(snapshot) struct snapshot all;
 	read_well(&all);
 	assert_non_null(path(&all, "(several roots) -> Leak$Session -> byte[]"));
