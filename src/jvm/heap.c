@@ -283,7 +283,7 @@ static HPROF_INLINE struct err *put_instance(struct jvm_heap *h, const struct hp
 	const struct jvm_plan *plan = &h->plans.v[class];
 	if (!plan->made)
 		TRY(jvm_plan_make(h, class));
-	const struct jvm_plan_ref *refs = h->plan_refs.v + plan->at;
+	const struct jvm_plan_ref *refs = plan->n ? &h->plan_refs.v[plan->at] : NULL;
 	for (uint32_t i = 0; i < plan->n; i++) {
 		if (refs[i].offset + w > o->length) {
 			h->damaged++;
