@@ -39,6 +39,10 @@ static const struct {
 	{ "java.lang.invoke.MethodHandleNatives$CallSiteContext", 16, 0 },
 };
 
+/* Of a class with fields that are @Contended: two cache lines in front of those and two behind, subclasses after that. */
+static const char padded_class[] = "java.lang.Thread", padded_field[] = "threadLocalRandomSeed";
+enum { PADDING = 256 };
+
 void hprof_init(struct hprof *h)
 {
 	*h = (struct hprof){ .votes_left = HPROF_VOTES };
@@ -340,18 +344,32 @@ static uint64_t hidden_size(const struct hprof *h, const struct hprof_class *c)
 	return 0;
 }
 
+static bool is_padded(const struct hprof *h, const struct hprof_class *c)
+{
+	for (uint32_t i = 0; strcmp(c->text, padded_class) == 0 && i < c->n_fields; i++) {
+		const char *name = hprof_name(h, h->fields.v[c->fields + i].name);
+		if (name && strcmp(name, padded_field) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Header and fields. What was not dumped has the bytes that the file has of it. */
 static uint64_t instance_size(const struct hprof *h, const struct hprof_class *c)
 {
-	uint64_t size = h->layout.header;
+	uint64_t size = h->layout.header, below = 0; /* below: of subclasses of one that is padded */
 	if (!c->dumped)
 		return aligned(size + c->body);
 	for (unsigned depth = 0; c && depth < HPROF_SUPERS_MAX; depth++) {
+		if (is_padded(h, c)) {
+			below = size - h->layout.header + PADDING;
+			size = h->layout.header;
+		}
 		size += fields_size(h, c->fields, c->n_fields) + hidden_size(h, c);
 		uint32_t super = hprof_class_number(h, c->super);
 		c = super != HASH_NONE ? &h->classes.v[super] : NULL;
 	}
-	return aligned(size);
+	return aligned(below ? aligned(size) + below : size);
 }
 
 bool hprof_sizes_find(struct hprof *h)
