@@ -74,7 +74,7 @@ static void keep(struct reader *r, const struct hprof_object *o)
 	if (!w)
 		return;
 	w->type = o->type;
-	w->length = num_min(o->length, 2 * JVM_NAME_MAX);
+	w->length = num_min(o->length, UINT64_C(2) * JVM_NAME_MAX);
 	w->raw = arena_alloc(r->arena, w->length * o->element + 1);
 	memcpy(w->raw, o->body, w->length * o->element);
 }
@@ -129,7 +129,7 @@ static void fill_in(struct reader *r, struct jvm_name_vec *names)
 		const uint64_t *at = string != GRAPH_NONE ? hash_map_get(&r->strings, string) : NULL;
 		uint32_t array = at ? jvm_field_of(r->h, string, "value") : GRAPH_NONE;
 		const uint64_t *other = array != GRAPH_NONE ? hash_map_get(&r->arrays, array) : NULL;
-		if (!at)
+		if (!at || *at >= r->v.n)
 			continue;
 		struct wanted w = r->v.v[*at];
 		if (!w.raw && other) { /* strings may share an array, which is then kept for the last of them */
