@@ -69,7 +69,7 @@ static void step(struct spans *h, struct cursor *c, const uint32_t kinds[KINDS])
 		spans_put(h, (enum spans_span)span, index, word, value);
 	else
 		spans_point(h, (enum spans_span)span, index, word,
-			    FIXTURE_ARENA + value % (SPANS * 4 * (uint64_t)GORT_PAGE));
+			    FIXTURE_ARENA + value % (UINT64_C(4) * SPANS * GORT_PAGE));
 }
 
 static void below(struct spans *h)
