@@ -35,7 +35,7 @@ static struct err *copy_held(struct target *t, const struct owners_options *opt,
 	struct target_hold h = { .target = t };
 	struct err *err = hold(t, opt, &h);
 	if (!err)
-		err = owners_copy_roots(w, true);
+		err = owners_copy_roots(w, opt->stop == OWNERS_STOP_FULL ? OWNERS_STANDS : OWNERS_PAUSES);
 	if (opt->stop == OWNERS_STOP_ROOTS)
 		target_let_go(&h);
 	if (!err)
@@ -52,7 +52,7 @@ static struct err *copy_heap(struct target *t, const struct owners_options *opt,
 {
 	if (opt->stop != OWNERS_STOP_NO)
 		return copy_held(t, opt, w);
-	TRY(owners_copy_roots(w, false));
+	TRY(owners_copy_roots(w, t->live ? OWNERS_RUNS : OWNERS_STANDS));
 	return owners_copy_heap(w);
 }
 

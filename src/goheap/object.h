@@ -48,6 +48,7 @@ struct goheap_objects {
 	struct goheap_slots_vec spans; /* heap spans only, by number */
 	uint32_t *first;     /* by index in heap->spans: number of its first slot; UINT32_MAX: not a heap span */
 	uint64_t *allocated; /* one bit a slot */
+	bool moving;	     /* set by the caller: the target runs, so free slots may have been taken since */
 	uint64_t *dead;	     /* the same: allocated, and not marked by the last collection; NULL: none */
 	uint64_t allocated_objects, allocated_bytes;
 	uint64_t guessed_spans, refused_spans; /* without allocation bits; of a shape that no span has: left out */

@@ -121,6 +121,11 @@ static void find_slots(const struct goheap_objects *o, struct worker *w)
 	}
 }
 
+static bool is_dead(const struct goheap_objects *o, uint32_t number)
+{
+	return o->dead && o->dead[number / 64] >> number % 64 & 1;
+}
+
 static void flush(struct reading *r, struct worker *w)
 {
 	struct candidates *c = &w->c;
@@ -132,9 +137,11 @@ static void flush(struct reading *r, struct worker *w)
 		if (to == GOHEAP_NONE)
 			continue;
 		if (!goheap_object_allocated(r->o, to)) {
-			w->inconsistencies++;
-			c->number[i] = GOHEAP_NONE;
-			continue;
+			w->inconsistencies += goheap_object_allocated(r->o, w->lo + c->from[i]);
+			if (!r->o->moving || is_dead(r->o, to)) {
+				c->number[i] = GOHEAP_NONE;
+				continue;
+			}
 		}
 		if (to == w->lo + c->from[i]) /* itself: it keeps nothing alive */
 			continue;
@@ -249,7 +256,7 @@ static void take_headed(struct reading *r, struct worker *w, const struct goheap
 	if (mask)
 		saw(w, object, GOHEAP_SEEN_HEADER, type);
 	else
-		w->conservative++;
+		w->conservative += goheap_object_allocated(r->o, object);
 	place->bytes += WORD;
 	place->word = 1;
 	take_typed(r, w, mask, place, 0, bytes / WORD);
@@ -320,9 +327,10 @@ static void take_object(struct reading *r, struct worker *w, const struct goheap
 			   &place);
 }
 
+/* Of a target that runs, what was free may have been taken since: whether it was, a pointer to it tells. */
 static uint64_t live_bits(const struct goheap_objects *o, uint64_t word)
 {
-	return o->allocated[word] & (o->dead ? ~o->dead[word] : UINT64_MAX);
+	return (o->moving ? UINT64_MAX : o->allocated[word]) & (o->dead ? ~o->dead[word] : UINT64_MAX);
 }
 
 /* The objects of a part of the heap that belong to the worker's block. */

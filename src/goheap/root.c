@@ -2,6 +2,7 @@
 #include "goheap/root.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cursor.h"
 #include "base/num.h"
@@ -13,6 +14,8 @@ enum {
 	MASKED = 64,
 	MODULES_MAX = 4096,
 	ROOTS_MAX = 128 << 20,
+	EARLY_MAX = 64 << 20, /* bytes of data, or of bss */
+	EARLY_MODULES = 64,
 };
 
 static const uint64_t DATA_MAX = UINT64_C(4) << 30; /* of one module */
@@ -38,7 +41,8 @@ void roots_take_word(struct roots_reader *r, const struct goheap_root *root)
 		return;
 	if (!at.allocated) {
 		r->out->dangling++;
-		return;
+		if (!r->o->moving)
+			return;
 	}
 	if (r->out->v.n >= ROOTS_MAX) {
 		r->out->damaged = true;
@@ -80,6 +84,19 @@ static void take_chunk(struct roots_reader *r, uint64_t addr, const unsigned cha
 	}
 }
 
+/* Words that were copied before the spans were, or as they are now. */
+static bool read_words(struct roots_reader *r, uint64_t at, void *buf, size_t len)
+{
+	for (size_t i = 0; i < r->out->early.n; i++) {
+		const struct goheap_data *d = &r->out->early.v[i];
+		if (at - d->start < d->len && len <= d->len - (at - d->start)) {
+			memcpy(buf, d->bytes + (at - d->start), len);
+			return true;
+		}
+	}
+	return memsrc_read(r->g->src, at, buf, len);
+}
+
 /* [start, end) with the struct bitvector at `vector`. */
 static void read_range(struct roots_reader *r, uint64_t start, uint64_t end, uint64_t vector)
 {
@@ -98,7 +115,7 @@ static void read_range(struct roots_reader *r, uint64_t start, uint64_t end, uin
 	AUTO_FREE unsigned char *mask = xmalloc(CHUNK / MASKED);
 	for (uint64_t at = start; at < end; at += CHUNK) {
 		size_t len = (size_t)num_min(CHUNK, end - at);
-		if (!memsrc_read(g->src, at, words, len)) {
+		if (!read_words(r, at, words, len)) {
 			r->out->unreadable += len;
 			continue;
 		}
@@ -122,9 +139,38 @@ static void read_modules(struct roots_reader *r)
 	}
 }
 
-struct err *goheap_roots_read(const struct goheap_objects *o, struct goheap_roots *ret)
+static void drop_early(struct goheap_roots *r)
+{
+	for (size_t i = 0; i < r->early.n; i++)
+		free(r->early.v[i].bytes);
+	vec_deinit(&r->early);
+}
+
+static void copy_early(const struct gort *g, uint64_t start, uint64_t end, struct goheap_roots *ret)
+{
+	if (start >= end || end - start > EARLY_MAX)
+		return;
+	struct goheap_data d = { start, (size_t)(end - start), xmalloc((size_t)(end - start)) };
+	if (memsrc_read(g->src, start, d.bytes, d.len))
+		*vec_push(&ret->early) = d;
+	else
+		free(d.bytes);
+}
+
+void goheap_roots_early(const struct gort *g, struct goheap_roots *ret)
 {
 	*ret = (struct goheap_roots){ 0 };
+	uint64_t m = g->module.moduledata;
+	for (int i = 0; i < EARLY_MODULES && m; i++) {
+		copy_early(g, gort_word(g, m, GORT_moduledata_data), gort_word(g, m, GORT_moduledata_edata), ret);
+		copy_early(g, gort_word(g, m, GORT_moduledata_bss), gort_word(g, m, GORT_moduledata_ebss), ret);
+		m = gort_word(g, m, GORT_moduledata_next);
+	}
+}
+
+struct err *goheap_roots_read(const struct goheap_objects *o, struct goheap_roots *ret)
+{
+	*ret = (struct goheap_roots){ .early = ret->early };
 	struct roots_reader r = { .o = o, .g = o->g, .out = ret };
 	const struct gort_arena_vec *arenas = &o->heap->arenas;
 	if (arenas->n) {
@@ -138,11 +184,13 @@ struct err *goheap_roots_read(const struct goheap_objects *o, struct goheap_root
 		roots_read_queues(&r);
 	}
 	hash_map_deinit(&r.seen);
+	drop_early(ret);
 	return err;
 }
 
 void goheap_roots_deinit(struct goheap_roots *r)
 {
+	drop_early(r);
 	vec_deinit(&r->v);
 	vec_deinit(&r->stacks);
 }

@@ -51,7 +51,17 @@ struct goheap_stack_copy {
 
 VEC_TYPE(goheap_stack_copy_vec, struct goheap_stack_copy);
 
+/* Data or bss of a module, copied before the spans were. */
+struct goheap_data {
+	uint64_t start;
+	size_t len;
+	unsigned char *bytes;
+};
+
+VEC_TYPE(goheap_data_vec, struct goheap_data);
+
 struct goheap_roots {
+	struct goheap_data_vec early;
 	struct goheap_root_vec v;
 	struct goheap_stack_copy_vec stacks;
 	uint64_t finalizers, cleanups, queued;	   /* how many there are; queued: of both */
@@ -62,6 +72,12 @@ struct goheap_roots {
 	bool damaged; /* a list that leads back to itself, a mask shorter than its data: what was left out is not known */
 };
 
-/* FORMAT or FAULT when there is no list of goroutines. */
+/*
+ * For a target that runs, before its spans are read: copies the variables, so that none of them points to an object that is
+ * newer than the spans. *ret is then given to goheap_roots_read(), which takes them from there.
+ */
+void goheap_roots_early(const struct gort *g, struct goheap_roots *ret);
+
+/* *ret is empty, or of goheap_roots_early(). FORMAT or FAULT when there is no list of goroutines. */
 MUST_CHECK struct err *goheap_roots_read(const struct goheap_objects *o, struct goheap_roots *ret);
 void goheap_roots_deinit(struct goheap_roots *r);

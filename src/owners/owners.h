@@ -76,11 +76,14 @@ struct owners_work {
 	struct u32_vec finalizable;	 /* objects with a finalizer that no other root than finalizers leads to */
 };
 
+/* How far the target stands still: not at all, while roots are copied, or until the heap is copied, too. */
+enum owners_still { OWNERS_RUNS, OWNERS_PAUSES, OWNERS_STANDS };
+
 void owners_work_init(struct owners_work *w, const struct owners_input *in, struct snapshot *s);
 void owners_work_deinit(struct owners_work *w);
 
 /* Spans and roots: what a short stop should hold still. */
-MUST_CHECK struct err *owners_copy_roots(struct owners_work *w, bool stopped);
+MUST_CHECK struct err *owners_copy_roots(struct owners_work *w, enum owners_still still);
 /* Pointers of all objects: what --stop=full holds still as well. */
 MUST_CHECK struct err *owners_copy_heap(struct owners_work *w);
 MUST_CHECK struct err *owners_finish(struct owners_work *w);

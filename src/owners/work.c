@@ -47,16 +47,19 @@ static struct err *check_memory(const struct owners_work *w, uint64_t pointers)
 	uint64_t need = (uint64_t)w->objects.n * SLOT + w->objects.allocated_objects * REACHED + pointers * POINTER;
 	if (!w->in->memory || need <= w->in->memory)
 		return NULL;
-	return err_new(ERR_UNSUPPORTED,
+	return err_new(ERR_LIMIT,
 		       "%llu objects%s need about %llu MiB here, and %llu MiB may be used; --memory raises that",
 		       (unsigned long long)w->objects.allocated_objects, pointers ? " with their pointers" : "",
 		       (unsigned long long)(need >> 20), (unsigned long long)(w->in->memory >> 20));
 }
 
-struct err *owners_copy_roots(struct owners_work *w, bool stopped)
+struct err *owners_copy_roots(struct owners_work *w, enum owners_still still)
 {
-	TRY(gort_heap_read(w->in->g, stopped ? 1 : 2, &w->heap));
+	if (still == OWNERS_RUNS)
+		goheap_roots_early(w->in->g, &w->raw_roots);
+	TRY(gort_heap_read(w->in->g, still == OWNERS_RUNS ? 2 : 1, &w->heap));
 	TRY(goheap_objects_init(w->in->g, &w->heap, &w->objects));
+	w->objects.moving = still != OWNERS_STANDS;
 	return or_note(w, goheap_roots_read(&w->objects, &w->raw_roots));
 }
 
@@ -66,6 +69,16 @@ struct err *owners_copy_heap(struct owners_work *w)
 	TRY(graph_init(&w->graph, w->objects.n, w->objects.n_inner));
 	TRY(or_note(w, goheap_pointers_read(&w->objects, &w->graph, &w->pointers)));
 	return check_memory(w, w->pointers.edges);
+}
+
+/* What is reachable was allocated, be it since the spans were read. */
+static void take_new(struct owners_work *w, uint32_t object, uint64_t size)
+{
+	if (goheap_object_allocated(&w->objects, object))
+		return;
+	w->objects.allocated[object / 64] |= UINT64_C(1) << object % 64;
+	w->objects.allocated_objects++;
+	w->objects.allocated_bytes += size;
 }
 
 /* What is allocated and what of it is reachable. */
@@ -79,6 +92,7 @@ static void count(struct owners_work *w)
 		for (uint32_t i = 0; i < goheap_objects_slots(&w->objects, s); i++) {
 			if (!graph_reached(&w->reach, slots->first + i))
 				continue;
+			take_new(w, slots->first + i, size);
 			out->reachable_objects++;
 			out->reachable += size;
 		}

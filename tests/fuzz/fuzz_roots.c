@@ -28,7 +28,7 @@ static void patch(struct fixture *f, struct cursor *c)
 static void use(const struct gort *g, const struct gort_heap *h)
 {
 	struct goheap_objects objects;
-	struct goheap_roots roots;
+	struct goheap_roots roots = { 0 };
 	struct err *err = goheap_objects_init(g, h, &objects);
 	if (!err) {
 		err = goheap_roots_read(&objects, &roots);
