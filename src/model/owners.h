@@ -53,9 +53,10 @@ struct owners_path {
 	uint32_t root;		    /* in roots */
 	uint32_t step_at, step_n;   /* in steps; the root itself is none */
 	uint64_t retained, objects; /* what the end of the path retains, and how many objects that is */
-	const char *text;  /* all of it: "main.Sessions (global, used by main.f) -> map[string]*main.Session -> ..." */
-	uint32_t site;	   /* where most of its bytes were allocated, in `stacks`; 0: no sample */
-	double site_share; /* of the sampled bytes of this path, 0..1 */
+	const char *text; /* all of it: "main.Sessions (global, used by main.f) -> map[string]*main.Session -> ..." */
+	uint32_t site;	  /* where most of its bytes were allocated, in `stacks`; 0: no sample */
+	const char *held_by; /* of what several roots hold: some of them; NULL: one root, or not known */
+	double site_share;   /* of the sampled bytes of this path, 0..1 */
 };
 
 struct owners_map {

@@ -314,6 +314,7 @@ struct err *owners_paths_fill(struct owners_work *w)
 	sum_types(w);
 	n->paths.kind = kind_word;
 	paths_fill(&w->retain, &n->paths, &w->snapshot->arena, w->out);
+	owners_several_fill(w);
 	owners_sampled_join(w);
 	return NULL;
 }

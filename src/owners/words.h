@@ -35,3 +35,6 @@ struct owners_words {
 	struct u32_vec nodes;  /* by row of out->paths */
 	struct paths_words paths;
 };
+
+/* Of the paths that begin at no root alone: which roots lead there. owners/several.c */
+void owners_several_fill(struct owners_work *w);

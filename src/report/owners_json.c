@@ -173,6 +173,7 @@ static void put_path(struct json *j, const struct owners *o, const struct owners
 	}
 	json_array_end(j);
 	json_str(j, "text", p->text);
+	json_str(j, "held_by", p->held_by);
 	put_place(j, "allocated_in", &o->stacks, p->site);
 	json_double(j, "allocated_share", p->site ? p->site_share : (double)NAN);
 	json_object_end(j);

@@ -300,6 +300,19 @@ static void put_lines(struct table *t, const char *lines, size_t columns)
 	}
 }
 
+/* Which roots, of what no root holds alone. */
+static void put_several(struct table *t, const struct owners_report *r, const struct owners_path *p, size_t columns)
+{
+	if (!p->held_by)
+		return;
+	AUTO(strbuf) struct strbuf lines;
+	strbuf_init(&lines);
+	AUTO_FREE char *text = xasprintf("held by %s", p->held_by);
+	owners_path_fold(text, num_max(PATH_MIN, num_sub(r->style.width, SUMS_WIDTH)), &r->style, &lines);
+	blank(t, columns);
+	put_lines(t, lines.buf, columns);
+}
+
 static void put_path(struct table *t, const struct owners_report *r, const struct owners_path *p)
 {
 	const struct owners *o = owners_of(r);
@@ -313,6 +326,7 @@ static void put_path(struct table *t, const struct owners_report *r, const struc
 	put_percent(t, p->retained, o->reachable);
 	put_count(t, p->objects);
 	put_lines(t, lines.buf, 3);
+	put_several(t, r, p, 3);
 	put_site(t, o, p, 3);
 }
 
