@@ -104,10 +104,20 @@ static bool is_held_by(const struct rule_context *c, const struct finding *g)
 	       root->site.line == g->site.line && strcmp(root->site.function, g->site.function) == 0;
 }
 
+/* Most of what grew is held by a variable, or by goroutines of another go statement. */
+static bool is_held_elsewhere(const struct rule_context *c, const struct finding *g)
+{
+	const struct owners_root *root = c->held.root;
+	return root && (root->kind == OWNERS_GLOBAL || root->kind == OWNERS_STACK) &&
+	       c->held.bytes >= c->held.all / 2 && !is_held_by(c, g);
+}
+
 static bool goroutine_keeps_heap(const struct rule_context *c, const struct finding *g, const struct finding *heap)
 {
 	if (is_held_by(c, g))
 		return true;
+	if (is_held_elsewhere(c, g))
+		return false;
 	if (has_prefix(heap, "runtime.malg") || has_prefix(heap, "runtime.newproc") ||
 	    (!*heap->site.function && heap->stack.n))
 		return true;
