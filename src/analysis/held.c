@@ -12,6 +12,8 @@
 static const double MOST = 0.5;
 /* Objects of a step that became more by this share, and by two at least, are elements that were added. */
 static const double MORE = 0.05;
+/* And by no less than this share of the step that gained most. */
+static const double MANY = 0.5;
 /* A container whose elements became more by this share without growing itself was made for all of them. */
 static const double FILLED = 0.3;
 
@@ -169,21 +171,28 @@ static double objects_before(struct pairing *p, const struct owners_path *was, u
 	return was ? (double)p->first->steps.v[was->step_at + step].objects : 0;
 }
 
+/* How many objects of a step were added; 0: no more than comes and goes. */
+static double added(struct pairing *p, const struct owners_step *steps, const struct owners_path *was, uint32_t at)
+{
+	double now = (double)steps[at].objects, more = now - objects_before(p, was, at);
+	return more < 2 || more < MORE * now ? 0 : more;
+}
+
+/* Steps above may gain a few objects too, of another sort that is held alike: the elements are those of the many. */
 static void find_container(struct pairing *p, struct held *ret)
 {
 	const struct owners_path *path = ret->path, *was = p->was[path - p->last->paths.v];
 	const struct owners_step *steps = &p->last->steps.v[path->step_at];
-	uint32_t at = 0, container = path->step_n;
+	uint32_t at = 0, container = 0;
 	for (; at < path->step_n; at++) {
-		double now = (double)steps[at].objects, more = now - objects_before(p, was, at);
-		if (more < 2 || more < MORE * now)
-			continue;
-		container = container < at ? container : at;
+		double more = added(p, steps, was, at);
 		if (more <= ret->more)
 			continue;
-		ret->elements = now;
+		ret->elements = (double)steps[at].objects;
 		ret->more = more;
 	}
+	while (container < path->step_n && (ret->more <= 0 || added(p, steps, was, container) < MANY * ret->more))
+		container++;
 	at = container;
 	ret->container = at && at < path->step_n ? at - 1 : at ? path->step_n - 1 : HELD_BY_ROOT;
 	if (!at || at == path->step_n || !was || !steps[at - 1].type || steps[at - 1].type[0] != '[')

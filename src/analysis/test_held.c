@@ -89,6 +89,25 @@ static void the_path_that_kept_more_is_found_with_its_container(void **state)
 	end(&e);
 }
 
+/* Objects of some other sort, held as the map is, became a few more. */
+static void a_few_more_above_the_container_do_not_hide_it(void **state)
+{
+	static const struct owners_step then[] = { { "(no type)", NULL, 30, MIB },
+						   { "map[string]*main.Session", NULL, 1, MIB },
+						   { "*main.Session", NULL, 100, 8 * MIB },
+						   { 0 } };
+	static const struct owners_step now[] = { { "(no type)", NULL, 60, MIB },
+						  { "map[string]*main.Session", NULL, 1, 2 * MIB },
+						  { "*main.Session", NULL, 300, 27 * MIB },
+						  { 0 } };
+	struct ends e;
+	compare(&e, OWNERS_STACK, "main goroutine", then, now);
+	assert_int_equal((int)e.h.container, 1);
+	assert_true(e.h.elements == 300 && e.h.more == 200);
+	assert_string_equal(e.h.kind, "map");
+	end(&e);
+}
+
 static void without_owners_at_both_ends_nothing_is_known(void **state)
 {
 	struct ends e;
@@ -223,6 +242,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_path_that_kept_more_is_found_with_its_container),
+		cmocka_unit_test(a_few_more_above_the_container_do_not_hide_it),
 		cmocka_unit_test(without_owners_at_both_ends_nothing_is_known),
 		cmocka_unit_test(a_walk_that_missed_most_of_the_heap_proves_nothing),
 		cmocka_unit_test(what_stands_still_has_no_holder),

@@ -65,7 +65,7 @@ static bool may_refer(struct jvm_heap *h, uint32_t class)
 		whole = c->dumped;
 	}
 	if (class >= h->n_may_refer) {
-		size_t n = ((size_t)class + 1) * 2;
+		size_t n = ((size_t) class + 1) * 2;
 		h->may_refer = xrealloc(h->may_refer, n);
 		memset(h->may_refer + h->n_may_refer, 0, n - h->n_may_refer);
 		h->n_may_refer = n;
