@@ -206,12 +206,16 @@ struct err *stream_open_memory(const void *data, size_t len, const char *name, u
 
 struct err *stream_rewind(struct stream *s)
 {
-	const struct stream old = *s;
-	if (old.fd >= 0 && lseek(old.fd, 0, SEEK_SET) < 0)
+	struct stream again;
+	if (s->fd >= 0 && lseek(s->fd, 0, SEEK_SET) < 0)
 		return err_new(ERR_UNSUPPORTED, "%s cannot be read twice, as this takes: give a file", s->name);
+	if (s->fd < 0)
+		TRY(stream_open_memory(s->in, s->in_len, s->name, s->ceiling, &again));
+	else
+		TRY(stream_open(s->fd, s->name, s->ceiling, &again));
 	stream_close(s);
-	return old.fd < 0 ? stream_open_memory(old.in, old.in_len, old.name, old.ceiling, s)
-			  : stream_open(old.fd, old.name, old.ceiling, s);
+	*s = again;
+	return NULL;
 }
 
 void stream_close(struct stream *s)

@@ -203,25 +203,32 @@ static void add_records(struct maker *m)
 	}
 }
 
-/* Roots only of what nothing else reaches. */
+static void add_unless_reached(struct maker *m, struct graph_reach *reach, uint32_t object, enum single root)
+{
+	if (object != GRAPH_NONE && !graph_reached(reach, object))
+		add_pair(m, single(m, root), object);
+}
+
+static void reach_pairs(const struct maker *m, struct graph_reach *reach, size_t from)
+{
+	for (size_t i = from; i < m->pairs.n; i++)
+		graph_reach_from(reach, m->pairs.v[i].object);
+}
+
+/* Roots only of what nothing else reaches: what only a finalizer keeps, then monitors. */
 static void add_last(struct maker *m)
 {
 	struct graph_reach reach;
 	graph_reach_init(&reach, &m->h->graph);
-	for (size_t i = 0; i < m->pairs.n; i++)
-		graph_reach_from(&reach, m->pairs.v[i].object);
-	for (int finals = 1; finals >= 0; finals--) {
-		const size_t n = finals ? m->h->finals.n : m->h->roots.n, before = m->pairs.n;
-		for (size_t i = 0; i < n; i++) {
-			const struct hprof_root *r = finals ? NULL : &m->h->roots.v[i];
-			if (r && r->kind != HPROF_ROOT_MONITOR)
-				continue;
-			uint32_t object = r ? jvm_ids_find(&m->h->ids, r->id) : m->h->finals.v[i];
-			if (object != GRAPH_NONE && !graph_reached(&reach, object))
-				add_pair(m, single(m, finals ? FINALIZER : MONITOR), object);
-		}
-		for (size_t i = before; i < m->pairs.n; i++)
-			graph_reach_from(&reach, m->pairs.v[i].object);
+	reach_pairs(m, &reach, 0);
+	size_t before = m->pairs.n;
+	for (size_t i = 0; i < m->h->finals.n; i++)
+		add_unless_reached(m, &reach, m->h->finals.v[i], FINALIZER);
+	reach_pairs(m, &reach, before);
+	for (size_t i = 0; i < m->h->roots.n; i++) {
+		const struct hprof_root *r = &m->h->roots.v[i];
+		if (r->kind == HPROF_ROOT_MONITOR)
+			add_unless_reached(m, &reach, jvm_ids_find(&m->h->ids, r->id), MONITOR);
 	}
 	graph_reach_deinit(&reach);
 }

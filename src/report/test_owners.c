@@ -124,7 +124,7 @@ static void make(struct snapshot *s)
 
 static char *render(struct owners_report *r, void (*put)(const struct owners_report *r, struct strbuf *out))
 {
-	struct strbuf out;
+	AUTO(strbuf) struct strbuf out;
 	struct snapshot s;
 	make(&s);
 	strbuf_init(&out);
