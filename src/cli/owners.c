@@ -141,7 +141,7 @@ static const struct command_example examples[] = {
 	{ "ullage owners 4711 --type '*main.Session'", "who holds the sessions" },
 	{ "ullage owners 4711 --stop=full", "of one moment: stops the process while its heap is copied" },
 	{ "ullage owners 4711 --flame owners.html", "the same as a picture" },
-	{ "ullage owners 4711 --json | jq -r '.paths[0].text'", "for programs" },
+	{ "ullage owners 4711 --json | jq '.paths[0].text'", "for programs" },
 	{ NULL, NULL },
 };
 

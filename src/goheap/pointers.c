@@ -109,7 +109,7 @@ static void find_slots(const struct goheap_objects *o, struct worker *w)
 	for (size_t i = 0; i < c->n; i++) {
 		c->number[i] = GOHEAP_NONE;
 		if (c->span[i] == GOHEAP_NONE) {
-			w->inconsistencies += is_free(o, c->v[i]);
+			w->inconsistencies += is_free(o, c->v[i]) && goheap_object_allocated(o, w->lo + c->from[i]);
 			continue;
 		}
 		const struct goheap_place *p = &o->places[c->span[i]];

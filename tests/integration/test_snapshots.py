@@ -328,7 +328,7 @@ def what_is_no_snapshot_is_named():
             ("empty", b"", 6, "offset 0"), ("noise", b"\xff\x00\x11" * 50, 6, "offset 0"),
             ("later", b"ullage-snapshot 7\n\x08\x01", 5, "later version"), ("cut", MAGIC, 6, "offset 18"),
             ("heapdump", b"go1.7 heap dump\n", 6, "offset 16"), ("hprof", b"JAVA PROFILE 1.0.2\x00", 2, "`diff`"),
-            ("core", b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x04\x00" + bytes(40), 5, "`owners`")):
+            ("core", b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x04\x00" + bytes(40), 6, "offset 0")):
         path = os.path.join(place, name)
         with open(path, "wb") as f:
             f.write(data)
