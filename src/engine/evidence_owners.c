@@ -100,10 +100,12 @@ struct err *evidence_owners(struct target *t, const struct evidence_options *opt
 		.bias = t->bias,
 		.exe = t->exe,
 		.memory = o->memory ? o->memory : engine_memory_budget(opt->account.procfs),
-		.quick = o->quick,
+		.quick = o->quick || t->blank,
 		.sums = o->sums,
 		.type = o->type,
 	};
+	if (t->blank && !o->quick)
+		snapshot_note(s, "maps, holders and waste are told by contents, which this core has not");
 	struct err *err = walk(t, o, &in, s);
 	for (int i = 1; !err && i < WALKS && missed_much(s); i++)
 		err = walk(t, o, &in, s);

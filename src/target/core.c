@@ -363,7 +363,8 @@ static void note_lacks(struct target *t)
 		note(t, "the core is cut: some of what it says of threads and files is missing");
 	if (c->no_anon)
 		note(t, "the core has no anonymous memory, where the heap is: it was left out (coredump_filter)");
-	if (c->origin.structure_only)
+	t->blank = c->origin.structure_only;
+	if (t->blank)
 		note(t, "contents were left blank when this core was written (--structure-only)");
 }
 

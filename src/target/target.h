@@ -49,6 +49,7 @@ struct target {
 	const char *boot_id;  /* of the machine that a core is from, or NULL */
 	uint64_t threads;     /* of a core */
 	struct vma_vec maps;
+	bool blank;	      /* a core without contents of the heap: only its structure can be told */
 	struct memsrc *mem;   /* NULL: cannot be read */
 	bool has_pages;	      /* target_pages() works */
 	bool has_page_list;   /* ... as they were resident; the pages of other cores are those that the file has */
