@@ -16,6 +16,7 @@ enum { GOHEAP_SAMPLES_MAX = 1 << 20 }; /* more are left out */
 
 struct goheap_sample {
 	uint64_t bucket;
+	uint64_t addr;	 /* of what was allocated, within the object: several small ones may share one */
 	uint32_t object; /* number */
 };
 
