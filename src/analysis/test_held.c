@@ -22,7 +22,6 @@ static uint32_t add_root(struct snapshot *s, enum owners_root_kind kind, const c
 		.goroutines = kind == OWNERS_STACK,
 		.retained = retained,
 		.retained_objects = 10,
-		.reached = ACCOUNT_UNKNOWN,
 	};
 	s->owners.reachable += retained;
 	return (uint32_t)roots->n - 1;

@@ -225,7 +225,7 @@ static const struct snap_table owners_root =
 	TABLE(owners_root, "OwnersRoot", ANY(owners_root, 1, kind, SNAP_ENUM, NULL, OWNERS_ROOT_MAX_),
 	      F(owners_root, 2, name), F(owners_root, 3, used_by), M(owners_root, 4, site, &snap_table_frame),
 	      F(owners_root, 5, blocked_at), N(owners_root, 6, goroutines), F(owners_root, 7, retained),
-	      F(owners_root, 8, retained_objects), F(owners_root, 9, reached));
+	      F(owners_root, 8, retained_objects));
 
 static const struct snap_table owners_type =
 	TABLE(owners_type, "OwnersType", T(owners_type, 1, type), N(owners_type, 2, objects), N(owners_type, 3, bytes),

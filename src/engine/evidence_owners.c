@@ -7,8 +7,6 @@
 #include "proc/available.h"
 #include "target/hold.h"
 
-enum { WALKS = 4 }; /* at most, of a heap that changes too fast */
-
 static int64_t now_ns(void)
 {
 	struct timespec ts;
@@ -61,30 +59,12 @@ uint64_t engine_memory_budget(const char *procfs)
 	return proc_available(procfs) / 2;
 }
 
-/*
- * A variable that is changed for each new object points to one that was not there when the spans were read: all that
- * hangs on it is lost to this walk. What the last collection marked tells; another walk mostly meets it at rest.
- */
-static bool missed_much(const struct snapshot *s)
+/* It moved while it was read, and most of what the last collection marked was not met. */
+static bool missed_much(const struct owners *o)
 {
 	static const double MOST = 0.8;
-	const struct owners *o = &s->owners;
 	return o->inconsistencies && !o->stopped_ns && o->heap_marked != ACCOUNT_UNKNOWN &&
 	       (double)o->reachable < MOST * (double)o->heap_marked;
-}
-
-static struct err *walk(struct target *t, const struct owners_options *o, const struct owners_input *in,
-			struct snapshot *s)
-{
-	struct owners_work w;
-	owners_deinit(&s->owners);
-	owners_init(&s->owners);
-	owners_work_init(&w, in, s);
-	struct err *err = copy_heap(t, o, &w);
-	if (!err)
-		err = owners_finish(&w);
-	owners_work_deinit(&w);
-	return err;
 }
 
 struct err *evidence_owners(struct target *t, const struct evidence_options *opt, struct snapshot *s)
@@ -98,7 +78,6 @@ struct err *evidence_owners(struct target *t, const struct evidence_options *opt
 		.symbols = &t->symbols,
 		.refs = &t->refs,
 		.bias = t->bias,
-		.exe = t->exe,
 		.memory = o->memory ? o->memory : engine_memory_budget(opt->account.procfs),
 		.quick = o->quick || t->blank,
 		.sums = o->sums,
@@ -106,10 +85,13 @@ struct err *evidence_owners(struct target *t, const struct evidence_options *opt
 	};
 	if (t->blank && !o->quick)
 		snapshot_note(s, "maps, holders and waste are told by contents, which this core has not");
-	struct err *err = walk(t, o, &in, s);
-	for (int i = 1; !err && i < WALKS && missed_much(s); i++)
-		err = walk(t, o, &in, s);
-	if (!err && missed_much(s))
+	struct owners_work w;
+	owners_work_init(&w, &in, s);
+	struct err *err = copy_heap(t, o, &w);
+	if (!err)
+		err = owners_finish(&w);
+	owners_work_deinit(&w);
+	if (!err && missed_much(&s->owners))
 		snapshot_note(s,
 			      "much less is reachable than the last collection marked: much was freed since, or what "
 			      "holds it changed while it was read; --stop=full reads it as of one moment");

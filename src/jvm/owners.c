@@ -138,7 +138,6 @@ static void fill_roots(struct jvm_work *w)
 			.goroutines = from ? from->threads : 0,
 			.retained = w->retain.roots[i].retained,
 			.retained_objects = w->retain.roots[i].retained_objects,
-			.reached = ACCOUNT_UNKNOWN,
 		};
 		if (from)
 			place_thread(w, from->stack, to);

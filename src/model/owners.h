@@ -5,8 +5,8 @@
  * model/owners - who keeps the heap alive: what `ullage owners` shows of a Go process, a core file or a JVM heap dump.
  *
  * An object is reachable when a root leads to it; it is retained by what every way from the roots to it goes through
- * (its dominators). Bytes are those of slots, as the allocator counts them. Plain data, filled by engine/owners (Go) and
- * by codec/hprof (JVM). Strings are in the arena of the snapshot. Lists are sorted by what is retained, largest first.
+ * (its dominators). Bytes are those of slots, as the allocator counts them. Plain data, filled by the rooms owners (Go)
+ * and jvm. Strings are in the arena of the snapshot. Lists are sorted by what is retained, largest first.
  */
 
 #include "model/account.h"
@@ -31,7 +31,6 @@ struct owners_root {
 	const char *blocked_at; /* of goroutines: the function they wait in, with state; or NULL */
 	uint64_t goroutines;	/* of a stack root, else 0 */
 	uint64_t retained, retained_objects;
-	uint64_t reached; /* bytes that are reachable from it, if it had been the only root; ACCOUNT_UNKNOWN */
 };
 
 struct owners_type {
@@ -67,8 +66,7 @@ struct owners_map {
 };
 
 struct owners_waste {
-	const char
-		*rule; /* "slice-capacity", "string-pin", "interior-pin", "map-capacity", "pool", "chan-buffer", ... */
+	const char *rule; /* of Go: a row of the table in owners/holders.c, "slice-capacity"; of a JVM: jvm/fill.c */
 	const char *owner, *text; /* a path's text; one sentence on what it is */
 	uint64_t count, bytes;
 };

@@ -5,10 +5,10 @@
  * owners/owners - who keeps the heap alive, from what was read of the heap to the finished struct owners.
  *
  * Two steps, because only the first may need a target that stands still:
- *   owners_copy()    spans, roots, pointers (goheap/): after it nothing of the moment is read any more
+ *   owners_copy_roots(), owners_copy_heap()  spans, roots, pointers (goheap/)
  *   owners_finish()  types, dominators, names, paths, holders: reads contents again where it needs them, and believes none
  *                    that does not agree
- * Memory: about 12 bytes an object and 8 a pointer.
+ * Memory at its peak: 12 bytes a slot, 24 a reachable object, 8 a pointer.
  */
 
 #include "goheap/root.h"
@@ -25,7 +25,6 @@ struct owners_input {
 	const struct sym_symbol_vec *symbols; /* may be empty */
 	const struct gort_ref_vec *refs;      /* which code refers to which data; of stripped images */
 	uint64_t bias;			      /* live address - ELF address, for symbols */
-	int exe;			      /* descriptor of the executable, for debug information; or -1 */
 	uint64_t memory;		      /* bytes that may be used; 0: no bound */
 	bool quick;			      /* no holders, no waste: for a watcher that asks often */
 	bool sums;			      /* only how much is reachable and how much floats */

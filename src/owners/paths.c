@@ -245,7 +245,6 @@ static void sum_roots(struct owners_work *w)
 			.kind = OWNERS_OTHER,
 			.name = "(several roots)",
 			.site = { .function = "", .file = "" },
-			.reached = ACCOUNT_UNKNOWN,
 		};
 	*vec_push(&w->root_of) = (uint32_t)out->roots.n - 1;
 	for (uint32_t r = 0; r <= w->graph.n_roots; r++) {
@@ -315,6 +314,9 @@ struct err *owners_paths_fill(struct owners_work *w)
 	n->paths.kind = kind_word;
 	paths_fill(&w->retain, &n->paths, &w->snapshot->arena, w->out);
 	owners_several_fill(w);
+	if (w->retain.cut)
+		snapshot_note(w->snapshot, "there are more than %d paths: some are counted into the step above",
+			      RETAIN_PATHS_MAX);
 	owners_sampled_join(w);
 	return NULL;
 }

@@ -34,7 +34,6 @@ uint32_t roots_group(struct roots_maker *m, const struct roots_key *key, bool *f
 	*vec_push(&m->w->out->roots) = (struct owners_root){
 		.name = "",
 		.site = { .function = "", .file = "" },
-		.reached = ACCOUNT_UNKNOWN,
 	};
 	return id;
 }

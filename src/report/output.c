@@ -110,6 +110,7 @@ struct err *output_open(struct output *o, const char *path)
 	if (o->fd < 0)
 		return failed("opening", path, errno);
 	o->owned = true;
+	o->path = xstrdup(path);
 	return NULL;
 }
 
@@ -134,7 +135,7 @@ static struct err *finish(struct output *o)
 		return failed("naming", o->path, errno);
 	o->owned = false;
 	if (close(o->fd) < 0)
-		return failed("writing", o->path ? o->path : "output", errno);
+		return failed("writing", o->path, errno);
 	if (!o->tmp)
 		return NULL;
 	if (rename(o->tmp, o->path) < 0)
@@ -147,7 +148,7 @@ static struct err *finish(struct output *o)
 
 struct err *output_commit(struct output *o, const void *data, size_t len)
 {
-	const char *name = o->path ? o->path : o->owned ? "output" : "standard output";
+	const char *name = o->path ? o->path : "standard output";
 	struct err *err = output_write(o->fd, name, data, len);
 	if (!err)
 		err = finish(o);

@@ -19,8 +19,8 @@
 #include "base/err.h"
 
 struct output {
-	char *path; /* final name; NULL: no rename */
-	char *tmp;
+	char *path; /* NULL: standard output */
+	char *tmp;  /* what is renamed to it; NULL: it is written in place */
 	int fd;
 	bool owned;    /* fd is ours to close */
 	bool nameless; /* there is no file of the name `tmp` yet */

@@ -144,7 +144,6 @@ static void put_root(struct json *j, const struct owners_root *root)
 	json_u64(j, "goroutines", root->goroutines);
 	fields_u64(j, "retained_bytes", root->retained);
 	fields_u64(j, "retained_objects", root->retained_objects);
-	fields_u64(j, "reached_bytes", root->reached);
 	json_object_end(j);
 }
 

@@ -14,7 +14,8 @@ enum {
 	ROWS = 6,
 	ALONE = 20, /* rows of a list that was asked for */
 	PATH_MIN = 30,
-	SUMS_WIDTH = 32, /* columns that stand before a path */
+	ROOT_SUMS = 3,	 /* columns in front of a root */
+	SUMS_WIDTH = 32, /* characters that stand before a path */
 };
 
 /* A path of which one longer path has this share says nothing that the longer one does not say. */
@@ -70,6 +71,32 @@ static void blank(struct table *t, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		table_cell(t, "");
+}
+
+/* A list under a title: `usual` rows where all lists are shown, without those at its end that are too small. */
+struct list {
+	const char *title;
+	const struct table_column *columns;
+	size_t n_columns, usual;
+	uint64_t (*size)(const struct owners *o, size_t i); /* NULL: none is too small */
+	void (*put)(struct table *t, const struct owners_report *r, size_t i);
+};
+
+static void put_list(struct say *s, const struct owners_report *r, const struct list *l, size_t rows)
+{
+	size_t n = shown(r, rows, l->usual);
+	while (n && l->size && is_small(r, l->size(owners_of(r), n - 1)))
+		n--;
+	if (!n)
+		return;
+	struct table t;
+	table_init(&t, l->columns, l->n_columns, &r->style);
+	for (size_t i = 0; i < n; i++)
+		l->put(&t, r, i);
+	say_title(s, "%s", l->title);
+	table_print(&t, s->out);
+	table_deinit(&t);
+	put_more(s, rows - n);
 }
 
 /* ---- the summary ---- */
@@ -149,60 +176,56 @@ static void put_root_words(struct table *t, const struct owners_report *r, const
 	table_role(t, STYLE_DIM);
 }
 
-static void put_root(struct table *t, const struct owners_report *r, const struct owners_root *root)
-{
-	table_size(t, root->retained);
-	put_percent(t, root->retained, owners_of(r)->reachable);
-	put_count(t, root->retained_objects);
-	if (r->by == OWNERS_BY_ROOT)
-		table_size(t, root->reached);
-	put_root_words(t, r, root, r->by == OWNERS_BY_ROOT ? 4 : 3);
-}
-
 /* Where goroutines were started; a global has none. */
 static void put_root_site(struct table *t, const struct owners_root *root)
 {
 	const char *file = root->site.file ? root->site.file : "", *slash = strrchr(file, '/');
 	if (!root->site.line || !*file)
 		return;
-	blank(t, 4);
+	blank(t, ROOT_SUMS);
 	table_cellf(t, "  %s:%u", slash ? slash + 1 : file, root->site.line);
 	table_role(t, STYLE_DIM);
 }
 
+static uint64_t size_of_root(const struct owners *o, size_t i)
+{
+	return o->roots.v[i].retained;
+}
+
+static void put_root(struct table *t, const struct owners_report *r, size_t i)
+{
+	const struct owners_root *root = &owners_of(r)->roots.v[i];
+	table_size(t, root->retained);
+	put_percent(t, root->retained, owners_of(r)->reachable);
+	put_count(t, root->retained_objects);
+	put_root_words(t, r, root, ROOT_SUMS);
+	if (r->by == OWNERS_BY_ROOT)
+		put_root_site(t, root);
+}
+
 static void roots_text(struct say *s, const struct owners_report *r)
 {
-	static const struct table_column brief[] = {
+	static const struct table_column columns[] = {
 		{ "RETAINED", TABLE_RIGHT, 0 },
 		{ "%", TABLE_RIGHT, 0 },
 		{ "OBJECTS", TABLE_RIGHT, 0 },
 		{ "ROOT", TABLE_LEFT, 0 },
 	};
-	static const struct table_column full[] = {
-		{ "RETAINED", TABLE_RIGHT, 0 }, { "%", TABLE_RIGHT, 0 },   { "OBJECTS", TABLE_RIGHT, 0 },
-		{ "REACHES", TABLE_RIGHT, 0 },	{ "ROOT", TABLE_LEFT, 0 },
-	};
-	const struct owners_root_vec *roots = &owners_of(r)->roots;
-	bool alone = r->by == OWNERS_BY_ROOT;
-	size_t n = shown(r, roots->n, ROOTS);
-	while (n && is_small(r, roots->v[n - 1].retained))
-		n--;
-	if (!n)
-		return;
-	say_title(s, "Who holds it");
-	struct table t;
-	table_init(&t, alone ? full : brief, alone ? LEN(full) : LEN(brief), &r->style);
-	for (size_t i = 0; i < n; i++) {
-		put_root(&t, r, &roots->v[i]);
-		if (alone)
-			put_root_site(&t, &roots->v[i]);
-	}
-	table_print(&t, s->out);
-	table_deinit(&t);
-	put_more(s, roots->n - n);
+	const struct list l = { "Who holds it", columns, LEN(columns), ROOTS, size_of_root, put_root };
+	put_list(s, r, &l, owners_of(r)->roots.n);
 }
 
 /* ---- types ---- */
+
+static void put_type(struct table *t, const struct owners_report *r, size_t i)
+{
+	const struct owners_type *type = &owners_of(r)->types.v[i];
+	table_size(t, type->bytes);
+	put_percent(t, type->bytes, owners_of(r)->reachable);
+	put_count(t, type->objects);
+	table_size(t, type->retained);
+	table_cell(t, type->type);
+}
 
 static void types_text(struct say *s, const struct owners_report *r)
 {
@@ -210,21 +233,8 @@ static void types_text(struct say *s, const struct owners_report *r)
 		{ "BYTES", TABLE_RIGHT, 0 },	{ "%", TABLE_RIGHT, 0 },   { "OBJECTS", TABLE_RIGHT, 0 },
 		{ "RETAINED", TABLE_RIGHT, 0 }, { "TYPE", TABLE_LEFT, 0 },
 	};
-	const struct owners_type_vec *types = &owners_of(r)->types;
-	size_t n = shown(r, types->n, ROWS);
-	struct table t;
-	table_init(&t, columns, LEN(columns), &r->style);
-	for (size_t i = 0; i < n; i++) {
-		table_size(&t, types->v[i].bytes);
-		put_percent(&t, types->v[i].bytes, owners_of(r)->reachable);
-		put_count(&t, types->v[i].objects);
-		table_size(&t, types->v[i].retained);
-		table_cell(&t, types->v[i].type);
-	}
-	say_title(s, "Of which types it is");
-	table_print(&t, s->out);
-	table_deinit(&t);
-	put_more(s, types->n - n);
+	const struct list l = { "Of which types it is", columns, LEN(columns), ROWS, NULL, put_type };
+	put_list(s, r, &l, owners_of(r)->types.n);
 }
 
 /* ---- paths ---- */
@@ -366,6 +376,7 @@ static void put_whole_path(struct table *t, const struct owners_report *r, const
 	put_root_words(t, r, &o->roots.v[p->root], 4);
 	for (uint32_t i = 0; i < p->step_n; i++)
 		put_step(t, &o->steps.v[p->step_at + i]);
+	put_several(t, r, p, 4);
 	put_site(t, o, p, 4);
 }
 
@@ -403,38 +414,56 @@ static void paths_text(struct say *s, const struct owners_report *r)
 
 /* ---- what holders, waste and goroutines there are ---- */
 
+/* Whose it is, below what it is. */
+static void put_owner(struct table *t, const char *owner, size_t columns)
+{
+	if (!owner)
+		return;
+	blank(t, columns);
+	table_cellf(t, "  in %s", owner);
+	table_role(t, STYLE_DIM);
+}
+
+static uint64_t size_of_holder(const struct owners *o, size_t i)
+{
+	return o->holders.v[i].retained;
+}
+
+static void put_holder(struct table *t, const struct owners_report *r, size_t i)
+{
+	const struct owners_holder *h = &owners_of(r)->holders.v[i];
+	table_size(t, h->retained);
+	put_count(t, h->count);
+	put_count(t, h->elements);
+	table_cell(t, h->kind);
+	table_cellf(t, "%s%s%s", h->type ? h->type : "", h->type && h->text ? ": " : "", h->text ? h->text : "");
+	put_owner(t, h->owner, 4);
+}
+
 static void holders_text(struct say *s, const struct owners_report *r)
 {
 	static const struct table_column columns[] = {
 		{ "RETAINED", TABLE_RIGHT, 0 }, { "COUNT", TABLE_RIGHT, 0 }, { "ELEMENTS", TABLE_RIGHT, 0 },
 		{ "KIND", TABLE_LEFT, 14 },	{ "WHAT", TABLE_LEFT, 0 },
 	};
-	const struct owners_holder_vec *holders = &owners_of(r)->holders;
-	size_t n = shown(r, holders->n, ROWS);
-	while (n && is_small(r, holders->v[n - 1].retained))
-		n--;
-	if (!n)
-		return;
-	struct table t;
-	table_init(&t, columns, LEN(columns), &r->style);
-	for (size_t i = 0; i < n; i++) {
-		const struct owners_holder *h = &holders->v[i];
-		table_size(&t, h->retained);
-		put_count(&t, h->count);
-		put_count(&t, h->elements);
-		table_cell(&t, h->kind);
-		table_cellf(&t, "%s%s%s", h->type ? h->type : "", h->type && h->text ? ": " : "",
-			    h->text ? h->text : "");
-		if (h->owner) {
-			blank(&t, 4);
-			table_cellf(&t, "  in %s", h->owner);
-			table_role(&t, STYLE_DIM);
-		}
-	}
-	say_title(s, "Holders");
-	table_print(&t, s->out);
-	table_deinit(&t);
-	put_more(s, holders->n - n);
+	const struct list l = { "Holders", columns, LEN(columns), ROWS, size_of_holder, put_holder };
+	put_list(s, r, &l, owners_of(r)->holders.n);
+}
+
+static uint64_t size_of_map(const struct owners *o, size_t i)
+{
+	return o->maps.v[i].bytes;
+}
+
+static void put_map(struct table *t, const struct owners_report *r, size_t i)
+{
+	const struct owners_map *m = &owners_of(r)->maps.v[i];
+	table_size(t, m->bytes);
+	table_size(t, m->recoverable);
+	put_count(t, m->entries);
+	put_count(t, m->capacity);
+	put_count(t, m->maps);
+	table_cell(t, m->owner ? m->owner : m->type);
 }
 
 static void maps_text(struct say *s, const struct owners_report *r)
@@ -443,27 +472,23 @@ static void maps_text(struct say *s, const struct owners_report *r)
 		{ "BYTES", TABLE_RIGHT, 0 },	{ "RECOVERABLE", TABLE_RIGHT, 0 }, { "ENTRIES", TABLE_RIGHT, 0 },
 		{ "CAPACITY", TABLE_RIGHT, 0 }, { "MAPS", TABLE_RIGHT, 0 },	   { "MAP", TABLE_LEFT, 0 },
 	};
-	const struct owners_map_vec *maps = &owners_of(r)->maps;
-	size_t n = shown(r, maps->n, ROWS);
-	while (n && is_small(r, maps->v[n - 1].bytes))
-		n--;
-	if (!n)
-		return;
-	struct table t;
-	table_init(&t, columns, LEN(columns), &r->style);
-	for (size_t i = 0; i < n; i++) {
-		const struct owners_map *m = &maps->v[i];
-		table_size(&t, m->bytes);
-		table_size(&t, m->recoverable);
-		put_count(&t, m->entries);
-		put_count(&t, m->capacity);
-		put_count(&t, m->maps);
-		table_cell(&t, m->owner ? m->owner : m->type);
-	}
-	say_title(s, "Maps");
-	table_print(&t, s->out);
-	table_deinit(&t);
-	put_more(s, maps->n - n);
+	const struct list l = { "Maps", columns, LEN(columns), ROWS, size_of_map, put_map };
+	put_list(s, r, &l, owners_of(r)->maps.n);
+}
+
+static uint64_t size_of_waste(const struct owners *o, size_t i)
+{
+	return o->waste.v[i].bytes;
+}
+
+static void put_waste(struct table *t, const struct owners_report *r, size_t i)
+{
+	const struct owners_waste *w = &owners_of(r)->waste.v[i];
+	table_size(t, w->bytes);
+	put_count(t, w->count);
+	table_cell(t, w->rule);
+	table_cell(t, w->text ? w->text : w->owner);
+	put_owner(t, w->text ? w->owner : NULL, 3);
 }
 
 static void waste_text(struct say *s, const struct owners_report *r)
@@ -474,35 +499,24 @@ static void waste_text(struct say *s, const struct owners_report *r)
 		{ "RULE", TABLE_LEFT, 16 },
 		{ "WHAT", TABLE_LEFT, 0 },
 	};
-	const struct owners_waste_vec *waste = &owners_of(r)->waste;
-	size_t n = shown(r, waste->n, ROWS);
-	while (n && is_small(r, waste->v[n - 1].bytes))
-		n--;
-	if (!n)
-		return;
-	struct table t;
-	table_init(&t, columns, LEN(columns), &r->style);
-	for (size_t i = 0; i < n; i++) {
-		const struct owners_waste *w = &waste->v[i];
-		table_size(&t, w->bytes);
-		put_count(&t, w->count);
-		table_cell(&t, w->rule);
-		table_cell(&t, w->text ? w->text : w->owner);
-		if (w->text && w->owner) {
-			blank(&t, 3);
-			table_cellf(&t, "  in %s", w->owner);
-			table_role(&t, STYLE_DIM);
-		}
-	}
-	say_title(s, "Held and not used");
-	table_print(&t, s->out);
-	table_deinit(&t);
-	put_more(s, waste->n - n);
+	const struct list l = { "Held and not used", columns, LEN(columns), ROWS, size_of_waste, put_waste };
+	put_list(s, r, &l, owners_of(r)->waste.n);
 }
 
 static const char *place(const struct stacks *s, uint32_t stack)
 {
 	return stack < s->v.n && stacks_depth(s, stack) ? stacks_at(s, stack, 0)->function : "(unknown)";
+}
+
+static void put_stuck(struct table *t, const struct owners_report *r, size_t i)
+{
+	const struct owners *o = owners_of(r);
+	const struct owners_stuck *x = &o->stuck.v[i];
+	put_count(t, x->count);
+	table_size(t, x->retained);
+	table_cell(t, x->reason);
+	table_cell(t, place(&o->stacks, x->stack));
+	table_cell(t, place(&o->stacks, x->created_by));
 }
 
 static void stuck_text(struct say *s, const struct owners_report *r)
@@ -511,24 +525,9 @@ static void stuck_text(struct say *s, const struct owners_report *r)
 		{ "COUNT", TABLE_RIGHT, 0 }, { "RETAINED", TABLE_RIGHT, 0 },  { "WAITS", TABLE_LEFT, 24 },
 		{ "AT", TABLE_LEFT, 30 },    { "STARTED IN", TABLE_LEFT, 0 },
 	};
-	const struct owners *o = owners_of(r);
-	size_t n = shown(r, o->stuck.n, ROWS);
-	if (!n)
-		return;
-	struct table t;
-	table_init(&t, columns, LEN(columns), &r->style);
-	for (size_t i = 0; i < n; i++) {
-		const struct owners_stuck *x = &o->stuck.v[i];
-		put_count(&t, x->count);
-		table_size(&t, x->retained);
-		table_cell(&t, x->reason);
-		table_cell(&t, place(&o->stacks, x->stack));
-		table_cell(&t, place(&o->stacks, x->created_by));
-	}
-	say_title(s, "Goroutines that wait for what nothing else reaches: they never end");
-	table_print(&t, s->out);
-	table_deinit(&t);
-	put_more(s, o->stuck.n - n);
+	static const char title[] = "Goroutines that wait for what nothing else reaches: they never end";
+	const struct list l = { title, columns, LEN(columns), ROWS, NULL, put_stuck };
+	put_list(s, r, &l, owners_of(r)->stuck.n);
 }
 
 static void finalizers_text(struct say *s, const struct owners_report *r)

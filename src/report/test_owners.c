@@ -39,7 +39,6 @@ static void add_roots(struct owners *o)
 		.site = { .function = "", .file = "" },
 		.retained = 90 * MIB,
 		.retained_objects = 3001,
-		.reached = 95 * MIB,
 	};
 	*vec_push(&o->roots) = (struct owners_root){
 		.kind = OWNERS_STACK,
@@ -49,7 +48,6 @@ static void add_roots(struct owners *o)
 		.goroutines = 12,
 		.retained = 8 * MIB,
 		.retained_objects = 24,
-		.reached = ACCOUNT_UNKNOWN,
 	};
 }
 
@@ -213,7 +211,7 @@ static void the_json_has_what_the_contract_names(void **state)
 			  "\"kind\":\"global\",\"name\":\"main.Sessions\",\"used_by\":\"main.leakSessions\","
 			  "\"function\":null",
 			  "\"function\":\"main.start\",\"file\":\"/src/app/start.go\",\"line\":41",
-			  "\"goroutines\":12,\"retained_bytes\":8388608,\"retained_objects\":24,\"reached_bytes\":null",
+			  "\"goroutines\":12,\"retained_bytes\":8388608,\"retained_objects\":24",
 			  "\"steps\":[{\"type\":\"map[string]*main.Session\",\"field\":null,\"objects\":1,\"bytes\":"
 			  "1048576}]",
 			  "\"allocated_in\":{\"function\":\"main.newSession\"",
