@@ -116,20 +116,6 @@ static void find_root(struct pairing *p, struct held *ret)
 	ret->all = sum;
 }
 
-static bool extends(const struct owners *o, const struct owners_path *p, const struct owners_path *start)
-{
-	if (!start)
-		return p->step_n > 0;
-	if (p->step_n <= start->step_n)
-		return false;
-	for (uint32_t i = 0; i < start->step_n; i++) {
-		const struct owners_step *a = &o->steps.v[p->step_at + i], *b = &o->steps.v[start->step_at + i];
-		if (!same_text(a->type, b->type) || !same_text(a->field, b->field))
-			return false;
-	}
-	return true;
-}
-
 /* The nearest longer path with most of the growth; of a path whose start is missing at the first look none is more than its start. */
 static const struct owners_path *step_down(struct pairing *p, const struct held *h, double *grown)
 {
@@ -138,7 +124,8 @@ static const struct owners_path *step_down(struct pairing *p, const struct held 
 	double most = *grown * MOST;
 	for (size_t i = 0; i < o->paths.n; i++) {
 		const struct owners_path *path = &o->paths.v[i];
-		if (p->grown[i] < most || &o->roots.v[path->root] != h->root || !extends(o, path, h->path))
+		if (p->grown[i] < most || &o->roots.v[path->root] != h->root ||
+		    (h->path ? !owners_path_extends(o, path, h->path) : !path->step_n))
 			continue;
 		double g = p->grown[i] < *grown ? p->grown[i] : *grown;
 		if (g > most || (best && g >= most && path->step_n < best->step_n)) {

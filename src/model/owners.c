@@ -37,3 +37,20 @@ bool owners_type_is(const char *type, const char *asked)
 {
 	return strcmp(bare(type), bare(asked)) == 0;
 }
+
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+bool owners_path_extends(const struct owners *o, const struct owners_path *p, const struct owners_path *start)
+{
+	if (p->step_n <= start->step_n)
+		return false;
+	for (uint32_t i = 0; i < start->step_n; i++) {
+		const struct owners_step *a = &o->steps.v[p->step_at + i], *b = &o->steps.v[start->step_at + i];
+		if (!same_text(a->type, b->type) || !same_text(a->field, b->field))
+			return false;
+	}
+	return true;
+}

@@ -134,3 +134,6 @@ void owners_deinit(struct owners *o);
 
 /* Is it the type that was asked for, apart from "*" and "[]" in front: "main.Session" is asked for by "*main.Session". */
 bool owners_type_is(const char *type, const char *asked);
+
+/* Does a path begin with all steps of another, and go on? Roots are not compared. */
+bool owners_path_extends(const struct owners *o, const struct owners_path *p, const struct owners_path *start);

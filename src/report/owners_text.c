@@ -239,23 +239,6 @@ static void types_text(struct say *s, const struct owners_report *r)
 
 /* ---- paths ---- */
 
-static bool same_text(const char *a, const char *b)
-{
-	return a == b || (a && b && strcmp(a, b) == 0);
-}
-
-static bool begins_with(const struct owners *o, const struct owners_path *p, const struct owners_path *start)
-{
-	if (p->root != start->root || p->step_n <= start->step_n)
-		return false;
-	for (uint32_t i = 0; i < start->step_n; i++) {
-		const struct owners_step *a = &o->steps.v[p->step_at + i], *b = &o->steps.v[start->step_at + i];
-		if (!same_text(a->type, b->type) || !same_text(a->field, b->field))
-			return false;
-	}
-	return true;
-}
-
 /* Does a longer path hold nearly all of this one? They are sorted, so it stands close behind. */
 static bool is_told_by_longer(const struct owners_report *r, size_t at)
 {
@@ -264,7 +247,8 @@ static bool is_told_by_longer(const struct owners_report *r, size_t at)
 	for (size_t i = at + 1; i < o->paths.n; i++) {
 		if ((double)o->paths.v[i].retained < SAME * (double)p->retained)
 			return false;
-		if (owners_path_wanted(r, &o->paths.v[i]) && begins_with(o, &o->paths.v[i], p))
+		if (owners_path_wanted(r, &o->paths.v[i]) && o->paths.v[i].root == p->root &&
+		    owners_path_extends(o, &o->paths.v[i], p))
 			return true;
 	}
 	return false;
