@@ -15,7 +15,7 @@
 
 #include "base/num.h"
 #include "codec/pprof.h"
-#include "report/output.h"
+#include "format/output.h"
 
 enum { FUNCTIONS = 4000, DEPTH = 30, ROWS = 10 };
 

@@ -9,7 +9,7 @@
  */
 
 #include "base/err.h"
-#include "cli/options.h"
+#include "operand/options.h"
 
 struct command_example {
 	const char *line, *about;

@@ -4,13 +4,13 @@
 
 #include "base/alloc.h"
 #include "cli/command.h"
-#include "cli/input.h"
-#include "cli/progress.h"
-#include "cli/status.h"
-#include "cli/target.h"
 #include "engine/diagnose.h"
+#include "format/output.h"
+#include "operand/input.h"
+#include "operand/progress.h"
+#include "operand/status.h"
+#include "operand/target.h"
 #include "report/diagnosis.h"
-#include "report/output.h"
 
 static const int64_t DEFAULT_FOR = INT64_C(30) * 1000000000;
 

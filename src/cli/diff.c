@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/diff_source.h"
-#include "cli/status.h"
 #include "codec/folded.h"
 #include "codec/pprof.h"
+#include "format/flamegraph.h"
+#include "format/output.h"
+#include "operand/diff_source.h"
+#include "operand/status.h"
 #include "report/diff.h"
-#include "report/flamegraph.h"
-#include "report/output.h"
 
 enum { BY_DEFAULT = -1 };
 

@@ -3,10 +3,10 @@
 
 #include "base/json.h"
 #include "cli/command.h"
-#include "cli/target.h"
 #include "engine/doctor.h"
-#include "report/output.h"
-#include "report/parts.h"
+#include "format/output.h"
+#include "format/parts.h"
+#include "operand/target.h"
 #include "screen/say.h"
 
 struct doctor_options {

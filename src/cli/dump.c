@@ -6,12 +6,12 @@
 
 #include "base/num.h"
 #include "cli/command.h"
-#include "cli/input.h"
-#include "cli/progress.h"
-#include "cli/status.h"
 #include "codec/pack.h"
 #include "engine/dump.h"
-#include "report/output.h"
+#include "format/output.h"
+#include "operand/input.h"
+#include "operand/progress.h"
+#include "operand/status.h"
 #include "screen/say.h"
 
 enum { MS = 1000000 };

@@ -2,9 +2,9 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/input.h"
+#include "format/output.h"
+#include "operand/input.h"
 #include "report/fds.h"
-#include "report/output.h"
 
 struct fds_options {
 	struct target_name target;

@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/input.h"
 #include "cli/lacks.h"
+#include "format/output.h"
+#include "operand/input.h"
 #include "report/goroutines.h"
-#include "report/output.h"
 
 struct goroutines_options {
 	struct target_name target;

@@ -3,13 +3,13 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/infile.h"
-#include "cli/input.h"
 #include "codec/folded.h"
 #include "codec/pprof.h"
-#include "report/flamegraph.h"
+#include "format/flamegraph.h"
+#include "format/output.h"
+#include "operand/infile.h"
+#include "operand/input.h"
 #include "report/heap.h"
-#include "report/output.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 

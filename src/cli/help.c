@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "cli/command.h"
-#include "cli/status.h"
-#include "report/output.h"
+#include "format/output.h"
+#include "operand/status.h"
 
 struct help_options {
 	bool help;

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/status.h"
-#include "report/output.h"
+#include "format/output.h"
+#include "operand/status.h"
 
 static struct err *version(void)
 {

@@ -4,9 +4,9 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/input.h"
-#include "cli/status.h"
-#include "report/output.h"
+#include "format/output.h"
+#include "operand/input.h"
+#include "operand/status.h"
 #include "report/report.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))

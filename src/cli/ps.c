@@ -4,9 +4,9 @@
 #include "account/census.h"
 #include "base/json.h"
 #include "cli/command.h"
-#include "report/fields.h"
-#include "report/output.h"
-#include "report/parts.h"
+#include "format/fields.h"
+#include "format/output.h"
+#include "format/parts.h"
 #include "screen/say.h"
 #include "screen/table.h"
 

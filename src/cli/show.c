@@ -3,8 +3,8 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/input.h"
-#include "report/output.h"
+#include "format/output.h"
+#include "operand/input.h"
 #include "report/show.h"
 
 struct show_options {

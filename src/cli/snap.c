@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "cli/input.h"
-#include "cli/status.h"
 #include "codec/snapfile.h"
-#include "report/output.h"
+#include "format/output.h"
+#include "operand/input.h"
+#include "operand/status.h"
 #include "report/show.h"
 #include "screen/say.h"
 

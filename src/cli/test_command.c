@@ -10,7 +10,7 @@
 
 #include "base/cleanup.h"
 #include "cli/command.h"
-#include "cli/status.h"
+#include "operand/status.h"
 
 static void every_error_has_its_status(void **state)
 {

@@ -4,7 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "report/parts.h"
+#include "format/parts.h"
 #include "screen/clean.h"
 
 /*

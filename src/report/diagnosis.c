@@ -8,8 +8,8 @@
 #include "base/cleanup.h"
 #include "base/json.h"
 #include "base/num.h"
-#include "report/fields.h"
-#include "report/parts.h"
+#include "format/fields.h"
+#include "format/parts.h"
 #include "screen/say.h"
 #include "screen/table.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/json.h"
 #include "base/num.h"
-#include "report/parts.h"
+#include "format/parts.h"
 #include "screen/clean.h"
 #include "screen/say.h"
 #include "screen/table.h"

@@ -5,8 +5,8 @@
 
 #include "base/num.h"
 #include "codec/folded.h"
-#include "report/flamegraph.h"
-#include "report/parts.h"
+#include "format/flamegraph.h"
+#include "format/parts.h"
 
 /*
  * An account as a profile. Frames from the root: the levels of the class ("go", "go.heap", "go.heap.live"), the package,

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "base/num.h"
-#include "report/fields.h"
-#include "report/parts.h"
+#include "format/fields.h"
+#include "format/parts.h"
 #include "screen/say.h"
 #include "screen/table.h"
 

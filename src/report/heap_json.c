@@ -3,8 +3,8 @@
 
 #include "analysis/heap_groups.h"
 #include "base/num.h"
-#include "report/fields.h"
-#include "report/parts.h"
+#include "format/fields.h"
+#include "format/parts.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 

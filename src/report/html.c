@@ -2,8 +2,8 @@
 #include "report/report.h"
 
 #include "base/num.h"
-#include "report/page.h"
-#include "report/space.h"
+#include "format/page.h"
+#include "format/space.h"
 
 enum { OWNERS_MAX = 500 }; /* of one class in the treemap: more cannot be seen */
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "report/fields.h"
-#include "report/parts.h"
+#include "format/fields.h"
+#include "format/parts.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/num.h"
-#include "report/flamegraph.h"
+#include "format/flamegraph.h"
 #include "report/owners_words.h"
 
 enum { DEPTH_MAX = 200 }; /* frames of a path; what is behind counts in the last one */

@@ -5,9 +5,9 @@
 #include <string.h>
 
 #include "base/num.h"
-#include "report/fields.h"
+#include "format/fields.h"
+#include "format/parts.h"
 #include "report/owners_words.h"
-#include "report/parts.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))
 

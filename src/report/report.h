@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * ui/report - an account in every format. Each renderer appends to `out` and changes nothing.
+ * report/report - an account in every format. Each renderer appends to `out` and changes nothing.
  *
  * To add a format: one file, one function here, one row in the table of cli/map.c.
  */

@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "format/fields.h"
+#include "format/parts.h"
 #include "report/fds.h"
-#include "report/fields.h"
 #include "report/goroutines.h"
 #include "report/heap.h"
 #include "report/owners.h"
-#include "report/parts.h"
 #include "report/report.h"
 #include "report/text.h"
 #include "report/timers.h"

@@ -2,7 +2,7 @@
 #include "report/text.h"
 
 #include "base/num.h"
-#include "report/parts.h"
+#include "format/parts.h"
 
 static const double MS = 1e6; /* nanoseconds */
 

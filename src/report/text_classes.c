@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/num.h"
-#include "report/parts.h"
+#include "format/parts.h"
 #include "screen/table.h"
 
 #define LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
-#include "report/parts.h"
+#include "format/parts.h"
 #include "screen/say.h"
 #include "screen/table.h"
 
