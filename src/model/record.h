@@ -55,6 +55,8 @@ enum record_what {
 
 extern const char *const record_whats[RECORD_WHAT_MAX_];
 
+enum { RECORD_PARTS = 8 };
+
 struct record_row {
 	enum record_kind kind;
 	enum record_what what;
@@ -66,14 +68,15 @@ struct record_row {
 	uint64_t peak_bytes;		       /* outstanding at the peak of the series; ACCOUNT_UNKNOWN */
 	uint64_t total_bytes, total_count;     /* taken in the window, given back or not; of what was seen */
 	int64_t first_ns, last_ns;	       /* of what is outstanding, since the window began */
+	uint64_t parts[RECORD_PARTS];	       /* of `bytes`: taken in each eighth of the window; all 0: not known */
 };
 
 VEC_TYPE(record_row_vec, struct record_row);
 
 /* A second of the window. Bytes are outstanding at its end, against the beginning of the window. */
 struct record_point {
-	int64_t t_ns; /* since the window began */
-	int64_t mapped_bytes;
+	int64_t t_ns;		 /* since the window began */
+	int64_t mapped_bytes;	 /* less what was mapped before the window and unmapped in it: may be negative */
 	int64_t malloc_bytes;	 /* of the blocks seen */
 	uint64_t resident_bytes; /* of the process at that moment: VmRSS; ACCOUNT_UNKNOWN */
 };
