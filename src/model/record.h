@@ -122,6 +122,26 @@ void record_init(struct record *r);
 void record_deinit(struct record *r);
 void record_note(struct record *r, const char *fmt, ...) ERR_PRINTF(2, 3); /* a repeated note is kept once */
 
+/*
+ * Who a stack is about. What only passes a call on is nobody: the runtime, cgo's stubs, wrappers of system calls, the
+ * allocator itself.
+ */
+struct record_site {
+	const struct frame *go;	   /* the innermost Go function; NULL: no Go function called this */
+	const struct frame *entry; /* the C function that it called, or where a thread of C began; NULL: none */
+	const struct frame *inner; /* the innermost C function; may be `entry` */
+	bool allocator;		   /* a C allocator is on the way: what is mapped is where its blocks go */
+	bool runtime;		   /* there are Go frames, and all of them are the runtime's */
+};
+
+struct record_site record_site(const struct stacks *s, uint32_t stack);
+
+/* For whom a row was taken. Rows of two of these must not be added up: blocks of an allocator lie in what it mapped. */
+enum record_taker { RECORD_BY_PROGRAM, RECORD_BY_ALLOCATOR, RECORD_BY_RUNTIME, RECORD_BY_MAX_ };
+
+extern const char *const record_takers[RECORD_BY_MAX_];
+enum record_taker record_taker(const struct record *r, const struct record_row *row);
+
 static inline void record_auto(struct record *r)
 {
 	record_deinit(r);
