@@ -113,6 +113,18 @@ static const struct snap_table space =
 	      F(account_space, 3, gaps), F(account_space, 4, mean_gap), F(account_space, 5, page_table),
 	      F(account_space, 6, vma_limit_ratio));
 
+static const struct snap_table c_arena =
+	TABLE(account_c_arena, "CArena", N(account_c_arena, 1, addr), F(account_c_arena, 2, main),
+	      F(account_c_arena, 3, threads), F(account_c_arena, 4, system), F(account_c_arena, 5, inuse),
+	      F(account_c_arena, 6, free), F(account_c_arena, 7, thread_cache), F(account_c_arena, 8, top),
+	      F(account_c_arena, 9, unknown));
+
+static const struct snap_table c_heap =
+	TABLE(account_c_heap, "CHeap", F(account_c_heap, 1, allocator), F(account_c_heap, 2, system),
+	      F(account_c_heap, 3, inuse), F(account_c_heap, 4, free), F(account_c_heap, 5, unknown),
+	      F(account_c_heap, 6, thread_cache), F(account_c_heap, 7, top), F(account_c_heap, 8, mmapped),
+	      F(account_c_heap, 9, mmapped_blocks), R(account_c_heap, 10, arenas, &c_arena));
+
 static const struct snap_table owner = TABLE(account_owner, "Owner", K(account_owner, 1, class, SNAP_CLASS),
 					     T(account_owner, 2, owner), N(account_owner, 3, resident));
 
@@ -134,7 +146,7 @@ static const struct snap_table account =
 	      ANY(account, 16, classes, SNAP_TOTALS, &snap_table_totals, 0), M(account, 17, runtime, &runtime),
 	      M(account, 18, gc, &gc), M(account, 19, cgroup, &cgroup), M(account, 20, space, &space),
 	      R(account, 21, owners, &owner), R(account, 22, maps, &mapping), R(account, 23, vmas, &resident),
-	      OUT(account, cells), F(account, 24, notes));
+	      OUT(account, cells), F(account, 24, notes), M(account, 25, c_heap, &c_heap));
 
 /* ---- evidence ---- */
 

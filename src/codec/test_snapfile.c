@@ -46,6 +46,7 @@ struct by_status {
 	X(account_class, "ClassTotals") X(by_status, "StatusCount") X(account_runtime, "Runtime") \
 	X(account_gc, "Gc") X(account_process, "Process") X(account_step, "Step") X(account_count, "Event") \
 	X(account_cgroup, "Cgroup") X(account_space, "AddressSpace") X(account_owner, "Owner") \
+	X(account_c_arena, "CArena") X(account_c_heap, "CHeap") \
 	X(vma, "Mapping") X(account_vma, "Resident") X(account, "Account") X(frame, "Frame") \
 	X(profile_label, "Label") X(profile_mapping, "Binary") X(profile_type, "PeriodType") \
 	X(profile, "Profile") X(heap_type, "HeapType") X(heap_span, "HeapSpan") X(heap_view, "Heap") \

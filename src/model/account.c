@@ -9,6 +9,16 @@ void account_init(struct account *a)
 {
 	*a = (struct account){ 0 };
 	arena_init(&a->arena);
+	a->c_heap = (struct account_c_heap){
+		.system = ACCOUNT_UNKNOWN,
+		.inuse = ACCOUNT_UNKNOWN,
+		.free = ACCOUNT_UNKNOWN,
+		.unknown = ACCOUNT_UNKNOWN,
+		.thread_cache = ACCOUNT_UNKNOWN,
+		.top = ACCOUNT_UNKNOWN,
+		.mmapped = ACCOUNT_UNKNOWN,
+		.mmapped_blocks = ACCOUNT_UNKNOWN,
+	};
 }
 
 void account_deinit(struct account *a)
@@ -20,6 +30,7 @@ void account_deinit(struct account *a)
 	vec_deinit(&a->cgroup.events);
 	vec_deinit(&a->cgroup.processes);
 	vec_deinit(&a->cgroup.balance);
+	vec_deinit(&a->c_heap.arenas);
 	vec_deinit(&a->owners);
 	vec_deinit(&a->maps);
 	vec_deinit(&a->vmas);

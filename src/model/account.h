@@ -140,6 +140,36 @@ struct account_cgroup {
 	int64_t unexplained;
 };
 
+/*
+ * An arena of the C allocator. Bytes of chunks with their headers: inuse + free + unknown == system.
+ */
+struct account_c_arena {
+	uint64_t addr;	       /* of its record in the target */
+	bool main;	       /* the one that grows by brk */
+	uint64_t threads;      /* attached to it */
+	uint64_t system;       /* taken from the kernel and not given back */
+	uint64_t inuse;	       /* the program's blocks, and the allocator's own records */
+	uint64_t free;	       /* given back by the program and kept: retained */
+	uint64_t thread_cache; /* of free: in the caches of threads */
+	uint64_t top;	       /* of free: at the end, what trimming gives back first */
+	uint64_t unknown;      /* could not be told, ... */
+};
+
+VEC_TYPE(account_c_arena_vec, struct account_c_arena);
+
+/*
+ * The C allocator, read from outside: inuse + free + unknown == system. Resident or not: what of it is resident is in
+ * the classes c.heap.inuse and c.heap.free. All figures are ACCOUNT_UNKNOWN where the allocator could not be read.
+ */
+struct account_c_heap {
+	const char *allocator;		   /* "glibc 2.36", "jemalloc (libjemalloc.so.2)"; NULL: none found */
+	uint64_t system;		   /* of all arenas, and large blocks with a mapping of their own */
+	uint64_t inuse, free, unknown;	   /* as in an arena; large blocks are in use */
+	uint64_t thread_cache, top;	   /* of free */
+	uint64_t mmapped, mmapped_blocks;  /* large blocks, by the allocator's own count */
+	struct account_c_arena_vec arenas; /* largest first */
+};
+
 struct account_space {
 	uint64_t span; /* lowest to highest mapped user address */
 	uint64_t regions, gaps, mean_gap, page_table;
@@ -162,6 +192,7 @@ struct account {
 	struct account_gc gc;
 	struct account_cgroup cgroup;
 	struct account_space space;
+	struct account_c_heap c_heap;
 	struct account_owner_vec owners; /* by class in table order, then by size; remainder row last in its class */
 	struct vma_vec maps;		 /* address order */
 	struct account_vma_vec vmas;	 /* row by row with maps */

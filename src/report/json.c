@@ -91,6 +91,29 @@ static const struct field space_fields[] = {
 	FIELD(account_space, vma_limit_ratio, FIELD_DOUBLE, "vma_limit_ratio"),
 };
 
+static const struct field c_heap_fields[] = {
+	FIELD(account_c_heap, allocator, FIELD_STR, "allocator"),
+	FIELD(account_c_heap, system, FIELD_U64, "system_bytes"),
+	FIELD(account_c_heap, inuse, FIELD_U64, "inuse_bytes"),
+	FIELD(account_c_heap, free, FIELD_U64, "free_bytes"),
+	FIELD(account_c_heap, thread_cache, FIELD_U64, "thread_cache_bytes"),
+	FIELD(account_c_heap, top, FIELD_U64, "top_bytes"),
+	FIELD(account_c_heap, unknown, FIELD_U64, "unknown_bytes"),
+	FIELD(account_c_heap, mmapped, FIELD_U64, "mmapped_bytes"),
+	FIELD(account_c_heap, mmapped_blocks, FIELD_U64, "mmapped_blocks"),
+};
+
+static const struct field c_arena_fields[] = {
+	FIELD(account_c_arena, main, FIELD_BOOL, "main"),
+	FIELD(account_c_arena, threads, FIELD_U64, "threads"),
+	FIELD(account_c_arena, system, FIELD_U64, "system_bytes"),
+	FIELD(account_c_arena, inuse, FIELD_U64, "inuse_bytes"),
+	FIELD(account_c_arena, free, FIELD_U64, "free_bytes"),
+	FIELD(account_c_arena, thread_cache, FIELD_U64, "thread_cache_bytes"),
+	FIELD(account_c_arena, top, FIELD_U64, "top_bytes"),
+	FIELD(account_c_arena, unknown, FIELD_U64, "unknown_bytes"),
+};
+
 static const struct field class_fields[] = {
 	FIELD(account_class, resident, FIELD_U64, "resident_bytes"),
 	FIELD(account_class, virtual_size, FIELD_U64, "virtual_bytes"),
@@ -256,6 +279,27 @@ static void put_cgroup(struct json *j, const struct account_cgroup *cg)
 	json_object_end(j);
 }
 
+static void put_c_heap(struct json *j, const struct account_c_heap *h)
+{
+	if (!h->allocator) {
+		json_null(j, "c_heap");
+		return;
+	}
+	json_object(j, "c_heap");
+	fields_json(j, c_heap_fields, LEN(c_heap_fields), h);
+	json_array(j, "arenas");
+	for (size_t i = 0; i < h->arenas.n; i++) {
+		char addr[24];
+		snprintf(addr, sizeof(addr), "0x%" PRIx64, h->arenas.v[i].addr);
+		json_object(j, NULL);
+		json_str(j, "address", addr);
+		fields_json(j, c_arena_fields, LEN(c_arena_fields), &h->arenas.v[i]);
+		json_object_end(j);
+	}
+	json_array_end(j);
+	json_object_end(j);
+}
+
 static int by_resident(const void *x, const void *y)
 {
 	const struct account_owner *const *a = x, *const *b = y;
@@ -326,6 +370,7 @@ void report_json_members(struct json *j, const struct account *a, unsigned lists
 	put_classes(j, a);
 	put_runtime(j, a);
 	put_cgroup(j, &a->cgroup);
+	put_c_heap(j, &a->c_heap);
 	json_object(j, "address_space");
 	fields_json(j, space_fields, LEN(space_fields), &a->space);
 	json_object_end(j);

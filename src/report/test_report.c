@@ -38,6 +38,20 @@ static void add_owner(struct account *a, enum mem_class c, const char *owner, ui
 	*vec_push(&a->owners) = (struct account_owner){ c, owner, resident };
 }
 
+static void add_c_heap(struct account *a)
+{
+	a->c_heap.allocator = "glibc 2.36";
+	a->c_heap.system = 5 * MIB;
+	a->c_heap.inuse = 2 * MIB;
+	a->c_heap.free = 3 * MIB;
+	a->c_heap.top = MIB;
+	a->c_heap.mmapped = MIB;
+	a->c_heap.mmapped_blocks = 1;
+	*vec_push(&a->c_heap.arenas) = (struct account_c_arena){
+		.addr = 0x7f0000000030, .threads = 2, .system = 4 * MIB, .inuse = MIB, .free = 3 * MIB, .top = MIB
+	};
+}
+
 /* A process that is not Go and of which little is known. */
 static void make_plain(struct account *a)
 {
@@ -58,6 +72,7 @@ static void make_plain(struct account *a)
 	add_map(a, 0x600000, 4096, 0, "", "=cmd()\x1b[2J", CLASS_MMAP_ANON, 0);
 	add_owner(a, CLASS_FILE_TEXT, "libc.so.6", 600 * 1024);
 	add_owner(a, CLASS_FILE_TEXT, "(other)", 400 * 1024);
+	add_c_heap(a);
 }
 
 static void add_runtime(struct account *a)
