@@ -170,6 +170,37 @@ static bool finalizer_keeps_heap(const struct rule_context *c, const struct find
 	return same || (c->held.root && strcmp(c->held.kind, "finalizer") == 0);
 }
 
+/* Of one package, which is more than "main". */
+static bool same_package(const struct rule_context *c, const struct finding *a, const struct finding *b)
+{
+	size_t n = stack_package(a->site.function);
+	return n && strncmp(a->site.function, "main.", 5) != 0 && n == stack_package(b->site.function) &&
+	       strncmp(a->site.function, b->site.function, n) == 0 &&
+	       !rule_of_library(a->site.function, c->in->module) && !rule_of_runtime(a->site.function);
+}
+
+/*
+ * What a connection takes outside of the Go heap, and the goroutine that waits for its events: made by one package, and for
+ * each goroutine at least one block or mapping.
+ */
+static bool goroutine_keeps_native(const struct rule_context *c, const struct finding *g, const struct finding *native)
+{
+	static const double MOST = 256; /* blocks of one connection */
+	double each = g->count_rate > 0 ? native->count_rate / g->count_rate : 0;
+	return each >= 1 / ALIKE && each <= MOST && (share_function(c, native, g) || same_package(c, native, g));
+}
+
+static bool native_keeps_heap(const struct rule_context *c, const struct finding *native, const struct finding *heap)
+{
+	return share_function(c, native, heap) && heap->rate <= native->rate;
+}
+
+static bool same_place(const struct rule_context *c, const struct finding *a, const struct finding *b)
+{
+	(void)c;
+	return same_site(a, b);
+}
+
 static const struct {
 	const char *whole, *part;
 	bool (*belongs)(const struct rule_context *c, const struct finding *whole, const struct finding *part);
@@ -179,9 +210,17 @@ static const struct {
 	{ "goroutine", "heap", goroutine_keeps_heap },
 	{ "goroutine", "fd", goroutine_keeps_fd },
 	{ "goroutine", "timer", goroutine_keeps_timer },
+	{ "thread", "cgo", goroutine_keeps_native },
+	{ "thread", "mmap", goroutine_keeps_native },
+	{ "goroutine", "cgo", goroutine_keeps_native },
+	{ "goroutine", "mmap", goroutine_keeps_native },
+	{ "cgo", "mmap", same_place },
+	{ "cgo", "heap", native_keeps_heap },
+	{ "mmap", "heap", native_keeps_heap },
 	{ "timer", "heap", timer_keeps_heap },
 	{ "cgroup", "fd", fd_of_cgroup },
 	{ "fd", "heap", fd_keeps_heap },
+	{ "fd", "cgo", goroutine_keeps_native },
 	{ "finalizer", "heap", finalizer_keeps_heap },
 };
 
@@ -239,6 +278,27 @@ static void name_heap(const struct rule_context *c, struct finding *f)
 	}
 }
 
+static bool is_also(const struct finding *f, const char *kind)
+{
+	for (size_t i = 0; i < FINDING_ALSO && f->also[i]; i++) {
+		if (strcmp(f->also[i], kind) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A goroutine and memory of C each: what a library makes for a connection, and what only its Close() ends. */
+static void name_connections(struct rule_context *c, struct finding *f)
+{
+	if (strcmp(f->kind, "goroutine") != 0 || !(is_also(f, "cgo") || is_also(f, "mmap")) || !*f->site.function)
+		return;
+	f->advice = rule_text(
+		c,
+		"Connections are never closed: each call of %s leaves a goroutine and memory outside of the Go "
+		"heap. Close() each one when its user ends, or keep one and use it again.",
+		f->site.function);
+}
+
 void causes_merge(struct rule_context *c)
 {
 	for (size_t i = 0; i < sizeof(causes) / sizeof(causes[0]); i++) {
@@ -247,5 +307,7 @@ void causes_merge(struct rule_context *c)
 	}
 	for (size_t i = 0; i < c->d->findings.n; i++)
 		name_heap(c, &c->d->findings.v[i]);
+	for (size_t i = 0; i < c->d->findings.n; i++)
+		name_connections(c, &c->d->findings.v[i]);
 	add_stacks(c);
 }

@@ -20,7 +20,8 @@ static const double SURE = 0.55;
 static const double SOON = 3600;
 
 /* The families, in the order they run: leaks first, and what explains looks at what was found. Causes are merged after. */
-static const struct rule *const families[] = { rules_count, rules_heap, rules_held, rules_cgroup };
+static const struct rule *const families[] = { rules_count,   rules_heap,   rules_held,
+					       rules_offheap, rules_cgroup, rules_kept };
 
 void diagnosis_sample_init(struct diagnosis_sample *s)
 {
@@ -118,6 +119,18 @@ static void collect_growth(struct rule_context *c)
 	vec_sort(&c->growth, by_growth);
 }
 
+/* What the record says is held against how much memory outside of Go grew in its window, which ends with the samples. */
+static void collect_offheap(struct rule_context *c)
+{
+	const struct record *r = c->in->record;
+	struct series s;
+	rule_outside_series(c, &s);
+	size_t from = s.n;
+	while (r && from && s.t[from - 1] >= c->seconds - (double)r->window_ns / 1e9 - 0.5)
+		from--;
+	offheap_collect(r, c->in->module, from + 1 < s.n ? s.y[s.n - 1] - s.y[from] : (double)NAN, &c->off);
+}
+
 static const struct account *account_of(const struct snapshot *s)
 {
 	return s && s->parts & SNAPSHOT_ACCOUNT ? &s->account : NULL;
@@ -138,6 +151,7 @@ static void prepare(struct rule_context *c)
 	collect_growth(c);
 	collect_reach(c);
 	held_compare(in->first, in->last, &c->held);
+	collect_offheap(c);
 }
 
 /* ---- the verdict ---- */
@@ -226,6 +240,7 @@ void diagnose(const struct diagnosis_input *in, struct diagnosis *ret)
 	vec_sort(&ret->findings, by_weight);
 	note_missing(&c);
 	vec_deinit(&c.growth);
+	offheap_deinit(&c.off);
 	stacks_deinit(&c.stacks);
 }
 

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "model/record.h"
 #include "model/snapshot.h"
 
 enum { DIAGNOSIS_SAMPLES = 240 };
@@ -61,6 +62,8 @@ struct diagnosis_input {
 	const char *module;		     /* of the main package, or NULL */
 	bool cut;			     /* interrupted, or the target exited */
 	const char *unwalked;		     /* why the heap was not walked, a sentence without a full stop, or NULL */
+	const struct record *record; /* who took memory outside of the Go heap, up to the last sample; NULL: none */
+	const char *unrecorded; /* why there is none, and what would help, a sentence without a full stop, or NULL */
 };
 
 enum diagnosis_level { DIAGNOSIS_INFO, DIAGNOSIS_WARNING, DIAGNOSIS_CRITICAL };

@@ -32,6 +32,18 @@ struct trend rule_trend(const struct rule_context *c, size_t offset)
 	return trend_of(&s);
 }
 
+void rule_outside_series(const struct rule_context *c, struct series *ret)
+{
+	ret->n = 0;
+	for (size_t i = 0; i < c->in->n; i++) {
+		const struct diagnosis_sample *s = &c->in->samples[i];
+		double go = KNOWN(s->go_anon) ? (double)s->go_anon : 0;
+		if (KNOWN(s->rss_anon))
+			series_add(ret, (double)(s->time_ns - c->in->samples[0].time_ns) / NS,
+				   (double)s->rss_anon - go);
+	}
+}
+
 /* ---- findings ---- */
 
 struct finding *rule_report(struct rule_context *c, const struct rule *r)

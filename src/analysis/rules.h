@@ -10,6 +10,7 @@
 
 #include "analysis/diagnose.h"
 #include "analysis/held.h"
+#include "analysis/offheap.h"
 #include "analysis/trend.h"
 #include "analysis/whose.h"
 
@@ -49,6 +50,7 @@ struct rule_context {
 	struct series reach; /* bytes that were reachable at the looks that walked the heap */
 	struct trend reachable;
 	struct held held; /* what kept more */
+	struct offheap off;
 	struct stacks stacks;
 	VEC(struct heap_growth) growth; /* by bytes, largest first */
 	double growth_sum;		/* of what grew */
@@ -89,8 +91,11 @@ uint64_t rule_outside(const struct rule_context *c);
 /* "Set GOMEMLIMIT=...": with numbers, or NULL where there is no limit or nothing is left for the heap. */
 const char *rule_gomemlimit(struct rule_context *c);
 
+/* Growth of private memory that is not the Go runtime's, sample by sample; all of it where that is not known. */
+void rule_outside_series(const struct rule_context *c, struct series *ret);
+
 /* The families; each table ends with a row without a kind. */
-extern const struct rule rules_count[], rules_heap[], rules_held[], rules_cgroup[];
+extern const struct rule rules_count[], rules_heap[], rules_held[], rules_offheap[], rules_cgroup[], rules_kept[];
 
 /* What grew and is no finding: rules_open.c. */
 void rules_open(struct rule_context *c);

@@ -145,38 +145,104 @@ static void open_heap(struct rule_context *c)
 		     });
 }
 
-/* Memory of C, of mappings, of thread stacks: who made it is not known without probes. */
+/* Is the growth of a class part of a leak that was found, or explained? */
+static bool is_native_judged(const struct rule_context *c, enum mem_class k)
+{
+	static const struct {
+		enum mem_class class;
+		const char *kind;
+	} judges[] = {
+		{ CLASS_C_HEAP, "cgo" },  { CLASS_C_HEAP_INUSE, "cgo" }, { CLASS_MMAP_ANON, "mmap" },
+		{ CLASS_SHM, "mmap" },	  { CLASS_SHM, "tmpfs" },	 { CLASS_C_STACK, "thread" },
+		{ CLASS_C_HEAP, "mmap" }, /* brk */
+	};
+	for (size_t i = 0; i < c->d->findings.n; i++) {
+		const struct finding *f = &c->d->findings.v[i];
+		for (size_t n = 0; n < sizeof(judges) / sizeof(judges[0]); n++) {
+			bool is = strcmp(judges[n].kind, f->kind) == 0;
+			for (size_t m = 0; m < FINDING_ALSO && f->also[m]; m++)
+				is |= strcmp(judges[n].kind, f->also[m]) == 0;
+			if (is && judges[n].class == k)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* It grew and stopped, or came at once: what fills, or was needed once. */
+static bool native_growth_ended(const struct rule_context *c)
+{
+	enum { LOOKS = 5 };
+	struct series s;
+	rule_outside_series(c, &s);
+	struct trend t = trend_of(&s);
+	return t.n >= LOOKS && (t.levelled || t.step > 0.6);
+}
+
+/* Without a record. */
+static const char *native_remedy(struct rule_context *c)
+{
+	if (c->in->unrecorded)
+		return rule_text(c, "Probes on mmap and malloc would name the call path: %s.", c->in->unrecorded);
+	return "Probes on mmap and malloc would name the call path: `ullage diagnose PID` on the live process puts "
+	       "them. A "
+	       "second look after the same load shows whether it stays.";
+}
+
+/* The largest of what was recorded of that class, and why it proves nothing. */
+static const char *native_doubt(struct rule_context *c, enum mem_class k)
+{
+	enum offheap_sort sort = k == CLASS_MMAP_ANON || k == CLASS_SHM ? OFFHEAP_MAPPED
+				 : k == CLASS_C_STACK			? OFFHEAP_STACKS
+									: OFFHEAP_MALLOC;
+	for (size_t i = 0; i < c->off.v.n; i++) {
+		const struct offheap_group *g = &c->off.v.v[i];
+		if (g->sort != sort || !g->site)
+			continue;
+		return rule_text(c, " Most that was recorded and not given back is %s in %.0f from %s, and %s.",
+				 rule_size(c, g->bytes), g->count, g->site->function,
+				 g->sure < 0.5 ? "as much may have been given back of what was there before"
+				 : !offheap_steady(&c->off, g) ? "it did not come evenly"
+							       : "that is too little");
+	}
+	return " Nothing that was recorded explains it.";
+}
+
+static void open_class(struct rule_context *c, enum mem_class k)
+{
+	double resident = (double)c->after->classes[k].resident - (double)c->before->classes[k].resident;
+	double space = (double)c->after->classes[k].virtual_size - (double)c->before->classes[k].virtual_size;
+	bool only_space = !material(resident, (double)c->before->rss);
+	/* Address space that nobody touches costs nothing until it is gone: only much of it is worth a word. */
+	if (only_space && (k != CLASS_MMAP_ANON || space < 64 * MIB))
+		return;
+	double grown = only_space ? space : resident;
+	rule_open(c,
+		  &(struct diagnosis_open){
+			  .class = mem_classes[k].name,
+			  .bytes = (uint64_t)grown,
+			  .rate = grown / fmax(c->seconds, 0.001),
+			  .why = rule_text(c, "%s grew by %s%s: memory outside of the Go heap%s%s", mem_classes[k].name,
+					   rule_size(c, grown), only_space ? " of address space" : "",
+					   c->off.known ? "." : ", whose owner cannot be told by looking.",
+					   c->off.known ? native_doubt(c, k) : ""),
+			  .settle = c->off.known ? "A longer window: what fills stops, what turns over balances, and "
+						   "a leak does neither."
+						 : native_remedy(c),
+		  });
+}
+
+/* Memory of C, of mappings, of thread stacks: who made it is not known without a record. */
 static void open_native(struct rule_context *c)
 {
 	static const enum mem_class classes[] = {
 		CLASS_C_HEAP, CLASS_C_HEAP_INUSE, CLASS_C_STACK, CLASS_MMAP_ANON, CLASS_SHM,
 	};
-	for (size_t i = 0; c->before && c->after && i < sizeof(classes) / sizeof(classes[0]); i++) {
-		enum mem_class k = classes[i];
-		if (k == CLASS_C_STACK && rule_found(c, "thread"))
-			continue;
-		double resident = (double)c->after->classes[k].resident - (double)c->before->classes[k].resident;
-		double space = (double)c->after->classes[k].virtual_size - (double)c->before->classes[k].virtual_size;
-		bool only_space = !material(resident, (double)c->before->rss);
-		/* Address space that nobody touches costs nothing until it is gone: only much of it is worth a word. */
-		if (only_space && (k != CLASS_MMAP_ANON || space < 64 * MIB))
-			continue;
-		double grown = only_space ? space : resident;
-		rule_open(c,
-			  &(struct diagnosis_open){
-				  .class = mem_classes[k].name,
-				  .bytes = (uint64_t)grown,
-				  .rate = grown / fmax(c->seconds, 0.001),
-				  .why = rule_text(
-					  c,
-					  "%s grew by %s%s: memory outside of the Go heap, whose owner cannot be told "
-					  "by looking.",
-					  mem_classes[k].name, rule_size(c, grown),
-					  only_space ? " of address space" : ""),
-				  .settle = "Probes on mmap and malloc would name the call stacks; a second look after "
-					    "the same "
-					    "load shows whether it stays.",
-			  });
+	if (!c->before || !c->after || native_growth_ended(c))
+		return;
+	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+		if (!is_native_judged(c, classes[i]))
+			open_class(c, classes[i]);
 	}
 }
 

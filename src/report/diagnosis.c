@@ -83,20 +83,22 @@ static const char *time_words(double seconds, char buf[WORDS_LEN])
 
 /* How the first line says what grows, by kind. */
 static const struct words {
-	const char *kind, *plural, *where;
+	const char *kind, *plural, *where, *grows; /* grows: what to call it when its bytes grow, NULL: its kind */
 } words[] = {
-	{ "goroutine", "goroutines", ", started at" },
-	{ "thread", "threads", ", held by goroutines started at" },
-	{ "timer", "timers", ", that call" },
-	{ "fd", "descriptors", ", opened at" },
-	{ "cgroup", "cgroups left behind", ", made at" },
-	{ "stack", NULL, ", in" },
-	{ "heap", NULL, ", at" },
+	{ "cgo", NULL, ", allocated in calls from", "memory of C (cgo)" },
+	{ "mmap", NULL, ", mapped in", "mapped memory (mmap)" },
+	{ "goroutine", "goroutines", ", started at", NULL },
+	{ "thread", "threads", ", from", NULL },
+	{ "timer", "timers", ", that call", NULL },
+	{ "fd", "descriptors", ", opened at", NULL },
+	{ "cgroup", "cgroups left behind", ", made at", NULL },
+	{ "stack", NULL, ", in", NULL },
+	{ "heap", NULL, ", at", NULL },
 };
 
 static const struct words *words_of(const char *kind)
 {
-	static const struct words other = { "", NULL, ", at" };
+	static const struct words other = { "", NULL, ", at", NULL };
 	for (size_t i = 0; i < LEN(words); i++) {
 		if (strcmp(words[i].kind, kind) == 0)
 			return &words[i];
@@ -113,14 +115,15 @@ static void put_growth(const struct finding *f, struct strbuf *out)
 			      f->count_rate < 10 ? 1 : 0, f->count_rate < 0.1 ? f->count_rate * 3600 : f->count_rate,
 			      f->count_rate < 0.1 ? "an hour" : "a second");
 	else if (isfinite(f->rate))
-		strbuf_printf(out, "%s grows by %s", f->kind, rate_words(f->rate, x));
+		strbuf_printf(out, "%s grows by %s", w->grows ? w->grows : f->kind, rate_words(f->rate, x));
 	else
 		strbuf_puts(out, f->kind);
 	if (!*f->site.function && f->holder)
 		strbuf_printf(out, ", held by %s", f->holder);
 	if (*f->site.function)
-		strbuf_printf(out, "%s %s (%s:%u)", w->where, f->site.function, diagnosis_file(f->site.file),
-			      f->site.line);
+		strbuf_printf(out, "%s %s", w->where, f->site.function);
+	if (*f->site.function && f->site.line)
+		strbuf_printf(out, " (%s:%u)", diagnosis_file(f->site.file), f->site.line);
 }
 
 static void put_verdict(const struct diagnosis *d, struct say *s)
@@ -186,7 +189,9 @@ static void say_finding(struct say *s, const struct finding *f, bool advised)
 		say_and(&t, "%s", f->also[i]);
 	say_title(s, "%s%s%s%s (%s, %.0f%% sure)", f->leak ? "Leak: " : "", f->kind, t.len ? " with " : "", t.buf,
 		  diagnosis_levels[f->level], 100 * f->confidence);
-	if (*f->site.function)
+	if (*f->site.function && !f->site.line)
+		say_fact(s, "site", "%s  %s", f->site.function, f->site.file);
+	else if (*f->site.function)
 		say_fact(s, "site", "%s  %s:%u", f->site.function, f->site.file, f->site.line);
 	if (f->holder)
 		say_fact(s, "holder", "%s", f->holder);
