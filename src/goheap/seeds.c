@@ -3,9 +3,9 @@
 
 #include "base/cursor.h"
 #include "base/num.h"
+#include "gocode/calls.h"
 #include "goheap/sample.h"
 #include "goheap/typing.h"
-#include "gort/calls.h"
 #include "gort/site.h"
 
 /* ---- what the sampled objects of a bucket are ---- */
@@ -85,14 +85,14 @@ void goheap_seeds_sampled(const struct goheap_objects *o, struct gort_types *typ
 
 void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct goheap_seed_vec *ret)
 {
-	struct gort_call_vec calls = { 0 };
-	gort_calls_read(types, &calls);
+	struct gocode_call_vec calls = { 0 };
+	gocode_calls_read(types, &calls);
 	for (size_t i = 0; i < calls.n; i++) {
-		const struct gort_call *c = &calls.v[i];
+		const struct gocode_call *c = &calls.v[i];
 		struct goheap_seed seed = { .addr = c->addr, .rtype = c->rtype };
-		seed.closure = c->says == GORT_CALL_CLOSURE;
-		seed.array = c->says == GORT_CALL_SLICE;
-		seed.object = seed.array || c->says == GORT_CALL_POINTER || c->says == GORT_CALL_SELF;
+		seed.closure = c->says == GOCODE_CALL_CLOSURE;
+		seed.array = c->says == GOCODE_CALL_SLICE;
+		seed.object = seed.array || c->says == GOCODE_CALL_POINTER || c->says == GOCODE_CALL_SELF;
 		if (seed.object) /* what the variable points to */
 			seed.addr = memsrc_ptr(g->src, c->addr);
 		if (seed.addr)

@@ -11,7 +11,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "gort/receiver.h"
+#include "gocode/receiver.h"
 
 enum {
 	CHILDREN = 16,
@@ -200,8 +200,8 @@ static bool is_map_method(const char *name)
 static void globals(struct holders *h, struct sync_maps *s)
 {
 	const struct gort *g = h->w->in->g;
-	struct gort_receiver_vec found = { 0 };
-	gort_receivers_read(g, is_map_method, &found);
+	struct gocode_receiver_vec found = { 0 };
+	gocode_receivers_read(g, is_map_method, &found);
 	for (size_t i = 0; i < found.n; i++) {
 		const char *caller = sym_pclntab_name(g->pclntab, found.v[i].caller);
 		s->handles = strncmp(caller, "runtime/cgo.", 12) == 0;

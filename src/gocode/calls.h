@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * gort/calls - what the code says about types, for binaries without debug information: of variables, and of closures.
+ * gocode/calls - what the code says about types, for binaries without debug information: of variables, and of closures.
  *
  * A call of the runtime that takes a type as an argument, next to a variable whose address or value is another argument,
  * or that the result is stored in: mapassign(type, map), newobject(type), growslice(..., type). The compiler makes closures
@@ -14,23 +14,23 @@
 
 #include "gort/type.h"
 
-enum gort_call_says {
-	GORT_CALL_VALUE,   /* the variable has the type */
-	GORT_CALL_SELF,	   /* the variable is a map or a channel of the type */
-	GORT_CALL_POINTER, /* the variable points to one of the type */
-	GORT_CALL_SLICE,   /* ... to the elements of a slice */
-	GORT_CALL_CLOSURE, /* closures of the function have the type, a struct that begins with the code's address */
+enum gocode_call_says {
+	GOCODE_CALL_VALUE,   /* the variable has the type */
+	GOCODE_CALL_SELF,    /* the variable is a map or a channel of the type */
+	GOCODE_CALL_POINTER, /* the variable points to one of the type */
+	GOCODE_CALL_SLICE,   /* ... to the elements of a slice */
+	GOCODE_CALL_CLOSURE, /* closures of the function have the type, a struct that begins with the code's address */
 };
 
-struct gort_call {
+struct gocode_call {
 	uint64_t addr;	/* of the variable; of the function */
 	uint64_t rtype; /* address of the type's descriptor */
-	uint32_t says;	/* enum gort_call_says */
+	uint32_t says;	/* enum gocode_call_says */
 };
 
-VEC_TYPE(gort_call_vec, struct gort_call);
+VEC_TYPE(gocode_call_vec, struct gocode_call);
 
-enum { GORT_CALLS_MAX = 1 << 20 }; /* places; further code is not looked at */
+enum { GOCODE_CALLS_MAX = 1 << 20 }; /* places; further code is not looked at */
 
 /* Appends what the code says, one row for each variable or function, by address. */
-void gort_calls_read(struct gort_types *types, struct gort_call_vec *ret);
+void gocode_calls_read(struct gort_types *types, struct gocode_call_vec *ret);

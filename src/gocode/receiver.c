@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gort/receiver.h"
+#include "gocode/receiver.h"
 
 #include "base/cursor.h"
 #include "base/hash.h"
@@ -16,7 +16,7 @@ struct receivers {
 	const struct gort *g;
 	bool (*wanted)(const char *name);
 	struct hash_map callees; /* entry -> index + 2; 1: not wanted */
-	struct gort_receiver_vec *out;
+	struct gocode_receiver_vec *out;
 };
 
 static bool in_data(const struct gort_module *m, uint64_t addr)
@@ -66,12 +66,12 @@ static void look(struct receivers *r, const unsigned char *code, size_t at, uint
 	size_t caller = 0;
 	if (variable && callee(r, base + at + CALL + (uint64_t)(int64_t)(int32_t)load_u32(code + at + 1), &func) &&
 	    sym_pclntab_find(r->g->pclntab, base + at, &caller))
-		*vec_push(r->out) = (struct gort_receiver){ variable, func, (uint32_t)caller };
+		*vec_push(r->out) = (struct gocode_receiver){ variable, func, (uint32_t)caller };
 }
 
 static int by_address(const void *a, const void *b)
 {
-	const struct gort_receiver *x = a, *y = b;
+	const struct gocode_receiver *x = a, *y = b;
 	if (x->addr != y->addr)
 		return x->addr < y->addr ? -1 : 1;
 	if (x->func != y->func)
@@ -79,7 +79,7 @@ static int by_address(const void *a, const void *b)
 	return x->caller < y->caller ? -1 : x->caller > y->caller;
 }
 
-static void keep_one_of_each(struct gort_receiver_vec *v)
+static void keep_one_of_each(struct gocode_receiver_vec *v)
 {
 	size_t n = 0;
 	vec_sort(v, by_address);
@@ -89,7 +89,7 @@ static void keep_one_of_each(struct gort_receiver_vec *v)
 	v->n = n;
 }
 
-void gort_receivers_read(const struct gort *g, bool (*wanted)(const char *name), struct gort_receiver_vec *ret)
+void gocode_receivers_read(const struct gort *g, bool (*wanted)(const char *name), struct gocode_receiver_vec *ret)
 {
 	const struct gort_module *m = &g->module;
 	struct receivers r = { .g = g, .wanted = wanted, .out = ret };
@@ -97,12 +97,12 @@ void gort_receivers_read(const struct gort *g, bool (*wanted)(const char *name),
 		return;
 	AUTO_FREE unsigned char *buf = xmalloc(CHUNK);
 	uint64_t at = m->text.start;
-	while (at < m->text.end && ret->n < GORT_RECEIVERS_MAX) {
+	while (at < m->text.end && ret->n < GOCODE_RECEIVERS_MAX) {
 		size_t len = (size_t)num_min(CHUNK, m->text.end - at);
 		if (len <= BEFORE + CALL)
 			break;
 		bool read = memsrc_read(g->src, at, buf, len);
-		for (size_t i = LEA; read && i + CALL <= len && ret->n < GORT_RECEIVERS_MAX; i++)
+		for (size_t i = LEA; read && i + CALL <= len && ret->n < GOCODE_RECEIVERS_MAX; i++)
 			if (buf[i] == 0xe8)
 				look(&r, buf, i, at);
 		at += len - BEFORE - CALL; /* pieces overlap, so that no pair is cut */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gort/flow.h"
+#include "gocode/flow.h"
 
 #include <string.h>
 
@@ -23,16 +23,16 @@ struct value {
 };
 
 struct state {
-	const struct gort_flow *f;
+	const struct gocode_flow *f;
 	const unsigned char *code;
 	size_t len;
 	uint64_t addr;
 	struct value reg[REGS], slot[SLOTS];
-	VEC(uint64_t) maps;	       /* types of the maps, 0: not known */
-	VEC(struct gort_call) waiting; /* variables that hold them: rtype is the number of the map */
+	VEC(uint64_t) maps;		 /* types of the maps, 0: not known */
+	VEC(struct gocode_call) waiting; /* variables that hold them: rtype is the number of the map */
 };
 
-bool gort_is_variable(const struct gort_module *m, uint64_t addr)
+bool gocode_is_variable(const struct gort_module *m, uint64_t addr)
 {
 	return addr % WORD == 0 &&
 	       ((addr >= m->data.start && addr < m->data.end) || (addr >= m->bss.start && addr < m->bss.end));
@@ -40,12 +40,12 @@ bool gort_is_variable(const struct gort_module *m, uint64_t addr)
 
 static bool is_variable(const struct state *s, uint64_t addr)
 {
-	return gort_is_variable(&s->f->types->g->module, addr);
+	return gocode_is_variable(&s->f->types->g->module, addr);
 }
 
-static void says(struct state *s, uint64_t addr, uint64_t rtype, enum gort_call_says what)
+static void says(struct state *s, uint64_t addr, uint64_t rtype, enum gocode_call_says what)
 {
-	*vec_push(s->f->out) = (struct gort_call){ addr, rtype, what };
+	*vec_push(s->f->out) = (struct gocode_call){ addr, rtype, what };
 }
 
 /* ---- stores ---- */
@@ -54,9 +54,9 @@ static void says(struct state *s, uint64_t addr, uint64_t rtype, enum gort_call_
 static void store_variable(struct state *s, uint64_t addr, const struct value *v)
 {
 	if (v->what == RESULT)
-		says(s, addr, v->at, (enum gort_call_says)v->says);
+		says(s, addr, v->at, (enum gocode_call_says)v->says);
 	else if (v->what == MAP)
-		*vec_push(&s->waiting) = (struct gort_call){ addr, v->map, GORT_CALL_SELF };
+		*vec_push(&s->waiting) = (struct gocode_call){ addr, v->map, GOCODE_CALL_SELF };
 }
 
 /* The type of the field at an offset of a struct, through structs inside of it; 0 when it is none of a single word. */
@@ -80,46 +80,46 @@ static uint64_t field_at(struct gort_types *types, uint64_t rtype, uint64_t offs
 /* A field of fresh memory gets a variable's value or address: the field's type is the variable's. */
 static void store_field(struct state *s, const struct value *base, int64_t disp, const struct value *v)
 {
-	if (base->says != GORT_CALL_POINTER || disp < 0 || !is_variable(s, v->at))
+	if (base->says != GOCODE_CALL_POINTER || disp < 0 || !is_variable(s, v->at))
 		return;
 	uint64_t rtype = field_at(s->f->types, base->at, (uint64_t)disp);
 	const struct gort_type *t = rtype ? gort_type_at(s->f->types, rtype) : NULL;
 	if (!t)
 		return;
 	if (v->what == ADDRESS && t->kind == GORT_KIND_POINTER)
-		says(s, v->at, t->elem, GORT_CALL_VALUE);
+		says(s, v->at, t->elem, GOCODE_CALL_VALUE);
 	else if (v->what == VARIABLE && t->kind == GORT_KIND_POINTER)
-		says(s, v->at, t->elem, GORT_CALL_POINTER);
+		says(s, v->at, t->elem, GOCODE_CALL_POINTER);
 	else if (v->what == VARIABLE && t->kind == GORT_KIND_SLICE)
-		says(s, v->at, t->elem, GORT_CALL_SLICE);
+		says(s, v->at, t->elem, GOCODE_CALL_SLICE);
 	else if (v->what == VARIABLE && (t->kind == GORT_KIND_MAP || t->kind == GORT_KIND_CHAN))
-		says(s, v->at, rtype, GORT_CALL_SELF);
+		says(s, v->at, rtype, GOCODE_CALL_SELF);
 }
 
 /* ---- calls ---- */
 
 static void call(struct state *s, const struct sym_insn *i)
 {
-	const struct gort_callee *c = i->target ? gort_callee_at(s->f->callees, i->target) : NULL;
+	const struct gocode_callee *c = i->target ? gocode_callee_at(s->f->callees, i->target) : NULL;
 	struct value result = { 0 };
-	if (c && c->tells == GORT_CALLEE_BARRIER)
+	if (c && c->tells == GOCODE_CALLEE_BARRIER)
 		return;
 	if (c) {
-		const struct value *type = &s->reg[c->type], *arg = &s->reg[GORT_RBX];
+		const struct value *type = &s->reg[c->type], *arg = &s->reg[GOCODE_RBX];
 		bool typed = type->what == ADDRESS && gort_type_at(s->f->types, type->at);
-		if (c->tells == GORT_CALLEE_MAP && s->maps.n < MAPS) {
+		if (c->tells == GOCODE_CALLEE_MAP && s->maps.n < MAPS) {
 			*vec_push(&s->maps) = 0;
 			result = (struct value){ .what = MAP, .map = (uint32_t)s->maps.n - 1 };
-		} else if (c->tells == GORT_CALLEE_RESULT && typed) {
+		} else if (c->tells == GOCODE_CALLEE_RESULT && typed) {
 			result = (struct value){ .what = RESULT, .says = (uint8_t)c->says, .at = type->at };
-		} else if (c->tells == GORT_CALLEE_SELF && typed && arg->what == MAP) {
+		} else if (c->tells == GOCODE_CALLEE_SELF && typed && arg->what == MAP) {
 			s->maps.v[arg->map] = type->at;
-		} else if (c->tells == GORT_CALLEE_SELF && typed && arg->what == VARIABLE) {
-			says(s, arg->at, type->at, GORT_CALL_SELF);
+		} else if (c->tells == GOCODE_CALLEE_SELF && typed && arg->what == VARIABLE) {
+			says(s, arg->at, type->at, GOCODE_CALL_SELF);
 		}
 	}
 	memset(s->reg, 0, sizeof(s->reg));
-	s->reg[GORT_RAX] = result;
+	s->reg[GOCODE_RAX] = result;
 }
 
 /* ---- instructions ---- */
@@ -156,16 +156,16 @@ static void store(struct state *s, const struct sym_insn *i)
 /* What is behind a jump stores what was just made, as a loop's body does that stands above its head. */
 static void look_behind(struct state *s, uint64_t target)
 {
-	const struct value v = s->reg[GORT_RAX];
+	const struct value v = s->reg[GOCODE_RAX];
 	struct sym_insn i;
 	size_t at = target - s->addr;
 	if ((v.what != RESULT && v.what != MAP) || target < s->addr || at >= s->len)
 		return;
 	for (unsigned n = 0; n < AHEAD && at < s->len; n++, at += i.len) {
 		if (!sym_disasm_step(s->code + at, s->len - at, s->addr + at, &i) || i.kind == SYM_INSN_CALL ||
-		    i.written & 1u << GORT_RAX)
+		    i.written & 1u << GOCODE_RAX)
 			return;
-		if (i.kind == SYM_INSN_STORE && i.reg == GORT_RAX && i.base == SYM_RIP && is_variable(s, i.target)) {
+		if (i.kind == SYM_INSN_STORE && i.reg == GOCODE_RAX && i.base == SYM_RIP && is_variable(s, i.target)) {
 			store_variable(s, i.target, &v);
 			return;
 		}
@@ -205,12 +205,12 @@ static void step(struct state *s, const struct sym_insn *i)
 	}
 }
 
-void gort_flow_read(const struct gort_flow *f, const unsigned char *code, size_t len, uint64_t addr)
+void gocode_flow_read(const struct gocode_flow *f, const unsigned char *code, size_t len, uint64_t addr)
 {
 	AUTO_FREE struct state *s = xcalloc(1, sizeof(*s));
 	s->f = f;
 	s->code = code;
-	s->len = num_min(len, GORT_FLOW_MAX);
+	s->len = num_min(len, GOCODE_FLOW_MAX);
 	s->addr = addr;
 	struct sym_insn insn;
 	for (size_t at = 0; at < s->len; at += insn.len) {
@@ -223,7 +223,7 @@ void gort_flow_read(const struct gort_flow *f, const unsigned char *code, size_t
 	for (size_t i = 0; i < s->waiting.n; i++) {
 		uint64_t type = s->maps.v[s->waiting.v[i].rtype];
 		if (type)
-			says(s, s->waiting.v[i].addr, type, GORT_CALL_SELF);
+			says(s, s->waiting.v[i].addr, type, GOCODE_CALL_SELF);
 	}
 	vec_deinit(&s->maps);
 	vec_deinit(&s->waiting);

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * gort/receiver - which variables methods are called on, in a binary without symbols and types of variables.
+ * gocode/receiver - which variables methods are called on, in a binary without symbols and types of variables.
  *
  * One pass over the code looks for calls with the address of a variable loaded into the first argument's register right
  * before: "sync.(*Map).Store" called with it says that the variable is a sync.Map. It does not decode, so what comes of it
@@ -12,15 +12,15 @@
 
 #include "gort/gort.h"
 
-enum { GORT_RECEIVERS_MAX = 1 << 20 };
+enum { GOCODE_RECEIVERS_MAX = 1 << 20 };
 
-struct gort_receiver {
+struct gocode_receiver {
 	uint64_t addr; /* of the variable: in noptrdata, data, bss or noptrbss */
 	uint32_t func; /* index in pclntab of the function that is called */
 	uint32_t caller;
 };
 
-VEC_TYPE(gort_receiver_vec, struct gort_receiver);
+VEC_TYPE(gocode_receiver_vec, struct gocode_receiver);
 
 /* Appends those whose function's name `wanted` accepts, sorted by address, each call once. */
-void gort_receivers_read(const struct gort *g, bool (*wanted)(const char *name), struct gort_receiver_vec *ret);
+void gocode_receivers_read(const struct gort *g, bool (*wanted)(const char *name), struct gocode_receiver_vec *ret);

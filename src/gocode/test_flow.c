@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "fixture/types.h"
-#include "gort/flow.h"
+#include "gocode/flow.h"
 
 #define CODE UINT64_C(0x5000000)
 #define DATA UINT64_C(0x5100000)
@@ -18,23 +18,23 @@
 #define BARRIER UINT64_C(0x4000300)
 #define OTHER UINT64_C(0x4000400)
 
-static const struct gort_callee newobject = { "newobject", GORT_RAX, GORT_CALLEE_RESULT, GORT_CALL_POINTER };
-static const struct gort_callee makemap = { "makemap_small", GORT_RAX, GORT_CALLEE_MAP, GORT_CALL_SELF };
-static const struct gort_callee mapassign = { "mapassign", GORT_RAX, GORT_CALLEE_SELF, GORT_CALL_SELF };
-static const struct gort_callee barrier = { "gcWriteBarrier", GORT_RAX, GORT_CALLEE_BARRIER, GORT_CALL_VALUE };
+static const struct gocode_callee newobject = { "newobject", GOCODE_RAX, GOCODE_CALLEE_RESULT, GOCODE_CALL_POINTER };
+static const struct gocode_callee makemap = { "makemap_small", GOCODE_RAX, GOCODE_CALLEE_MAP, GOCODE_CALL_SELF };
+static const struct gocode_callee mapassign = { "mapassign", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF };
+static const struct gocode_callee barrier = { "gcWriteBarrier", GOCODE_RAX, GOCODE_CALLEE_BARRIER, GOCODE_CALL_VALUE };
 
 struct code {
 	struct fixture f;
 	struct gort g;
 	struct gort_types types;
-	struct gort_callees callees;
-	struct gort_call_vec out;
+	struct gocode_callees callees;
+	struct gocode_call_vec out;
 	unsigned char bytes[512];
 	size_t n;
 	uint64_t node, map; /* types */
 };
 
-static void callee(struct code *c, uint64_t entry, const struct gort_callee *row)
+static void callee(struct code *c, uint64_t entry, const struct gocode_callee *row)
 {
 	*hash_map_at(&c->callees.rows, entry, NULL) = (uint64_t)(uintptr_t)row;
 }
@@ -53,7 +53,7 @@ static void setup(struct code *c)
 	types_field(&t, c->node, "next", pointer, 0);
 	c->map = types_add(&t, "map[string]int", GORT_KIND_MAP, 8, 8);
 	gort_types_init(&c->types, &c->g);
-	c->callees = (struct gort_callees){ .first = NEWOBJECT, .last = OTHER };
+	c->callees = (struct gocode_callees){ .first = NEWOBJECT, .last = OTHER };
 	callee(c, NEWOBJECT, &newobject);
 	callee(c, MAKEMAP_SMALL, &makemap);
 	callee(c, MAPASSIGN, &mapassign);
@@ -99,11 +99,11 @@ static void store_rax(struct code *c, uint64_t target)
 
 static void run(struct code *c)
 {
-	const struct gort_flow flow = { &c->types, &c->callees, &c->out };
-	gort_flow_read(&flow, c->bytes, c->n, CODE);
+	const struct gocode_flow flow = { &c->types, &c->callees, &c->out };
+	gocode_flow_read(&flow, c->bytes, c->n, CODE);
 }
 
-static void assert_says(const struct code *c, size_t i, uint64_t addr, uint64_t rtype, enum gort_call_says says)
+static void assert_says(const struct code *c, size_t i, uint64_t addr, uint64_t rtype, enum gocode_call_says says)
 {
 	assert_true(i < c->out.n);
 	assert_true(c->out.v[i].addr == addr);
@@ -125,7 +125,7 @@ static void what_is_made_is_followed_through_the_frame(void **state)
 	store_rax(&c, DATA + 64);
 	run(&c);
 	assert_int_equal(c.out.n, 1);
-	assert_says(&c, 0, DATA + 64, c.node, GORT_CALL_POINTER);
+	assert_says(&c, 0, DATA + 64, c.node, GOCODE_CALL_POINTER);
 	teardown(&c);
 }
 
@@ -166,7 +166,7 @@ static void small_maps_get_their_type_later(void **state)
 	call(&c, MAPASSIGN);
 	run(&c);
 	assert_int_equal(c.out.n, 1);
-	assert_says(&c, 0, DATA + 8, c.map, GORT_CALL_SELF);
+	assert_says(&c, 0, DATA + 8, c.map, GOCODE_CALL_SELF);
 	teardown(&c);
 }
 
@@ -184,8 +184,8 @@ static void fields_tell_what_is_stored_in_them(void **state)
 	put(&c, "\x48\x89\x08", 3);
 	run(&c);
 	assert_int_equal(c.out.n, 2);
-	assert_says(&c, 0, DATA + 16, c.node, GORT_CALL_POINTER);
-	assert_says(&c, 1, DATA + 32, c.node, GORT_CALL_VALUE);
+	assert_says(&c, 0, DATA + 16, c.node, GOCODE_CALL_POINTER);
+	assert_says(&c, 1, DATA + 32, c.node, GOCODE_CALL_VALUE);
 	teardown(&c);
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "gort/calls.h"
+#include "gocode/calls.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "base/cursor.h"
 #include "base/num.h"
-#include "gort/flow.h"
+#include "gocode/flow.h"
 #include "sym/disasm.h"
 
 enum {
@@ -30,9 +30,9 @@ enum {
 struct reader {
 	struct gort_types *types;
 	const struct gort *g;
-	struct gort_callees callees;
+	struct gocode_callees callees;
 	uint64_t *makes, *sets; /* one bit a function: it makes something of a type; it sets variables */
-	struct gort_call_vec all;
+	struct gocode_call_vec all;
 	const unsigned char *buf; /* of the text at `base` */
 	uint64_t base;
 	size_t len;
@@ -53,11 +53,11 @@ static bool is_entry(const struct reader *r, uint64_t addr)
 	       sym_pclntab_entry(r->g->pclntab, f) == addr;
 }
 
-static const struct gort_callee *called_at(const struct reader *r, size_t at)
+static const struct gocode_callee *called_at(const struct reader *r, size_t at)
 {
 	if (r->buf[at] != OP_CALL || at + CALL > r->len)
 		return NULL;
-	return gort_callee_at(&r->callees, relative(r, at + CALL, at + 1));
+	return gocode_callee_at(&r->callees, relative(r, at + CALL, at + 1));
 }
 
 /* The target of OP reg, [rip + disp] (REX.W) at a place, or 0. */
@@ -83,9 +83,9 @@ static uint64_t argument(const struct reader *r, size_t call, unsigned op, unsig
 	return 0;
 }
 
-static void says(struct reader *r, uint64_t addr, uint64_t rtype, enum gort_call_says what)
+static void says(struct reader *r, uint64_t addr, uint64_t rtype, enum gocode_call_says what)
 {
-	*vec_push(&r->all) = (struct gort_call){ addr, rtype, what };
+	*vec_push(&r->all) = (struct gocode_call){ addr, rtype, what };
 }
 
 static bool keeps(const struct reader *r, size_t from, size_t to)
@@ -104,8 +104,8 @@ static bool keeps(const struct reader *r, size_t from, size_t to)
 static bool kept(const struct reader *r, size_t from, size_t at)
 {
 	for (size_t i = from; i < at; i++) {
-		const struct gort_callee *c = called_at(r, i);
-		if (!c || c->tells != GORT_CALLEE_BARRIER)
+		const struct gocode_callee *c = called_at(r, i);
+		if (!c || c->tells != GOCODE_CALLEE_BARRIER)
 			continue;
 		if (!keeps(r, from, i))
 			return false;
@@ -116,12 +116,12 @@ static bool kept(const struct reader *r, size_t from, size_t at)
 }
 
 /* The variable that the result is stored in. */
-static void stored(struct reader *r, size_t from, uint64_t rtype, enum gort_call_says what)
+static void stored(struct reader *r, size_t from, uint64_t rtype, enum gocode_call_says what)
 {
 	size_t end = num_min(from + AFTER, r->len);
 	for (size_t at = from; at < end; at++) {
-		uint64_t target = rip_target(r, at, OP_STORE, GORT_RAX);
-		if (!target || !gort_is_variable(&r->g->module, target))
+		uint64_t target = rip_target(r, at, OP_STORE, GOCODE_RAX);
+		if (!target || !gocode_is_variable(&r->g->module, target))
 			continue;
 		if (kept(r, from, at))
 			says(r, target, rtype, what);
@@ -153,38 +153,38 @@ static void closed(struct reader *r, size_t from, uint64_t rtype)
 		const unsigned char *store = p + RIP;
 		if ((store[0] & 0xfb) == REX_W && store[1] == OP_STORE && store[2] == (p[2] & 0x38) &&
 		    store[0] == p[0] && is_entry(r, target)) {
-			says(r, target, rtype, GORT_CALL_CLOSURE);
+			says(r, target, rtype, GOCODE_CALL_CLOSURE);
 			return;
 		}
 	}
 }
 
-static void look(struct reader *r, size_t call, const struct gort_callee *c)
+static void look(struct reader *r, size_t call, const struct gocode_callee *c)
 {
-	bool old = c->type == GORT_RSI && r->g->layout->minor <= OLD_GROWSLICE;
-	uint64_t rtype = argument(r, call, OP_LEA, old ? GORT_RAX : c->type), var = 0;
+	bool old = c->type == GOCODE_RSI && r->g->layout->minor <= OLD_GROWSLICE;
+	uint64_t rtype = argument(r, call, OP_LEA, old ? GOCODE_RAX : c->type), var = 0;
 	const struct gort_type *t = rtype ? gort_type_at(r->types, rtype) : NULL;
 	if (!t)
 		return;
 	unsigned kind = t->kind;
 	switch (c->tells) {
-	case GORT_CALLEE_RESULT:
+	case GOCODE_CALLEE_RESULT:
 		stored(r, call + CALL, rtype, c->says);
-		if (c->says == GORT_CALL_POINTER && kind == GORT_KIND_STRUCT)
+		if (c->says == GOCODE_CALL_POINTER && kind == GORT_KIND_STRUCT)
 			closed(r, call + CALL, rtype);
 		break;
-	case GORT_CALLEE_SELF:
-		var = argument(r, call, OP_LOAD, GORT_RBX);
-		if (gort_is_variable(&r->g->module, var) && kind == GORT_KIND_MAP)
+	case GOCODE_CALLEE_SELF:
+		var = argument(r, call, OP_LOAD, GOCODE_RBX);
+		if (gocode_is_variable(&r->g->module, var) && kind == GORT_KIND_MAP)
 			says(r, var, rtype, c->says);
 		break;
-	case GORT_CALLEE_VALUE:
-		var = argument(r, call, OP_LEA, GORT_RBX);
-		if (gort_is_variable(&r->g->module, var))
+	case GOCODE_CALLEE_VALUE:
+		var = argument(r, call, OP_LEA, GOCODE_RBX);
+		if (gocode_is_variable(&r->g->module, var))
 			says(r, var, rtype, c->says);
 		break;
-	case GORT_CALLEE_MAP:
-	case GORT_CALLEE_BARRIER:
+	case GOCODE_CALLEE_MAP:
+	case GOCODE_CALLEE_BARRIER:
 		break;
 	}
 }
@@ -205,11 +205,11 @@ static void read_calls(struct reader *r, size_t from, size_t to)
 		if (!next)
 			return;
 		from = (size_t)(next - r->buf) + 1;
-		const struct gort_callee *c = from - 1 + CALL <= to ? called_at(r, from - 1) : NULL;
-		if (!c || c->tells == GORT_CALLEE_BARRIER)
+		const struct gocode_callee *c = from - 1 + CALL <= to ? called_at(r, from - 1) : NULL;
+		if (!c || c->tells == GOCODE_CALLEE_BARRIER)
 			continue;
 		look(r, from - 1, c);
-		if (c->tells == GORT_CALLEE_RESULT || c->tells == GORT_CALLEE_MAP)
+		if (c->tells == GOCODE_CALLEE_RESULT || c->tells == GOCODE_CALLEE_MAP)
 			note_function(r, r->makes, from - 1);
 	}
 }
@@ -224,7 +224,7 @@ static void read_stores(struct reader *r, size_t from, size_t to)
 		size_t at = (size_t)(next - r->buf);
 		from = at + 1;
 		if (at + RIP - 1 <= to && (next[1] & MODRM_MASK) == MODRM_RIP &&
-		    gort_is_variable(&r->g->module, relative(r, at + RIP - 1, at + 2)))
+		    gocode_is_variable(&r->g->module, relative(r, at + RIP - 1, at + 2)))
 			note_function(r, r->sets, at);
 	}
 }
@@ -234,7 +234,7 @@ static void read_text(struct reader *r)
 	const struct gort_range *text = &r->g->module.text;
 	AUTO_FREE unsigned char *buf = xmalloc(CHUNK);
 	r->buf = buf;
-	for (uint64_t at = text->start; at < text->end && r->all.n < GORT_CALLS_MAX;) {
+	for (uint64_t at = text->start; at < text->end && r->all.n < GOCODE_CALLS_MAX;) {
 		r->base = at;
 		r->len = (size_t)num_min(CHUNK, text->end - at);
 		if (!memsrc_read(r->g->src, at, buf, r->len))
@@ -251,7 +251,7 @@ static void read_text(struct reader *r)
 
 static int by_place(const void *a, const void *b)
 {
-	const struct gort_call *x = a, *y = b;
+	const struct gocode_call *x = a, *y = b;
 	if (x->addr != y->addr)
 		return x->addr < y->addr ? -1 : 1;
 	if (x->rtype != y->rtype)
@@ -260,7 +260,7 @@ static int by_place(const void *a, const void *b)
 }
 
 /* Of the places that speak of one address, what two thirds of them say. */
-static void elect(const struct gort_call *v, size_t n, struct gort_call_vec *ret)
+static void elect(const struct gocode_call *v, size_t n, struct gocode_call_vec *ret)
 {
 	size_t most = 0, at = 0;
 	for (size_t i = 0, run = 0; i < n; i += run) {
@@ -279,25 +279,25 @@ static void elect(const struct gort_call *v, size_t n, struct gort_call_vec *ret
 static void read_flows(struct reader *r)
 {
 	struct sym_pclntab *tab = r->g->pclntab;
-	struct gort_flow flow = { .types = r->types, .callees = &r->callees, .out = &r->all };
-	AUTO_FREE unsigned char *code = xmalloc(GORT_FLOW_MAX);
-	for (size_t f = 0; f < sym_pclntab_count(tab) && r->all.n < GORT_CALLS_MAX; f++) {
+	struct gocode_flow flow = { .types = r->types, .callees = &r->callees, .out = &r->all };
+	AUTO_FREE unsigned char *code = xmalloc(GOCODE_FLOW_MAX);
+	for (size_t f = 0; f < sym_pclntab_count(tab) && r->all.n < GOCODE_CALLS_MAX; f++) {
 		if (!(r->makes[f / 64] & r->sets[f / 64]) || !((r->makes[f / 64] & r->sets[f / 64]) >> f % 64 & 1))
 			continue;
 		uint64_t entry = sym_pclntab_entry(tab, f);
-		size_t len = (size_t)num_min(sym_pclntab_entry(tab, f + 1) - entry, GORT_FLOW_MAX);
+		size_t len = (size_t)num_min(sym_pclntab_entry(tab, f + 1) - entry, GOCODE_FLOW_MAX);
 		if (memsrc_read(r->g->src, entry, code, len))
-			gort_flow_read(&flow, code, len, entry);
+			gocode_flow_read(&flow, code, len, entry);
 	}
 }
 
-void gort_calls_read(struct gort_types *types, struct gort_call_vec *ret)
+void gocode_calls_read(struct gort_types *types, struct gocode_call_vec *ret)
 {
 	struct reader r = { .types = types, .g = types->g };
 	size_t n = r.g->pclntab ? sym_pclntab_count(r.g->pclntab) : 0;
 	if (!n)
 		return;
-	gort_callees_find(r.g, &r.callees);
+	gocode_callees_find(r.g, &r.callees);
 	r.makes = xcalloc(n / 64 + 1, sizeof(*r.makes));
 	r.sets = xcalloc(n / 64 + 1, sizeof(*r.sets));
 	read_text(&r);
@@ -308,7 +308,7 @@ void gort_calls_read(struct gort_types *types, struct gort_call_vec *ret)
 			some++;
 		elect(r.all.v + i, some, ret);
 	}
-	gort_callees_deinit(&r.callees);
+	gocode_callees_deinit(&r.callees);
 	free(r.makes);
 	free(r.sets);
 	vec_deinit(&r.all);
