@@ -5,7 +5,7 @@
 
 #include "base/num.h"
 
-enum { SIZED = 70, SIZED_MINOR = 27 /* allocators for one size each */ };
+enum { OLD_GROWSLICE = 19, SIZED = 70, SIZED_MINOR = 27 /* allocators for one size each */ };
 
 static const struct gocode_callee callees[] = {
 	{ "runtime.newobject", GOCODE_RAX, GOCODE_CALLEE_RESULT, GOCODE_CALL_POINTER },
@@ -17,20 +17,20 @@ static const struct gocode_callee callees[] = {
 	{ "runtime.makemap64", GOCODE_RAX, GOCODE_CALLEE_RESULT, GOCODE_CALL_SELF },
 	{ "runtime.makechan", GOCODE_RAX, GOCODE_CALLEE_RESULT, GOCODE_CALL_SELF },
 	{ "runtime.makechan64", GOCODE_RAX, GOCODE_CALLEE_RESULT, GOCODE_CALL_SELF },
-	{ "runtime.mapassign", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapassign_fast32", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapassign_fast32ptr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapassign_fast64", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapassign_fast64ptr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapassign_faststr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapaccess1", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapaccess1_fast32", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapaccess1_fast64", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapaccess1_faststr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapaccess2", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapaccess2_fast32", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapaccess2_fast64", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
-	{ "runtime.mapaccess2_faststr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
+	{ "runtime.mapassign", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapassign_fast32", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapassign_fast32ptr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapassign_fast64", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapassign_fast64ptr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapassign_faststr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapaccess1", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapaccess1_fast32", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapaccess1_fast64", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapaccess1_faststr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapaccess2", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapaccess2_fast32", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapaccess2_fast64", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
+	{ "runtime.mapaccess2_faststr", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_POINTER },
 	{ "runtime.mapdelete", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
 	{ "runtime.mapdelete_fast32", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
 	{ "runtime.mapdelete_fast64", GOCODE_RAX, GOCODE_CALLEE_SELF, GOCODE_CALL_SELF },
@@ -57,6 +57,9 @@ static const struct gocode_callee callees[] = {
 	{ "runtime.gcWriteBarrierR9", GOCODE_RAX, GOCODE_CALLEE_BARRIER, GOCODE_CALL_VALUE },
 };
 
+/* To 1.19 the type came first. */
+static const struct gocode_callee old_growslice = { "runtime.growslice", GOCODE_RAX, GOCODE_CALLEE_RESULT,
+						    GOCODE_CALL_SLICE };
 static const struct gocode_callee sized = { "runtime.mallocgcSmallScanNoHeaderSC", GOCODE_RBX, GOCODE_CALLEE_RESULT,
 					    GOCODE_CALL_POINTER };
 static const struct gocode_callee sized_noscan = { "runtime.mallocgcSmallNoScanSC", GOCODE_RBX, GOCODE_CALLEE_RESULT,
@@ -99,6 +102,8 @@ void gocode_callees_find(const struct gort *g, struct gocode_callees *ret)
 	for (size_t i = 0; i < CALLEES; i++)
 		names[i] = callees[i].name;
 	add(g, ret, names, callees, CALLEES, false);
+	if (g->layout->minor <= OLD_GROWSLICE)
+		add(g, ret, &old_growslice.name, &old_growslice, 1, true);
 	for (unsigned from = 0; g->layout->minor >= SIZED_MINOR && from < SIZED; from += SIZED / 2) {
 		add_sized(g, ret, &sized, from);
 		add_sized(g, ret, &sized_noscan, from);

@@ -8,13 +8,13 @@
  * RAX, RBX, RCX, RDI, RSI; the result is in RAX.
  */
 
-#include "gocode/calls.h"
+#include "gocode/call.h"
 
 enum { GOCODE_RAX = 0, GOCODE_RBX = 3, GOCODE_RSI = 6 };
 
 enum gocode_callee_tells {
 	GOCODE_CALLEE_RESULT,  /* RAX points to what was made of the type */
-	GOCODE_CALLEE_SELF,    /* RBX is a map of the type */
+	GOCODE_CALLEE_SELF,    /* RBX is a map of the type; says POINTER: RAX points to one of its elements then */
 	GOCODE_CALLEE_VALUE,   /* RBX points to a value of the type */
 	GOCODE_CALLEE_MAP,     /* RAX is a map of an unknown type */
 	GOCODE_CALLEE_BARRIER, /* keeps all registers */

@@ -1,19 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "gocode/calls.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cursor.h"
 #include "base/num.h"
-#include "gocode/flow.h"
 #include "sym/disasm.h"
 
 enum {
 	CHUNK = 1 << 20,
+	NEAR = 64,   /* bytes of code between a receiver and the call of its method */
 	BEFORE = 96, /* bytes of code looked at before a call, for its arguments */
-	AFTER = 128, /* and after it, for what becomes of its result */
+	AFTER = 128, /* and after it, for the function of a closure */
 	CALL = 5,    /* E8 and a displacement */
 	RIP = 7,     /* REX.W, opcode, ModRM, displacement */
 	OP_CALL = 0xe8,
@@ -23,16 +22,15 @@ enum {
 	REX_W = 0x48,
 	MODRM_MASK = 0xc7,
 	MODRM_RIP = 0x05,
-	OLD_GROWSLICE = 19, /* up to there the type came first */
-	WORD = 8,
+	DEPTH = 16,	 /* structs that begin with structs */
+	CANDIDATES = 64, /* different things that are said of one address */
 };
 
-struct reader {
-	struct gort_types *types;
+struct scan {
+	struct gocode_reader *r;
 	const struct gort *g;
-	struct gocode_callees callees;
-	uint64_t *makes, *sets; /* one bit a function: it makes something of a type; it sets variables */
-	struct gocode_call_vec all;
+	uint64_t *sets;		  /* a bit a function: it sets variables */
+	struct hash_map methods;  /* entry -> type of the receiver, or 0 */
 	const unsigned char *buf; /* of the text at `base` */
 	uint64_t base;
 	size_t len;
@@ -40,12 +38,12 @@ struct reader {
 
 /* ---- code around a call ---- */
 
-static uint64_t relative(const struct reader *r, size_t next, size_t disp)
+static uint64_t relative(const struct scan *r, size_t next, size_t disp)
 {
 	return r->base + next + (uint64_t)(int64_t)(int32_t)load_u32(r->buf + disp);
 }
 
-static bool is_entry(const struct reader *r, uint64_t addr)
+static bool is_entry(const struct scan *r, uint64_t addr)
 {
 	size_t f = 0;
 	const struct gort_range *text = &r->g->module.text;
@@ -53,15 +51,15 @@ static bool is_entry(const struct reader *r, uint64_t addr)
 	       sym_pclntab_entry(r->g->pclntab, f) == addr;
 }
 
-static const struct gocode_callee *called_at(const struct reader *r, size_t at)
+static const struct gocode_callee *called_at(const struct scan *r, size_t at)
 {
 	if (r->buf[at] != OP_CALL || at + CALL > r->len)
 		return NULL;
-	return gocode_callee_at(&r->callees, relative(r, at + CALL, at + 1));
+	return gocode_callee_at(&r->r->callees, relative(r, at + CALL, at + 1));
 }
 
 /* The target of OP reg, [rip + disp] (REX.W) at a place, or 0. */
-static uint64_t rip_target(const struct reader *r, size_t at, unsigned op, unsigned reg)
+static uint64_t rip_target(const struct scan *r, size_t at, unsigned op, unsigned reg)
 {
 	if (at + RIP > r->len || r->buf[at] != REX_W || r->buf[at + 1] != op ||
 	    r->buf[at + 2] != (MODRM_RIP | reg << 3))
@@ -70,7 +68,7 @@ static uint64_t rip_target(const struct reader *r, size_t at, unsigned op, unsig
 }
 
 /* The nearest such instruction before the call, but not before another call. */
-static uint64_t argument(const struct reader *r, size_t call, unsigned op, unsigned reg)
+static uint64_t argument(const struct scan *r, size_t call, unsigned op, unsigned reg)
 {
 	size_t from = call > BEFORE ? call - BEFORE : 0;
 	for (size_t at = call; at-- > from;) {
@@ -83,64 +81,23 @@ static uint64_t argument(const struct reader *r, size_t call, unsigned op, unsig
 	return 0;
 }
 
-static void says(struct reader *r, uint64_t addr, uint64_t rtype, enum gocode_call_says what)
+static void says(struct scan *r, uint64_t addr, uint64_t rtype, enum gocode_call_says what)
 {
-	*vec_push(&r->all) = (struct gocode_call){ addr, rtype, what };
+	*vec_push(&r->r->all) = (struct gocode_call){ addr, rtype, what };
 }
 
-static bool keeps(const struct reader *r, size_t from, size_t to)
-{
-	struct sym_insn insn;
-	while (from < to) {
-		if (!sym_disasm_step(r->buf + from, to - from, r->base + from, &insn) || insn.kind == SYM_INSN_CALL ||
-		    insn.written & 1u << SYM_RAX)
-			return false;
-		from += insn.len;
-	}
-	return true;
-}
-
-/* Is the result in RAX still there at `at`? Write barriers in between keep it. */
-static bool kept(const struct reader *r, size_t from, size_t at)
-{
-	for (size_t i = from; i < at; i++) {
-		const struct gocode_callee *c = called_at(r, i);
-		if (!c || c->tells != GOCODE_CALLEE_BARRIER)
-			continue;
-		if (!keeps(r, from, i))
-			return false;
-		from = i + CALL;
-		i = from - 1;
-	}
-	return keeps(r, from, at);
-}
-
-/* The variable that the result is stored in. */
-static void stored(struct reader *r, size_t from, uint64_t rtype, enum gocode_call_says what)
-{
-	size_t end = num_min(from + AFTER, r->len);
-	for (size_t at = from; at < end; at++) {
-		uint64_t target = rip_target(r, at, OP_STORE, GOCODE_RAX);
-		if (!target || !gocode_is_variable(&r->g->module, target))
-			continue;
-		if (kept(r, from, at))
-			says(r, target, rtype, what);
-		return;
-	}
-}
-
-static bool is_closure_type(struct reader *r, uint64_t rtype)
+static bool is_closure_type(struct scan *r, uint64_t rtype)
 {
 	uint32_t n = 0;
-	const struct gort_type_field *f = gort_type_fields(r->types, rtype, &n);
+	const struct gort_type_field *f = gort_type_fields(r->r->types, rtype, &n);
 	if (!n || f->offset || (strcmp(f->name, "F") != 0 && strcmp(f->name, ".F") != 0))
 		return false;
-	const struct gort_type *t = gort_type_any(r->types, f->type);
+	const struct gort_type *t = gort_type_any(r->r->types, f->type);
 	return t && t->kind == GORT_KIND_UINTPTR;
 }
 
 /* LEA reg, [function]; MOV [RAX], reg: the function of a closure that was just allocated. */
-static void closed(struct reader *r, size_t from, uint64_t rtype)
+static void closed(struct scan *r, size_t from, uint64_t rtype)
 {
 	size_t end = num_min(from + AFTER, r->len);
 	if (!is_closure_type(r, rtype))
@@ -159,24 +116,22 @@ static void closed(struct reader *r, size_t from, uint64_t rtype)
 	}
 }
 
-static void look(struct reader *r, size_t call, const struct gocode_callee *c)
+static void look(struct scan *r, size_t call, const struct gocode_callee *c)
 {
-	bool old = c->type == GOCODE_RSI && r->g->layout->minor <= OLD_GROWSLICE;
-	uint64_t rtype = argument(r, call, OP_LEA, old ? GOCODE_RAX : c->type), var = 0;
-	const struct gort_type *t = rtype ? gort_type_at(r->types, rtype) : NULL;
+	uint64_t rtype = argument(r, call, OP_LEA, c->type), var = 0;
+	const struct gort_type *t = rtype ? gort_type_at(r->r->types, rtype) : NULL;
 	if (!t)
 		return;
 	unsigned kind = t->kind;
 	switch (c->tells) {
 	case GOCODE_CALLEE_RESULT:
-		stored(r, call + CALL, rtype, c->says);
 		if (c->says == GOCODE_CALL_POINTER && kind == GORT_KIND_STRUCT)
 			closed(r, call + CALL, rtype);
 		break;
 	case GOCODE_CALLEE_SELF:
 		var = argument(r, call, OP_LOAD, GOCODE_RBX);
 		if (gocode_is_variable(&r->g->module, var) && kind == GORT_KIND_MAP)
-			says(r, var, rtype, c->says);
+			says(r, var, rtype, GOCODE_CALL_SELF);
 		break;
 	case GOCODE_CALLEE_VALUE:
 		var = argument(r, call, OP_LEA, GOCODE_RBX);
@@ -189,33 +144,92 @@ static void look(struct reader *r, size_t call, const struct gocode_callee *c)
 	}
 }
 
+/* Is what the instruction at `from` loads into a register still there at the call, in RAX? Copies count, jumps do not. */
+static bool arrives(const struct scan *r, size_t from, size_t call)
+{
+	struct sym_insn insn;
+	uint32_t holders = 0;
+	for (bool first = true; from < call; first = false, from += insn.len) {
+		if (!sym_disasm_step(r->buf + from, call - from, r->base + from, &insn) || insn.kind >= SYM_INSN_CALL)
+			return false;
+		bool copy = first || (insn.kind == SYM_INSN_COPY && holders >> insn.base & 1);
+		holders &= ~insn.written;
+		if (copy && insn.reg < SYM_RIP)
+			holders |= UINT32_C(1) << insn.reg;
+	}
+	return from == call && holders & 1u << SYM_RAX;
+}
+
+static uint64_t receiver_type(struct scan *r, uint64_t target)
+{
+	bool fresh = false;
+	const struct gort_range *text = &r->g->module.text;
+	if (target < text->start || target >= text->end)
+		return 0;
+	uint64_t *known = hash_map_at(&r->methods, target, &fresh);
+	if (fresh)
+		*known = gocode_receiver_type(r->r, target);
+	return *known;
+}
+
+/* The variable that an instruction loads the address or the value of, 0: it is no such. */
+static uint64_t loads_variable(const struct scan *r, size_t at, bool *address)
+{
+	const unsigned char *p = r->buf + at;
+	if ((p[0] & 0xfb) != REX_W || (p[1] != OP_LEA && p[1] != OP_LOAD) || (p[2] & MODRM_MASK) != MODRM_RIP)
+		return 0;
+	*address = p[1] == OP_LEA;
+	uint64_t var = relative(r, at + RIP, at + 3);
+	return gocode_is_variable(&r->g->module, var) ? var : 0;
+}
+
+/* A method is called on a variable or on what it points to. */
+static void look_at_method(struct scan *r, size_t call)
+{
+	size_t from = call > NEAR ? call - NEAR : 0;
+	for (size_t at = call - num_min(call, RIP); at > from; at--) {
+		bool address = false;
+		uint64_t var = loads_variable(r, at, &address);
+		if (!var)
+			continue;
+		uint64_t rtype = receiver_type(r, relative(r, call + CALL, call + 1));
+		if (!rtype)
+			return;
+		if (arrives(r, at, call)) {
+			says(r, var, rtype, address ? GOCODE_CALL_VALUE : GOCODE_CALL_POINTER);
+			return;
+		}
+	}
+}
+
 /* ---- the whole ---- */
 
-static void note_function(struct reader *r, uint64_t *bits, size_t at)
+static void note_function(struct scan *r, uint64_t *bits, size_t at)
 {
 	size_t f = 0;
 	if (sym_pclntab_find(r->g->pclntab, r->base + at, &f))
 		bits[f / 64] |= UINT64_C(1) << f % 64;
 }
 
-static void read_calls(struct reader *r, size_t from, size_t to)
+static void read_calls(struct scan *r, size_t from, size_t to)
 {
 	while (from + CALL <= to) {
 		const unsigned char *next = memchr(r->buf + from, OP_CALL, to - from);
 		if (!next)
 			return;
 		from = (size_t)(next - r->buf) + 1;
-		const struct gocode_callee *c = from - 1 + CALL <= to ? called_at(r, from - 1) : NULL;
-		if (!c || c->tells == GOCODE_CALLEE_BARRIER)
-			continue;
-		look(r, from - 1, c);
-		if (c->tells == GOCODE_CALLEE_RESULT || c->tells == GOCODE_CALLEE_MAP)
-			note_function(r, r->makes, from - 1);
+		if (from - 1 + CALL > to)
+			return;
+		const struct gocode_callee *c = called_at(r, from - 1);
+		if (c)
+			look(r, from - 1, c);
+		else
+			look_at_method(r, from - 1);
 	}
 }
 
 /* MOV [rip + disp], reg of a variable. */
-static void read_stores(struct reader *r, size_t from, size_t to)
+static void read_stores(struct scan *r, size_t from, size_t to)
 {
 	while (from + RIP <= to) {
 		const unsigned char *next = memchr(r->buf + from, OP_STORE, to - from);
@@ -229,12 +243,12 @@ static void read_stores(struct reader *r, size_t from, size_t to)
 	}
 }
 
-static void read_text(struct reader *r)
+static void read_text(struct scan *r)
 {
 	const struct gort_range *text = &r->g->module.text;
 	AUTO_FREE unsigned char *buf = xmalloc(CHUNK);
 	r->buf = buf;
-	for (uint64_t at = text->start; at < text->end && r->all.n < GOCODE_CALLS_MAX;) {
+	for (uint64_t at = text->start; at < text->end && r->r->all.n < GOCODE_CALLS_MAX;) {
 		r->base = at;
 		r->len = (size_t)num_min(CHUNK, text->end - at);
 		if (!memsrc_read(r->g->src, at, buf, r->len))
@@ -259,57 +273,84 @@ static int by_place(const void *a, const void *b)
 	return x->says < y->says ? -1 : x->says > y->says;
 }
 
-/* Of the places that speak of one address, what two thirds of them say. */
-static void elect(const struct gocode_call *v, size_t n, struct gocode_call_vec *ret)
+/* Does a value of a type begin with one of another? */
+static bool begins_with(struct gort_types *types, uint64_t outer, uint64_t inner)
+{
+	for (unsigned depth = 0; depth < DEPTH && outer; depth++) {
+		uint32_t n = 0;
+		if (outer == inner)
+			return true;
+		const struct gort_type_field *fields = gort_type_fields(types, outer, &n);
+		outer = n && !fields[0].offset ? fields[0].type : 0;
+	}
+	return false;
+}
+
+/* Is what one place says true as well, when what the other says is? */
+static bool agrees(struct gort_types *types, const struct gocode_call *chosen, const struct gocode_call *other)
+{
+	bool begins = chosen->says == GOCODE_CALL_VALUE || chosen->says == GOCODE_CALL_POINTER;
+	return chosen->says == other->says &&
+	       (chosen->rtype == other->rtype || (begins && begins_with(types, chosen->rtype, other->rtype)));
+}
+
+/* Of the places that speak of one address, what two thirds of them say: of types that begin with each other, the largest. */
+static void elect(struct gort_types *types, const struct gocode_call *v, size_t n, struct gocode_call_vec *ret)
 {
 	size_t most = 0, at = 0;
-	for (size_t i = 0, run = 0; i < n; i += run) {
+	for (size_t i = 0, run = 0, tried = 0; i < n && tried < CANDIDATES; i += run, tried++) {
+		size_t votes = 0;
 		for (run = 1; i + run < n && by_place(&v[i], &v[i + run]) == 0;)
 			run++;
-		if (run > most) {
-			most = run;
+		for (size_t k = 0; k < n; k++)
+			votes += agrees(types, &v[i], &v[k]);
+		if (votes > most) {
+			most = votes;
 			at = i;
 		}
 	}
-	if (most * 3 >= n * 2)
+	bool any = false;
+	for (size_t i = 0; i < n; i++)
+		any |= v[i].says == GOCODE_CALL_ANY;
+	if (most * 3 >= n * 2 && (!any || v[at].says == GOCODE_CALL_VALUE))
 		*vec_push(ret) = v[at];
 }
 
-/* Functions that make something and set variables: worth following. */
-static void read_flows(struct reader *r)
+static void elect_all(struct gocode_reader *r, bool closures, struct gocode_call_vec *ret)
 {
-	struct sym_pclntab *tab = r->g->pclntab;
-	struct gocode_flow flow = { .types = r->types, .callees = &r->callees, .out = &r->all };
-	AUTO_FREE unsigned char *code = xmalloc(GOCODE_FLOW_MAX);
-	for (size_t f = 0; f < sym_pclntab_count(tab) && r->all.n < GOCODE_CALLS_MAX; f++) {
-		if (!(r->makes[f / 64] & r->sets[f / 64]) || !((r->makes[f / 64] & r->sets[f / 64]) >> f % 64 & 1))
-			continue;
-		uint64_t entry = sym_pclntab_entry(tab, f);
-		size_t len = (size_t)num_min(sym_pclntab_entry(tab, f + 1) - entry, GOCODE_FLOW_MAX);
-		if (memsrc_read(r->g->src, entry, code, len))
-			gocode_flow_read(&flow, code, len, entry);
+	const struct gocode_call *v = r->all.v;
+	vec_sort(&r->all, by_place);
+	for (size_t i = 0, some = 0; i < r->all.n; i += some) {
+		for (some = 1; i + some < r->all.n && v[i].addr == v[i + some].addr;)
+			some++;
+		if ((v[i].says == GOCODE_CALL_CLOSURE) == closures)
+			elect(r->types, v + i, some, ret);
 	}
 }
 
-void gocode_calls_read(struct gort_types *types, struct gocode_call_vec *ret)
+/* What closures hold, for those that follow. */
+static void note_captures(struct gocode_reader *r)
 {
-	struct reader r = { .types = types, .g = types->g };
-	size_t n = r.g->pclntab ? sym_pclntab_count(r.g->pclntab) : 0;
-	if (!n)
-		return;
-	gocode_callees_find(r.g, &r.callees);
-	r.makes = xcalloc(n / 64 + 1, sizeof(*r.makes));
+	struct gocode_call_vec closures = { 0 };
+	elect_all(r, true, &closures);
+	for (size_t i = 0; i < closures.n; i++)
+		*hash_map_at(&r->captures, closures.v[i].addr, NULL) = closures.v[i].rtype;
+	vec_deinit(&closures);
+}
+
+void gocode_calls_read(struct gocode_reader *reader, struct gocode_call_vec *ret)
+{
+	struct scan r = { .r = reader, .g = reader->g };
+	size_t n = sym_pclntab_count(r.g->pclntab);
 	r.sets = xcalloc(n / 64 + 1, sizeof(*r.sets));
 	read_text(&r);
-	read_flows(&r);
-	vec_sort(&r.all, by_place);
-	for (size_t i = 0, some = 0; i < r.all.n; i += some) {
-		for (some = 1; i + some < r.all.n && r.all.v[i].addr == r.all.v[i + some].addr;)
-			some++;
-		elect(r.all.v + i, some, ret);
+	note_captures(reader);
+	for (size_t f = 0; f < n && reader->budget; f++) {
+		if (r.sets[f / 64] >> f % 64 & 1)
+			gocode_flow_variables(reader, f);
 	}
-	gocode_callees_deinit(&r.callees);
-	free(r.makes);
+	elect_all(reader, false, ret);
+	elect_all(reader, true, ret);
 	free(r.sets);
-	vec_deinit(&r.all);
+	hash_map_deinit(&r.methods);
 }

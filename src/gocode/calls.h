@@ -4,33 +4,15 @@
 /*
  * gocode/calls - what the code says about types, for binaries without debug information: of variables, and of closures.
  *
- * A call of the runtime that takes a type as an argument, next to a variable whose address or value is another argument,
- * or that the result is stored in: mapassign(type, map), newobject(type), growslice(..., type). The compiler makes closures
- * by allocating a struct of a type of its own and storing the function's address in it.
- * One pass over the code looks for direct calls to those functions; what is around them is read by patterns, so a place
- * may be misread: what most places say counts, and only if two thirds of them agree.
- * Cost: about 2 ns a byte of code. Memory: 24 bytes a place.
+ * One pass over the code looks for direct calls and what is around them: a function of the runtime that takes a type as an
+ * argument, next to a variable whose address or value is another one, mapassign(type, map); a method that is called on a
+ * variable. The compiler makes closures by allocating a struct of a type of its own and storing the function's address in
+ * it. Functions that set variables are then followed (gocode/flow). A place may be misread: what most places say counts,
+ * and only if two thirds of them agree.
+ * Cost: about 2 ns a byte of code, and what following costs. Memory: 24 bytes a place.
  */
 
-#include "gort/type.h"
+#include "gocode/flow.h"
 
-enum gocode_call_says {
-	GOCODE_CALL_VALUE,   /* the variable has the type */
-	GOCODE_CALL_SELF,    /* the variable is a map or a channel of the type */
-	GOCODE_CALL_POINTER, /* the variable points to one of the type */
-	GOCODE_CALL_SLICE,   /* ... to the elements of a slice */
-	GOCODE_CALL_CLOSURE, /* closures of the function have the type, a struct that begins with the code's address */
-};
-
-struct gocode_call {
-	uint64_t addr;	/* of the variable; of the function */
-	uint64_t rtype; /* address of the type's descriptor */
-	uint32_t says;	/* enum gocode_call_says */
-};
-
-VEC_TYPE(gocode_call_vec, struct gocode_call);
-
-enum { GOCODE_CALLS_MAX = 1 << 20 }; /* places; further code is not looked at */
-
-/* Appends what the code says, one row for each variable or function, by address. */
-void gocode_calls_read(struct gort_types *types, struct gocode_call_vec *ret);
+/* Appends what the code says, one row for each variable or function, by address; first of variables. */
+void gocode_calls_read(struct gocode_reader *r, struct gocode_call_vec *ret);

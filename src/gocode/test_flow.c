@@ -27,8 +27,8 @@ struct code {
 	struct fixture f;
 	struct gort g;
 	struct gort_types types;
-	struct gocode_callees callees;
-	struct gocode_call_vec out;
+	struct gocode_reader r;
+	struct gocode_call_vec *out; /* of the reader */
 	unsigned char bytes[512];
 	size_t n;
 	uint64_t node, map; /* types */
@@ -36,7 +36,7 @@ struct code {
 
 static void callee(struct code *c, uint64_t entry, const struct gocode_callee *row)
 {
-	*hash_map_at(&c->callees.rows, entry, NULL) = (uint64_t)(uintptr_t)row;
+	*hash_map_at(&c->r.callees.rows, entry, NULL) = (uint64_t)(uintptr_t)row;
 }
 
 static void setup(struct code *c)
@@ -53,7 +53,9 @@ static void setup(struct code *c)
 	types_field(&t, c->node, "next", pointer, 0);
 	c->map = types_add(&t, "map[string]int", GORT_KIND_MAP, 8, 8);
 	gort_types_init(&c->types, &c->g);
-	c->callees = (struct gocode_callees){ .first = NEWOBJECT, .last = OTHER };
+	c->r = (struct gocode_reader){ .g = &c->g, .types = &c->types, .budget = 1 << 20 };
+	c->out = &c->r.all;
+	c->r.callees = (struct gocode_callees){ .first = NEWOBJECT, .last = OTHER };
 	callee(c, NEWOBJECT, &newobject);
 	callee(c, MAKEMAP_SMALL, &makemap);
 	callee(c, MAPASSIGN, &mapassign);
@@ -62,8 +64,7 @@ static void setup(struct code *c)
 
 static void teardown(struct code *c)
 {
-	hash_map_deinit(&c->callees.rows);
-	vec_deinit(&c->out);
+	gocode_reader_deinit(&c->r);
 	gort_types_deinit(&c->types);
 	fixture_deinit(&c->f);
 }
@@ -99,16 +100,15 @@ static void store_rax(struct code *c, uint64_t target)
 
 static void run(struct code *c)
 {
-	const struct gocode_flow flow = { &c->types, &c->callees, &c->out };
-	gocode_flow_read(&flow, c->bytes, c->n, CODE);
+	gocode_flow_bytes(&c->r, "main.f", c->bytes, c->n, CODE);
 }
 
 static void assert_says(const struct code *c, size_t i, uint64_t addr, uint64_t rtype, enum gocode_call_says says)
 {
-	assert_true(i < c->out.n);
-	assert_true(c->out.v[i].addr == addr);
-	assert_true(c->out.v[i].rtype == rtype);
-	assert_int_equal(c->out.v[i].says, says);
+	assert_true(i < c->out->n);
+	assert_true(c->out->v[i].addr == addr);
+	assert_true(c->out->v[i].rtype == rtype);
+	assert_int_equal(c->out->v[i].says, says);
 }
 
 static void what_is_made_is_followed_through_the_frame(void **state)
@@ -124,7 +124,7 @@ static void what_is_made_is_followed_through_the_frame(void **state)
 	call(&c, BARRIER);
 	store_rax(&c, DATA + 64);
 	run(&c);
-	assert_int_equal(c.out.n, 1);
+	assert_int_equal(c.out->n, 1);
 	assert_says(&c, 0, DATA + 64, c.node, GOCODE_CALL_POINTER);
 	teardown(&c);
 }
@@ -149,7 +149,7 @@ static void what_was_overwritten_tells_nothing(void **state)
 	call(&c, NEWOBJECT);
 	store_rax(&c, DATA + 4096); /* no variable */
 	run(&c);
-	assert_int_equal(c.out.n, 0);
+	assert_int_equal(c.out->n, 0);
 	teardown(&c);
 }
 
@@ -165,7 +165,7 @@ static void small_maps_get_their_type_later(void **state)
 	lea_rax(&c, c.map);
 	call(&c, MAPASSIGN);
 	run(&c);
-	assert_int_equal(c.out.n, 1);
+	assert_int_equal(c.out->n, 1);
 	assert_says(&c, 0, DATA + 8, c.map, GOCODE_CALL_SELF);
 	teardown(&c);
 }
@@ -183,7 +183,7 @@ static void fields_tell_what_is_stored_in_them(void **state)
 	relative(&c, "\x48\x8d\x0d", 3, DATA + 32); /* lea rcx, [static] */
 	put(&c, "\x48\x89\x08", 3);
 	run(&c);
-	assert_int_equal(c.out.n, 2);
+	assert_int_equal(c.out->n, 2);
 	assert_says(&c, 0, DATA + 16, c.node, GOCODE_CALL_POINTER);
 	assert_says(&c, 1, DATA + 32, c.node, GOCODE_CALL_VALUE);
 	teardown(&c);

@@ -86,7 +86,11 @@ void goheap_seeds_sampled(const struct goheap_objects *o, struct gort_types *typ
 void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct goheap_seed_vec *ret)
 {
 	struct gocode_call_vec calls = { 0 };
-	gocode_calls_read(types, &calls);
+	struct gocode_reader r;
+	if (!g->pclntab || !sym_pclntab_count(g->pclntab))
+		return;
+	gocode_reader_init(&r, types);
+	gocode_calls_read(&r, &calls);
 	for (size_t i = 0; i < calls.n; i++) {
 		const struct gocode_call *c = &calls.v[i];
 		struct goheap_seed seed = { .addr = c->addr, .rtype = c->rtype };
@@ -98,5 +102,6 @@ void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct
 		if (seed.addr)
 			*vec_push(ret) = seed;
 	}
+	gocode_reader_deinit(&r);
 	vec_deinit(&calls);
 }

@@ -454,8 +454,19 @@ static void follow_loosely(struct spread *s, uint32_t object)
 	}
 }
 
-static void spread_loosely(struct spread *s)
+/* What is boxed in interfaces, and shares its slot. */
+static void apply_seen_loosely(struct spread *s, const struct goheap_seen_vec *seen)
 {
+	for (size_t i = 0; i < seen->n; i++) {
+		const struct goheap_seen *v = &seen->v[i];
+		if (v->how == GOHEAP_SEEN_IFACE && v->object < s->o->n && !s->t->kind[v->object])
+			apply_loosely(s, goheap_link_of_dynamic(&s->k.shapes, v->rtype), v->object, false);
+	}
+}
+
+static void spread_loosely(struct spread *s, const struct goheap_seen_vec *seen)
+{
+	apply_seen_loosely(s, seen);
 	for (unsigned pass = 0; pass < PASSES; pass++) {
 		for (uint32_t i = 0; i < s->g->n_inner; i++) {
 			if (s->t->kind[i])
@@ -631,7 +642,7 @@ struct err *goheap_typing_run(const struct goheap_objects *o, const struct graph
 	seed_given(s, seeds);
 	note_timers(s);
 	spread_all(s);
-	spread_loosely(s);
+	spread_loosely(s, seen);
 	goheap_variables_deinit(&s->variables);
 	goheap_embed_deinit(&s->embed);
 	goheap_kinds_deinit(&s->k);

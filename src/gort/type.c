@@ -11,6 +11,7 @@ enum {
 	NAME_MAX_BYTES = 4096, /* a longer name is cut */
 	KIND_MASK = 31,
 	KIND_DIRECT = 32,     /* to 1.25 */
+	TFLAG_UNCOMMON = 1,   /* what named types have more stands behind the descriptor */
 	TFLAG_EXTRA_STAR = 2, /* the string has a "*" in front that is not part of it */
 	TFLAG_DIRECT = 32,    /* 1.26 on */
 	MINOR_TFLAG_DIRECT = 26,
@@ -401,4 +402,32 @@ const char *gort_type_name(struct gort_types *ts, uint64_t addr)
 {
 	const struct gort_type *type = gort_type_at(ts, addr);
 	return type ? type->name : NULL;
+}
+
+/* Length of what is in front of the package path, by kind. */
+static uint64_t descriptor_size(const struct gort_layout *l, unsigned kind)
+{
+	static const enum gort_field sizes[GORT_KIND_UNSAFEPOINTER + 1] = {
+		[GORT_KIND_ARRAY] = GORT_arraytype_SIZEOF, [GORT_KIND_CHAN] = GORT_chantype_SIZEOF,
+		[GORT_KIND_FUNC] = GORT_functype_SIZEOF,   [GORT_KIND_INTERFACE] = GORT_interfacetype_SIZEOF,
+		[GORT_KIND_MAP] = GORT_maptype_SIZEOF,	   [GORT_KIND_POINTER] = GORT_ptrtype_SIZEOF,
+		[GORT_KIND_SLICE] = GORT_slicetype_SIZEOF, [GORT_KIND_STRUCT] = GORT_structtype_SIZEOF,
+	};
+	return gort_sizeof(l, sizes[kind] ? sizes[kind] : GORT_type_SIZEOF);
+}
+
+const char *gort_type_path(struct gort_types *ts, uint64_t addr)
+{
+	const struct gort_layout *l = ts->g->layout;
+	const struct gort_type *type = gort_type_at(ts, addr);
+	const struct gort_range *m = module_of(ts, addr);
+	uint32_t path = 0;
+	uint8_t flags = 0;
+	if (!type || !m || !memsrc_u8(&ts->mem.src, gort_at(l, addr, GORT_type_tflag), &flags) ||
+	    !(flags & TFLAG_UNCOMMON))
+		return NULL;
+	uint64_t at = gort_at(l, addr + descriptor_size(l, type->kind), GORT_uncommon_pkgpath);
+	if (!memsrc_u32(&ts->mem.src, at, &path) || !path || path > INT32_MAX)
+		return NULL;
+	return read_name(ts, m->start + path, m->end, false, NULL);
 }

@@ -88,3 +88,6 @@ const struct gort_type_field *gort_type_fields(struct gort_types *ts, uint64_t a
 
 /* Its name alone, which lives as long as `ts`; NULL where there is no type. */
 const char *gort_type_name(struct gort_types *ts, uint64_t addr);
+
+/* The path of the package that declares a named type of the image, which lives as long as `ts`; NULL where there is none. */
+const char *gort_type_path(struct gort_types *ts, uint64_t addr);

@@ -161,7 +161,90 @@ static void take_move(const ZydisDecodedInstruction *insn, const ZydisDecodedOpe
 		ret->kind = SYM_INSN_COPY;
 		ret->reg = register_number(ops[0].reg.value);
 		ret->base = register_number(ops[1].reg.value);
+	} else if (!lea && is_register(&ops[0]) && ops[1].type == ZYDIS_OPERAND_TYPE_MEMORY &&
+		   register_number(ops[1].mem.base) < SYM_RIP) {
+		ret->kind = SYM_INSN_ELEMENT;
+		ret->reg = register_number(ops[0].reg.value);
+		ret->base = register_number(ops[1].mem.base);
+		ret->disp = ops[1].mem.disp.value;
 	}
+}
+
+/* A register that is set to 0: by itself, or by a constant. */
+static bool take_zero(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, struct sym_insn *ret)
+{
+	bool both = insn->mnemonic == ZYDIS_MNEMONIC_XOR && ops[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
+		    ops[0].reg.value == ops[1].reg.value;
+	bool constant = insn->mnemonic == ZYDIS_MNEMONIC_MOV && ops[1].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
+			!ops[1].imm.value.u;
+	if (ops[0].type != ZYDIS_OPERAND_TYPE_REGISTER || ops[0].size < 32 || !(both || constant) ||
+	    register_number(ops[0].reg.value) >= SYM_RIP)
+		return false;
+	ret->kind = SYM_INSN_ZERO;
+	ret->reg = register_number(ops[0].reg.value);
+	return true;
+}
+
+/* An exchange leaves in memory what was in the register. */
+static bool take_exchange(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, uint64_t addr,
+			  struct sym_insn *ret)
+{
+	unsigned memory = ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY ? 0 : 1;
+	if (insn->mnemonic != ZYDIS_MNEMONIC_XCHG || !is_place(&ops[memory]) || !is_register(&ops[1 - memory]))
+		return false;
+	ret->kind = SYM_INSN_STORE;
+	ret->reg = register_number(ops[1 - memory].reg.value);
+	take_place(insn, &ops[memory], addr, ret);
+	return true;
+}
+
+static void take_write(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, uint64_t addr,
+		       struct sym_insn *ret)
+{
+	for (unsigned i = 0; i < insn->operand_count; i++) {
+		const ZydisDecodedOperand *op = &ops[i];
+		if (op->type != ZYDIS_OPERAND_TYPE_MEMORY || !(op->actions & ZYDIS_OPERAND_ACTION_MASK_WRITE))
+			continue;
+		bool repeated = insn->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE);
+		unsigned base = register_number(op->mem.base);
+		if (base == SYM_NO_REG || op->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN)
+			continue;
+		ret->kind = SYM_INSN_WRITE;
+		take_place(insn, op, addr, ret);
+		ret->size = repeated || op->mem.index != ZYDIS_REGISTER_NONE ? 0 : op->size / 8;
+		return;
+	}
+}
+
+static bool ends(const ZydisDecodedInstruction *insn)
+{
+	return insn->mnemonic == ZYDIS_MNEMONIC_UD2 || insn->mnemonic == ZYDIS_MNEMONIC_INT3 ||
+	       insn->mnemonic == ZYDIS_MNEMONIC_HLT;
+}
+
+static void take_branch(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, uint64_t target,
+			struct sym_insn *ret)
+{
+	ret->kind = insn->mnemonic == ZYDIS_MNEMONIC_CALL ? SYM_INSN_CALL : SYM_INSN_JUMP;
+	ret->target = target;
+	ret->always = insn->mnemonic == ZYDIS_MNEMONIC_JMP;
+	if (ret->kind == SYM_INSN_JUMP && !target && ops[0].type == ZYDIS_OPERAND_TYPE_MEMORY)
+		ret->base = register_number(ops[0].mem.base);
+}
+
+static void take_other(const ZydisDecodedInstruction *insn, const ZydisDecodedOperand *ops, uint64_t addr,
+		       struct sym_insn *ret)
+{
+	bool two = insn->operand_count_visible == 2;
+	if (insn->mnemonic == ZYDIS_MNEMONIC_RET)
+		ret->kind = SYM_INSN_RETURN;
+	else if (ends(insn))
+		ret->kind = SYM_INSN_STOP;
+	else if (two && (insn->mnemonic == ZYDIS_MNEMONIC_MOV || insn->mnemonic == ZYDIS_MNEMONIC_LEA))
+		take_move(insn, ops, addr, ret);
+	if (ret->kind == SYM_INSN_OTHER &&
+	    (!two || (!take_zero(insn, ops, ret) && !take_exchange(insn, ops, addr, ret))))
+		take_write(insn, ops, addr, ret);
 }
 
 bool sym_disasm_step(const void *code, size_t len, uint64_t addr, struct sym_insn *ret)
@@ -177,12 +260,9 @@ bool sym_disasm_step(const void *code, size_t len, uint64_t addr, struct sym_ins
 	ret->written = written_by(&insn, ops);
 	bool relative = insn.operand_count_visible && ops[0].type == ZYDIS_OPERAND_TYPE_IMMEDIATE &&
 			ops[0].imm.is_relative && ZYAN_SUCCESS(ZydisCalcAbsoluteAddress(&insn, &ops[0], addr, &target));
-	if (insn.mnemonic == ZYDIS_MNEMONIC_CALL || relative) {
-		ret->kind = insn.mnemonic == ZYDIS_MNEMONIC_CALL ? SYM_INSN_CALL : SYM_INSN_JUMP;
-		ret->target = target;
-	} else if (insn.operand_count_visible == 2 &&
-		   (insn.mnemonic == ZYDIS_MNEMONIC_MOV || insn.mnemonic == ZYDIS_MNEMONIC_LEA)) {
-		take_move(&insn, ops, addr, ret);
-	}
+	if (insn.mnemonic == ZYDIS_MNEMONIC_CALL || insn.mnemonic == ZYDIS_MNEMONIC_JMP || relative)
+		take_branch(&insn, ops, target, ret);
+	else
+		take_other(&insn, ops, addr, ret);
 	return true;
 }

@@ -29,12 +29,17 @@ size_t sym_disasm_refs(const void *code, size_t len, uint64_t addr, struct sym_r
 
 enum sym_insn_kind {
 	SYM_INSN_OTHER,
-	SYM_INSN_COPY,	  /* reg = base, 64 bits, as are all of these */
+	SYM_INSN_COPY,	  /* reg = base, 64 bits, as are those down to ADDRESS */
 	SYM_INSN_LOAD,	  /* reg = [base + disp] */
 	SYM_INSN_STORE,	  /* [base + disp] = reg */
 	SYM_INSN_ADDRESS, /* reg = base + disp */
+	SYM_INSN_ELEMENT, /* reg = [base + index * scale + disp], with any index */
+	SYM_INSN_ZERO,	  /* reg = 0 */
+	SYM_INSN_WRITE,	  /* `size` bytes at [base + disp], of anything else; 0: not known how many */
 	SYM_INSN_CALL,	  /* of `target`; 0: not a direct one */
-	SYM_INSN_JUMP,	  /* to `target`, always or not */
+	SYM_INSN_JUMP,	  /* to `target`; 0: to one of those in a table at [base + index * scale] */
+	SYM_INSN_RETURN,
+	SYM_INSN_STOP, /* nothing comes after it */
 };
 
 enum { SYM_RIP = 16, SYM_NO_REG = 17, SYM_RAX = 0, SYM_RSP = 4 };
@@ -47,6 +52,8 @@ struct sym_insn {
 	int64_t disp;
 	uint64_t target;
 	uint32_t written; /* one bit for each of the 16 registers that it changes */
+	uint32_t size;
+	bool always; /* of a jump: without a condition */
 };
 
 /* The instruction at the start of `code`, whose address is addr; false when it is none. */

@@ -42,3 +42,14 @@ def most_bytes_have_a_type(version):
         owners, _ = types_of(target.pid)
         figure("typed bytes of reachable", "truth", f"{version} stripped", owners["typed_ratio"])
         check(owners["typed_ratio"] >= TYPED.get(version, 0.95), f"{owners['typed_ratio']:.1%} of bytes have a type")
+
+
+@test(each=VERSIONS)
+def what_functions_return_has_a_type(version):
+    """Nodes that a function returns, half of them in a list that a global holds; no heap profile is linked in."""
+    with go_target(version, "stripped", "-nodes", 20000, program="hp") as target:
+        owners, types = types_of(target.pid)
+        figure("typed bytes of reachable", "hp", f"{version} stripped", owners["typed_ratio"])
+        check(owners["typed_ratio"] >= 0.95, f"{owners['typed_ratio']:.1%} of bytes have a type")
+        equal("nodes", types["main.node"]["objects"], 20000)
+        equal("meta", types["main.meta"]["objects"], 20000)
