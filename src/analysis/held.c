@@ -218,6 +218,25 @@ static bool of_sync_map(const char *type)
 	       has(type, "sync.indirect[") || has(type, "sync.entry");
 }
 
+/*
+ * Are the objects that became more the entries of a sync.Map that the path leads through? Its inside has a type only where
+ * the profile happens to have sampled it; the list of holders knows it by its shape.
+ */
+static bool in_sync_map(const struct owners *o, const struct held *h)
+{
+	const char *text = h->path && h->more > 0 ? h->path->text : NULL;
+	for (size_t i = 0; text && i < o->holders.n; i++) {
+		const struct owners_holder *m = &o->holders.v[i];
+		size_t len = m->owner ? strlen(m->owner) : 0;
+		if (!len || !m->kind || strcmp(m->kind, "sync.Map") != 0 || strncmp(text, m->owner, len) != 0)
+			continue;
+		if ((!text[len] || begins(text + len, " -> ")) && m->elements != ACCOUNT_UNKNOWN &&
+		    (double)m->elements >= MANY * h->elements)
+			return true;
+	}
+	return false;
+}
+
 static bool of_pool(const char *name)
 {
 	return has(name, "sync.Pool") || has(name, "sync.poolLocal") || has(name, "sync.poolChain") ||
@@ -263,7 +282,7 @@ static const char *kind_of(const struct owners *o, const struct held *h)
 	if (added && of_context(added->type) && (!holds || of_map(holds->type)))
 		return "context";
 	if ((holds && of_map(holds->type)) || (holds && of_sync_map(holds->type)) ||
-	    (added && of_sync_map(added->type)))
+	    (added && of_sync_map(added->type)) || in_sync_map(o, h))
 		return "map";
 	/* One goroutine that fills something of its own is not a goroutine too many. */
 	if (h->root->kind == OWNERS_STACK && (h->container != HELD_BY_ROOT || h->root->goroutines < 2))

@@ -211,6 +211,37 @@ static void the_kind_is_what_holds_the_elements(void **state)
 	}
 }
 
+/* Its nodes have no type when none of them was sampled. */
+static void a_sync_map_is_known_by_the_list_of_holders(void **state)
+{
+	static const struct owners_step then[] = { { "(no type)", NULL, 200, MIB },
+						   { "*main.T", NULL, 100, 9 * MIB },
+						   { 0 } };
+	static const struct owners_step now[] = { { "(no type)", NULL, 600, 2 * MIB },
+						  { "*main.T", NULL, 300, 28 * MIB },
+						  { 0 } };
+	static const struct {
+		const char *owner;
+		uint64_t entries;
+		const char *kind;
+	} table[] = {
+		{ "main.m -> (no type)", 330, "map" }, { "main.m -> (no type) -> *main.T", 330, "map" },
+		{ "main.m -> (no type)", 3, "heap" }, /* of a few entries, one of which holds what grows */
+		{ "main.m -> (no", 330, "heap" },      { "main.other -> (no type)", 330, "heap" },
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct ends e;
+		compare(&e, OWNERS_GLOBAL, "main.m", then, now);
+		e.last.owners.paths.v[1].text = "main.m -> (no type) -> *main.T";
+		*vec_push(&e.last.owners.holders) = (struct owners_holder){ .kind = "sync.Map",
+									    .owner = table[i].owner,
+									    .elements = table[i].entries };
+		held_compare(&e.first, &e.last, &e.h);
+		assert_string_equal(e.h.kind, table[i].kind);
+		end(&e);
+	}
+}
+
 static void goroutines_that_become_more_are_of_their_own_kind(void **state)
 {
 	static const struct owners_step then[] = { { "[]byte", NULL, 10, 10 * MIB }, { 0 } };
@@ -248,6 +279,7 @@ int main(void)
 		cmocka_unit_test(an_array_that_fills_without_growing_has_a_bound),
 		cmocka_unit_test(a_list_is_held_by_its_root),
 		cmocka_unit_test(the_kind_is_what_holds_the_elements),
+		cmocka_unit_test(a_sync_map_is_known_by_the_list_of_holders),
 		cmocka_unit_test(goroutines_that_become_more_are_of_their_own_kind),
 		cmocka_unit_test(damaged_paths_are_passed_over),
 	};
