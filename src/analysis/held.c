@@ -14,6 +14,8 @@ static const double MOST = 0.5;
 static const double MORE = 0.05;
 /* And by no less than this share of the step that gained most. */
 static const double MANY = 0.5;
+/* Objects of a sync.Map for each entry that may go by no type: entry, key, interface, value, and its part of the nodes. */
+static const double PARTS = 5;
 /* A container whose elements became more by this share without growing itself was made for all of them. */
 static const double FILLED = 0.3;
 
@@ -218,6 +220,11 @@ static bool of_sync_map(const char *type)
 	       has(type, "sync.indirect[") || has(type, "sync.entry");
 }
 
+static const struct owners_step *step_of(const struct owners *o, const struct owners_path *p, uint32_t at)
+{
+	return p && at < p->step_n ? &o->steps.v[p->step_at + at] : NULL;
+}
+
 /*
  * Are the objects that became more the entries of a sync.Map that the path leads through? Its inside has a type only where
  * the profile happens to have sampled it; the list of holders knows it by its shape.
@@ -225,13 +232,15 @@ static bool of_sync_map(const char *type)
 static bool in_sync_map(const struct owners *o, const struct held *h)
 {
 	const char *text = h->path && h->more > 0 ? h->path->text : NULL;
+	const struct owners_step *of = step_of(o, h->path, h->container == HELD_BY_ROOT ? 0 : h->container + 1);
+	double least = h->elements * (of && begins(of->type, "(no type)") ? 1 / PARTS : MANY);
 	for (size_t i = 0; text && i < o->holders.n; i++) {
 		const struct owners_holder *m = &o->holders.v[i];
 		size_t len = m->owner ? strlen(m->owner) : 0;
 		if (!len || !m->kind || strcmp(m->kind, "sync.Map") != 0 || strncmp(text, m->owner, len) != 0)
 			continue;
 		if ((!text[len] || begins(text + len, " -> ")) && m->elements != ACCOUNT_UNKNOWN &&
-		    (double)m->elements >= MANY * h->elements)
+		    (double)m->elements >= least)
 			return true;
 	}
 	return false;
@@ -241,11 +250,6 @@ static bool of_pool(const char *name)
 {
 	return has(name, "sync.Pool") || has(name, "sync.poolLocal") || has(name, "sync.poolChain") ||
 	       has(name, "sync.allPools") || has(name, "sync.oldPools");
-}
-
-static const struct owners_step *step_of(const struct owners *o, const struct owners_path *p, uint32_t at)
-{
-	return p && at < p->step_n ? &o->steps.v[p->step_at + at] : NULL;
 }
 
 /* A type whose name says that it forgets: "*lru.Cache", "*simplelru.LRU[...]", "*main.sessionLRU". */
