@@ -9,6 +9,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -107,15 +108,23 @@ func (b byWait) Len() int           { return 2 }
 func (b byWait) Swap(i, j int)      {}
 func (b byWait) Less(i, j int) bool { <-b.ch; return false }
 
+// What is under way before all goroutines wait where they will: connections that are made, a timer that fires.
+var arriving sync.WaitGroup
+
 // Kept, since a connection that nobody refers to is closed by the GC.
-var accepted []net.Conn
+var (
+	accepted   []net.Conn
+	acceptedMu sync.Mutex // of two loops that append at the same time one lost its connection, and the GC closed it
+)
 
 func listen(deadline bool) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
+	arriving.Add(2)
 	go func() {
 		c, err := net.Dial("tcp", l.Addr().String())
 		check(err)
+		arriving.Done()
 		if deadline {
 			check(c.SetReadDeadline(time.Now().Add(time.Hour)))
 		}
@@ -126,7 +135,10 @@ func listen(deadline bool) {
 		for {
 			c, err := l.Accept()
 			check(err)
+			acceptedMu.Lock()
 			accepted = append(accepted, c)
+			acceptedMu.Unlock()
+			arriving.Done()
 		}
 	}()
 }
@@ -241,12 +253,29 @@ func park(s *server, ch chan int) {
 	go manyLabels(ch)
 	go new(sync.Once).Do(func() { <-ch })
 	go func() { defer func() { recover(); <-ch }(); var m map[string]int; m["x"] = 1 }()
-	time.AfterFunc(time.Nanosecond, func() { <-ch })
+	arriving.Add(1)
+	time.AfterFunc(time.Nanosecond, func() { arriving.Done(); <-ch })
 	listen(false)
 	listen(true)
 	parkNative(ch)
 	if len(os.Args) > 1 && os.Args[1] == "bubble" {
 		parkInBubble()
+	}
+}
+
+// Until every goroutine but this one waits, and where it did a moment ago: a machine may take its time for that.
+func settle() {
+	arriving.Wait()
+	before, now := make([]byte, 1<<20), make([]byte, 1<<20)
+	for n := 0; ; before, now = now, before {
+		time.Sleep(30 * time.Millisecond)
+		m := runtime.Stack(now, true)
+		others := now[bytes.IndexByte(now[:m], ']'):m]
+		moving := bytes.Contains(others, []byte(" [runnable")) || bytes.Contains(others, []byte(" [running"))
+		if !moving && bytes.Equal(now[:m], before[:n]) {
+			return
+		}
+		n = m
 	}
 }
 
@@ -304,7 +333,7 @@ func main() {
 		}()
 	}
 	park(s, ch)
-	time.Sleep(300 * time.Millisecond)
+	settle()
 	fmt.Println("ready", os.Getpid())
 	serve(ch, &gap)
 }
