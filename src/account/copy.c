@@ -57,6 +57,8 @@ static struct err *copy_stopped(struct target *t, int64_t budget, struct account
 {
 	struct target_hold h;
 	struct err *err = NULL;
+	char text[TARGET_HOLD_TEXT];
+	int64_t whole = budget;
 	for (int i = 0; i < STOP_TRIES; i++) {
 		copy_clear(c);
 		err = copy_held(t, budget, &h, c);
@@ -67,6 +69,8 @@ static struct err *copy_stopped(struct target *t, int64_t budget, struct account
 		    budget < used + used / 2 + WORTH_NS)
 			break;
 	}
+	if (target_hold_exceeded(a->stopped_ns, whole, text))
+		account_note(a, "%s", text);
 	if (err) {
 		account_note(a, "the target was not stopped: %s", err_text(err));
 		err_free(err);

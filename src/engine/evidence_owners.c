@@ -40,6 +40,9 @@ static struct err *copy_held(struct target *t, const struct owners_options *opt,
 		err = owners_copy_heap(w);
 	target_let_go(&h);
 	w->out->stopped_ns = h.stop.stopped_ns;
+	char text[TARGET_HOLD_TEXT];
+	if (opt->stop == OWNERS_STOP_ROOTS && target_hold_exceeded(h.stop.stopped_ns, opt->stop_budget_ns, text))
+		snapshot_note(w->snapshot, "%s", text);
 	if (h.late)
 		snapshot_note(w->snapshot, "the stop's budget was over before all roots were copied: the rest was read "
 					   "from the running process; --stop=MS gives it more");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "target/hold.h"
 
+#include <stdio.h>
 #include <time.h>
 
 enum {
@@ -72,4 +73,16 @@ void target_let_go(struct target_hold *h)
 	release(h);
 	if (h->target->gort.src == &h->src)
 		h->target->gort.src = h->under;
+}
+
+bool target_hold_exceeded(int64_t stopped_ns, int64_t budget_ns, char text[TARGET_HOLD_TEXT])
+{
+	static const double MS = 1e6;
+	if (stopped_ns <= budget_ns)
+		return false;
+	snprintf(text, TARGET_HOLD_TEXT,
+		 "the target was held for %.1f ms, longer than the budget of %g ms: a read, or a wait for a processor, "
+		 "took that long",
+		 (double)stopped_ns / MS, (double)budget_ns / MS);
+	return true;
 }

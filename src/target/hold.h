@@ -31,3 +31,7 @@ MUST_CHECK struct err *target_hold(struct target *t, int64_t budget_ns, struct t
 void target_run_ahead(struct target *t, int64_t budget_ns, struct target_hold *h);
 
 void target_let_go(struct target_hold *h); /* idempotent */
+
+/* A sentence for the reader when a stop was longer than its budget, which one read or a wait for a processor can make it. */
+enum { TARGET_HOLD_TEXT = 160 };
+bool target_hold_exceeded(int64_t stopped_ns, int64_t budget_ns, char text[TARGET_HOLD_TEXT]);

@@ -105,7 +105,8 @@ def a_stop_is_told():
         roots = ullage_json("owners", target.pid, "--stop")
         full = ullage_json("owners", target.pid, "--stop=full")
         result = ullage("owners", target.pid, "--stop=ever", expect=2)
-    within("stop for the roots", roots["stopped_ms"], 0.01, 25)
+    check(0 < roots["stopped_ms"] <= 20 or any("longer than the budget" in n for n in roots["notes"]),
+          f"held for {roots['stopped_ms']} ms: {roots['notes']}")
     check(full["stopped_ms"] > 0, "no stop")
     equal("inconsistencies", full["inconsistencies"], 0)
     check("or full" in result.err, result.err)
