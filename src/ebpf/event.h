@@ -6,8 +6,10 @@
  * (ebpf/probes) and by their readers, so nothing but fixed types stands here.
  *
  * One struct ebpf_event a record, followed by n_user + n_go addresses and n_bytes bytes of stack. Order is by `time`,
- * not by arrival: what takes memory has the time at which the kernel was done, what gives it back the time at which it
- * began. So, for any address, "given back" never seems to come after "taken again".
+ * not by arrival: what takes memory has the time at which the kernel (or the allocator) was done, what gives it back the
+ * time at which it began. So, for any address, "given back" never seems to come after "taken again". A call that does
+ * both (MREMAP, REALLOC) has both times: it gave back from `began` on, and what it took was there at `time`. Calls that
+ * failed are not handed over, but for EBPF_ALLOC and EBPF_REALLOC. ebpf_settled() says how far the order is known.
  */
 
 #ifdef __BPF__ /* the kernel's names */
@@ -29,18 +31,18 @@ enum ebpf_kind {
 	EBPF_MMAP = 1, /* result		length		-		-		prot << 32 | flags */
 	EBPF_MUNMAP,   /* start		length		-		-		-		no stack */
 	EBPF_MREMAP,   /* result		new length	old address	old length	flags */
-	EBPF_BRK,      /* new break		-		-		-		- */
+	EBPF_BRK,      /* new break		-		break before	-		-	no stack when it shrinks */
 	EBPF_MADVISE,  /* start		length		-		-		advice		no stack */
 	EBPF_SHMAT,    /* result		0: see maps	-		-		id */
 	EBPF_SHMDT,    /* address		0: see maps	-		-		-		no stack */
 	EBPF_FAULT,    /* address		-		-		-		error code */
 	EBPF_ALLOC,    /* block, 0: failed	bytes asked	-		-		function	of a C allocator */
 	EBPF_FREE,     /* block		-		-		-		function	no stack */
-	EBPF_REALLOC,  /* new block		bytes asked	old block	-		function */
+	EBPF_REALLOC,  /* new block		bytes asked	old block	-		function	addr 0: len 0 freed it, else it failed */
 	EBPF_GOALLOC,  /* 0			bytes asked	-		-		function	of the Go runtime */
-	EBPF_EXEC,     /* -			-		-		-		-		no stack */
+	EBPF_EXEC,     /* -			-		-		-		-		no stack; its memory is another one now */
 	EBPF_EXIT,     /* -			-		-		-		-		the whole process; no stack */
-	EBPF_FORK,     /* pid of the child	-		-		-		-		no stack */
+	EBPF_FORK,     /* pid of the child	-		-		-		1: it shares the memory (vfork)		no stack */
 	EBPF_KIND_MAX_
 };
 /* clang-format on */
@@ -63,7 +65,8 @@ enum {
 };
 
 struct ebpf_event {
-	ebpf_u64 time;	   /* CLOCK_MONOTONIC, nanoseconds */
+	ebpf_u64 time;	   /* CLOCK_MONOTONIC, nanoseconds; orders events */
+	ebpf_u64 began;	   /* when the call began; equal to `time` where that is all there is to it */
 	ebpf_u32 pid, tid; /* in the pid namespace of whoever opened the probes */
 	ebpf_u16 kind, flags;
 	ebpf_u16 n_user; /* addresses by frame pointers from where the thread is; the first is ip */
