@@ -119,16 +119,27 @@ static void collect_growth(struct rule_context *c)
 	vec_sort(&c->growth, by_growth);
 }
 
-/* What the record says is held against how much memory outside of Go grew in its window, which ends with the samples. */
+/* By how much a series grew in the window of the record, which ends with the samples. */
+static double grown_in_record(const struct rule_context *c, const struct series *s)
+{
+	static const double CLOSE = 0.5; /* seconds: the look that made it begin stands before it */
+	size_t from = s->n;
+	while (from && s->t[from - 1] >= c->seconds - (double)c->in->record->window_ns / 1e9 - CLOSE)
+		from--;
+	return from + 1 < s->n ? s->y[s->n - 1] - s->y[from] : (double)NAN;
+}
+
 static void collect_offheap(struct rule_context *c)
 {
-	const struct record *r = c->in->record;
+	struct offheap_looks looks = { (double)NAN, (double)NAN };
 	struct series s;
-	rule_outside_series(c, &s);
-	size_t from = s.n;
-	while (r && from && s.t[from - 1] >= c->seconds - (double)r->window_ns / 1e9 - 0.5)
-		from--;
-	offheap_collect(r, c->in->module, from + 1 < s.n ? s.y[s.n - 1] - s.y[from] : (double)NAN, &c->off);
+	if (c->in->record) {
+		rule_outside_series(c, &s);
+		looks.resident = grown_in_record(c, &s);
+		rule_series(c, SAMPLE(virtual_size), &s);
+		looks.space = grown_in_record(c, &s);
+	}
+	offheap_collect(c->in->record, c->in->module, &looks, &c->off);
 }
 
 static const struct account *account_of(const struct snapshot *s)

@@ -159,11 +159,13 @@ static void balance_malloc(const struct record *r, double resident, struct offhe
 	o->grown[RECORD_MALLOC] = o->exact ? grown : resident;
 }
 
-static void balance(const struct record *r, double resident, struct offheap *o)
+/* Events that were lost would make the record's own balance drift: the smaller of the two figures counts. */
+static void balance(const struct record *r, const struct offheap_looks *looks, struct offheap *o)
 {
-	balance_malloc(r, resident, o);
-	o->grown[RECORD_MMAP] = r->series.n ? (double)r->series.v[r->series.n - 1].mapped_bytes : (double)NAN;
-	o->grown[RECORD_RESIDENT] = resident;
+	double net = r->series.n ? (double)r->series.v[r->series.n - 1].mapped_bytes : (double)NAN;
+	balance_malloc(r, looks->resident, o);
+	o->grown[RECORD_MMAP] = fmin(net, looks->space); /* of what is known */
+	o->grown[RECORD_RESIDENT] = looks->resident;
 	for (size_t i = 0; i < o->v.n; i++) {
 		struct offheap_group *g = &o->v.v[i];
 		enum record_kind kind = g->sort == OFFHEAP_MALLOC    ? RECORD_MALLOC
@@ -174,7 +176,7 @@ static void balance(const struct record *r, double resident, struct offheap *o)
 	}
 }
 
-void offheap_collect(const struct record *r, const char *module, double resident, struct offheap *ret)
+void offheap_collect(const struct record *r, const char *module, const struct offheap_looks *looks, struct offheap *ret)
 {
 	*ret = (struct offheap){ .known = r != NULL };
 	stacks_init(&ret->stacks);
@@ -183,7 +185,7 @@ void offheap_collect(const struct record *r, const char *module, double resident
 	ret->seconds = fmax((double)r->window_ns / 1e9, 0.001);
 	ret->malloc_on = r->malloc_on_ratio;
 	add_rows(r, module, ret);
-	balance(r, resident, ret);
+	balance(r, looks, ret);
 	for (size_t i = 0; i < ret->v.n; i++) { /* frames move while stacks are added */
 		struct offheap_group *g = &ret->v.v[i];
 		g->c = record_site(&ret->stacks, g->stack).inner;

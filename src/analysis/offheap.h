@@ -50,11 +50,15 @@ struct offheap {
 	VEC(struct offheap_group) v; /* largest first */
 };
 
-/*
- * `resident`: by how much private memory outside of the Go heap grew in the window of the record; NAN unknown. `r` NULL:
- * nothing is known. *ret keeps no pointer into `r`.
- */
-void offheap_collect(const struct record *r, const char *module, double resident, struct offheap *ret);
+/* What looks at the process show of the window of the record; NAN unknown. */
+struct offheap_looks {
+	double resident; /* private memory outside of the Go heap grew by */
+	double space;	 /* the address space grew by */
+};
+
+/* `r` NULL: nothing is known. *ret keeps no pointer into `r`. */
+void offheap_collect(const struct record *r, const char *module, const struct offheap_looks *looks,
+		     struct offheap *ret);
 void offheap_deinit(struct offheap *o);
 
 /* Went it on through the whole window: neither at once, nor only at its beginning or its end? */

@@ -94,6 +94,9 @@ const char *rule_gomemlimit(struct rule_context *c);
 /* Growth of private memory that is not the Go runtime's, sample by sample; all of it where that is not known. */
 void rule_outside_series(const struct rule_context *c, struct series *ret);
 
+/* May what was recorded from there be freed by finalizers, which no collection has run yet? rules_offheap.c */
+bool rule_awaits_collection(const struct rule_context *c, const struct offheap_group *g);
+
 /* The families; each table ends with a row without a kind. */
 extern const struct rule rules_count[], rules_heap[], rules_held[], rules_offheap[], rules_cgroup[], rules_kept[];
 

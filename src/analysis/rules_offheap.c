@@ -79,10 +79,40 @@ static bool large(const struct rule_context *c, const struct rule *r, double byt
 	return bytes >= r->threshold[0].value && bytes >= r->threshold[1].value * rss;
 }
 
+static uint64_t with_finalizer(const struct snapshot *s)
+{
+	if (!s || !(s->parts & SNAPSHOT_OWNERS))
+		return ACCOUNT_UNKNOWN;
+	return s->owners.finalizers.set + s->owners.finalizers.cleanups;
+}
+
+/*
+ * Objects of Go that free memory of C when they are collected: until a collection has ended, and another one after their
+ * finalizers ran, what they hold cannot be told from a leak.
+ */
+bool rule_awaits_collection(const struct rule_context *c, const struct offheap_group *g)
+{
+	static const double LEAST = 8, BLOCKS_OF_ONE = 64;
+	enum { ENOUGH = 2 };
+	uint64_t was = with_finalizer(c->in->first), is = with_finalizer(c->in->last);
+	uint64_t collections = 0;
+	for (size_t i = c->in->n; i-- > 0;) {
+		const struct diagnosis_sample *s = &c->in->samples[i];
+		if ((double)(c->last->time_ns - s->time_ns) / 1e9 > c->off.seconds)
+			break;
+		if (KNOWN(s->gc_count) && KNOWN(c->last->gc_count))
+			collections = c->last->gc_count - s->gc_count;
+	}
+	if (!KNOWN(was) || !KNOWN(is) || collections >= ENOUGH)
+		return false;
+	double more = (double)is - (double)was;
+	return more >= LEAST && more * c->off.seconds / fmax(c->seconds, 0.001) * BLOCKS_OF_ONE >= g->count;
+}
+
 static bool grows(const struct rule_context *c, const struct rule *r, const struct offheap_group *g)
 {
 	return large(c, r, g->low) && g->low_count >= r->threshold[3].value && g->sure >= r->threshold[2].value &&
-	       offheap_steady(&c->off, g);
+	       offheap_steady(&c->off, g) && !rule_awaits_collection(c, g);
 }
 
 static bool has_function(const struct stacks *s, uint32_t stack, const char *part)
@@ -257,7 +287,7 @@ static void rule_mmap(struct rule_context *c, const struct rule *r)
 		const struct offheap_group *g = &c->off.v.v[i];
 		bool enough = large(c, r, g->low) || g->low_count >= MANY;
 		if (g->sort != OFFHEAP_MAPPED || !enough || g->low_count < r->threshold[3].value ||
-		    g->sure < r->threshold[2].value || !offheap_steady(&c->off, g))
+		    g->sure < r->threshold[2].value || !offheap_steady(&c->off, g) || rule_awaits_collection(c, g))
 			continue;
 		struct finding *f = report_group(c, r, g);
 		f->class = mem_classes[class_of(c, g)].name;

@@ -203,7 +203,9 @@ static const char *native_doubt(struct rule_context *c, enum mem_class k)
 				 rule_size(c, g->bytes), g->count, g->site->function,
 				 g->sure < 0.5 ? "as much may have been given back of what was there before"
 				 : !offheap_steady(&c->off, g) ? "it did not come evenly"
-							       : "that is too little");
+				 : rule_awaits_collection(c, g)
+					 ? "objects with finalizers came with it, which the next collections may run"
+					 : "that is too little");
 	}
 	return " Nothing that was recorded explains it.";
 }

@@ -34,6 +34,7 @@ static void in_use_grows(struct watch *w, int64_t bytes)
 
 static void maps_grow(struct watch *w, int64_t bytes)
 {
+	RAMP(w, virtual_size, 900 * MIB, bytes / 10); /* a look in two seconds */
 	for (size_t i = 0; i < w->record.series.n; i++)
 		w->record.series.v[i].mapped_bytes = bytes * (int64_t)(i + 1) / (int64_t)w->record.series.n;
 }
@@ -206,6 +207,48 @@ static void other_allocators_are_held_against_resident_memory(void **state)
 		assert_int_equal(judge(&w), DIAGNOSIS_NO_LEAK);
 		watch_end(&w);
 	}
+}
+
+/* Finalizers free what belongs to objects of Go, and no collection has run them yet. */
+static void what_a_collection_may_free_is_open(void **state)
+{
+	static const struct {
+		uint64_t set, collections;
+		bool leak;
+	} t[] = { { 400, 0, false }, { 7, 0, true }, { 400, 2, true } };
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct watch w;
+		begin(&w);
+		in_use_grows(&w, 8 * MIB);
+		class_grows(&w, CLASS_C_HEAP_INUSE, 10 * MIB, 26 * MIB);
+		RAMP(&w, rss_anon, 90 * MIB, 819 * KIB);
+		w.first.parts |= SNAPSHOT_OWNERS;
+		w.last.parts |= SNAPSHOT_OWNERS;
+		w.last.owners.finalizers.set = t[i].set;
+		for (size_t k = 0; k < LOOKS; k++)
+			w.v[k].gc_count = 50 + (k == LOOKS - 1 ? t[i].collections : 0);
+		ROW(&w, RECORD_MALLOC, 8 * MIB, 200, WATCH_EVEN, FROM_C);
+		assert_int_equal(judge(&w), t[i].leak ? DIAGNOSIS_LEAK : DIAGNOSIS_INCONCLUSIVE);
+		if (!t[i].leak) {
+			for (size_t q = 0; q < w.d.open.n; q++)
+				print_message("%s\n", w.d.open.v[q].why);
+		}
+		if (!t[i].leak)
+			assert_non_null(strstr(w.d.open.v[0].why, "finalizers"));
+		watch_end(&w);
+	}
+}
+
+/* Events were lost: the record's own balance says more than the kernel does. */
+static void the_address_space_has_the_last_word(void **state)
+{
+	struct watch w;
+	begin(&w);
+	maps_grow(&w, 32 * MIB);
+	RAMP(&w, virtual_size, 900 * MIB, 0);
+	ROW(&w, RECORD_MMAP, 32 * MIB, 128, WATCH_EVEN, FROM_GO);
+	assert_int_equal(judge(&w), DIAGNOSIS_NO_LEAK);
+	watch_end(&w);
 }
 
 static void a_young_process_makes_it_less_sure(void **state)
@@ -622,6 +665,8 @@ int main(void)
 		cmocka_unit_test(little_and_few_are_no_leak),
 		cmocka_unit_test(an_interval_is_said_as_one),
 		cmocka_unit_test(other_allocators_are_held_against_resident_memory),
+		cmocka_unit_test(what_a_collection_may_free_is_open),
+		cmocka_unit_test(the_address_space_has_the_last_word),
 		cmocka_unit_test(a_young_process_makes_it_less_sure),
 		cmocka_unit_test(strings_for_c_have_advice_of_their_own),
 		cmocka_unit_test(the_c_function_is_named_where_no_go_function_called),

@@ -88,6 +88,15 @@ static void fill_shared(long at, long bytes, long size)
 		memset(shared + at, 1, (size_t)bytes);
 }
 
+static char *take(long bytes)
+{
+	char *p = malloc((size_t)bytes);
+
+	if (p)
+		memset(p, 1, (size_t)bytes);
+	return p;
+}
+
 static void *worker(void *arg)
 {
 	for (;;)
@@ -106,7 +115,9 @@ import "C"
 
 import (
 	"os"
+	"runtime"
 	"syscall"
+	"unsafe"
 )
 
 // What looks like a leak and is none. Each call makes one step.
@@ -186,4 +197,12 @@ func growPool() {
 		poolSize++
 		C.start_worker()
 	}
+}
+
+type handle struct{ c *C.char }
+
+// Objects that free their memory of C when they are collected.
+func useHandle() {
+	h := &handle{C.take(C.long(*block))}
+	runtime.SetFinalizer(h, func(h *handle) { C.free(unsafe.Pointer(h.c)) })
 }

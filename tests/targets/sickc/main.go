@@ -49,6 +49,7 @@ var modes = map[string]func(step int){
 	"shm":     func(int) { fillShared() },
 	"reserve": reserveOnce,
 	"pool":    func(int) { growPool() },
+	"handle":  func(int) { useHandle() },
 	"garbage": func(int) { garbage(16 << 10) },
 	"idle":    func(int) {},
 }
