@@ -156,7 +156,10 @@ static struct err *run(struct target *t, uint64_t max)
 	struct rusage r;
 	snapshot_init(&s);
 	target_find_refs(t);
-	const struct owners_input in = { .g = &t->gort, .symbols = &t->symbols, .refs = &t->refs, .bias = t->bias };
+	TRY(target_find_declared(t));
+	const struct owners_input in = {
+		.g = &t->gort, .symbols = &t->symbols, .refs = &t->refs, .declared = &t->declared, .bias = t->bias
+	};
 	owners_work_init(&w, &in, &s);
 	TRY(owners_copy_roots(&w, OWNERS_RUNS));
 	TRY(owners_copy_heap(&w));

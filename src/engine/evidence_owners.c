@@ -70,16 +70,27 @@ static bool missed_much(const struct owners *o)
 	       (double)o->reachable < MOST * (double)o->heap_marked;
 }
 
+/* What there is besides memory: which code refers to which data, and debug information. */
+static void find_names(struct target *t, struct snapshot *s)
+{
+	target_find_refs(t);
+	struct err *err = target_find_declared(t);
+	if (err)
+		snapshot_note(s, "%s", err_text(err));
+	err_free(err);
+}
+
 struct err *evidence_owners(struct target *t, const struct evidence_options *opt, struct snapshot *s)
 {
 	const struct owners_options *o = &opt->owners;
 	int64_t since = now_ns();
 	if (!o->sums)
-		target_find_refs(t); /* for names */
+		find_names(t, s);
 	const struct owners_input in = {
 		.g = &t->gort,
 		.symbols = &t->symbols,
 		.refs = &t->refs,
+		.declared = &t->declared,
 		.bias = t->bias,
 		.memory = o->memory ? o->memory : engine_memory_budget(opt->account.procfs),
 		.quick = o->quick || t->blank,

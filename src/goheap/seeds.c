@@ -83,25 +83,42 @@ void goheap_seeds_sampled(const struct goheap_objects *o, struct gort_types *typ
 
 /* ---- variables and closures, by code ---- */
 
+/* Variables that seeds are there of already. */
+static void note_variables(const struct goheap_seed_vec *seeds, struct hash_map *ret)
+{
+	for (size_t i = 0; i < seeds->n; i++) {
+		if (seeds->v[i].variable)
+			hash_map_at(ret, seeds->v[i].variable, NULL);
+	}
+}
+
+static void take_call(const struct gort *g, const struct gocode_call *c, struct goheap_seed_vec *ret)
+{
+	struct goheap_seed seed = { .addr = c->addr, .rtype = c->rtype };
+	seed.closure = c->says == GOCODE_CALL_CLOSURE;
+	seed.array = c->says == GOCODE_CALL_SLICE;
+	seed.object = seed.array || c->says == GOCODE_CALL_POINTER || c->says == GOCODE_CALL_SELF;
+	if (seed.object) /* what the variable points to */
+		seed.addr = memsrc_ptr(g->src, c->addr);
+	if (seed.addr)
+		*vec_push(ret) = seed;
+}
+
 void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct goheap_seed_vec *ret)
 {
 	struct gocode_call_vec calls = { 0 };
 	struct gocode_reader r;
+	struct hash_map known = { 0 };
 	if (!g->pclntab || !sym_pclntab_count(g->pclntab))
 		return;
+	note_variables(ret, &known);
 	gocode_reader_init(&r, types);
 	gocode_calls_read(&r, &calls);
 	for (size_t i = 0; i < calls.n; i++) {
-		const struct gocode_call *c = &calls.v[i];
-		struct goheap_seed seed = { .addr = c->addr, .rtype = c->rtype };
-		seed.closure = c->says == GOCODE_CALL_CLOSURE;
-		seed.array = c->says == GOCODE_CALL_SLICE;
-		seed.object = seed.array || c->says == GOCODE_CALL_POINTER || c->says == GOCODE_CALL_SELF;
-		if (seed.object) /* what the variable points to */
-			seed.addr = memsrc_ptr(g->src, c->addr);
-		if (seed.addr)
-			*vec_push(ret) = seed;
+		if (!hash_map_get(&known, calls.v[i].addr))
+			take_call(g, &calls.v[i], ret);
 	}
 	gocode_reader_deinit(&r);
+	hash_map_deinit(&known);
 	vec_deinit(&calls);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * goheap/typing - what type each object of the heap has, without debug information.
+ * goheap/typing - what type each object of the heap has, with debug information or without.
  *
  * Seeds are objects whose type something tells (goheap_seed); from them types spread along the edges of the graph: the type
  * of a field says what its pointer points to. Maps, channels and closures are followed by what the runtime's own structures
@@ -12,6 +12,7 @@
 
 #include "goheap/pointers.h"
 #include "gort/type.h"
+#include "sym/dwarf.h"
 
 enum goheap_form {
 	GOHEAP_FORM_UNKNOWN,
@@ -51,9 +52,10 @@ struct goheap_seed {
 	uint64_t addr;	/* of the variable; or of the object, when `object` */
 	uint64_t rtype; /* of the variable; of the object or its elements; of the map or channel */
 	bool object;
-	bool array;   /* of an object: several of rtype */
-	bool part;    /* of an object: of a map or a channel of this type, whichever of its parts fits */
-	bool closure; /* addr: a function; rtype: what its closures look like */
+	bool array;	   /* of an object: several of rtype */
+	bool part;	   /* of an object: of a map or a channel of this type, whichever of its parts fits */
+	bool closure;	   /* addr: a function; rtype: what its closures look like */
+	uint64_t variable; /* the variable that an object's type is told of; 0: none */
 };
 
 VEC_TYPE(goheap_seed_vec, struct goheap_seed);
@@ -82,11 +84,14 @@ void goheap_typing_deinit(struct goheap_typing *t);
  */
 const char *goheap_typing_field(struct goheap_typing *t, uint32_t kind, uint32_t *word);
 
-/*
- * Seeds by code, for every version: the types that allocation sites of sampled objects make (gort/site), and types of
- * globals that are arguments of calls of the runtime (mapassign, mapaccess, chansend, ...), or by debug information.
- */
+/* Seeds from the heap profile: the types that allocation sites of sampled objects make (gort/site). */
 void goheap_seeds_sampled(const struct goheap_objects *o, struct gort_types *types, struct goheap_seed_vec *ret);
+
+/* Seeds by debug information, which comes first: what the code says of the same variables is then left out. */
+void goheap_seeds_declared(struct gort_types *types, const struct sym_dwarf_variable_vec *declared, uint64_t bias,
+			   struct goheap_seed_vec *ret);
+
+/* Seeds by code (gocode/calls): types of variables, and what closures hold. */
 void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct goheap_seed_vec *ret);
 
 /*

@@ -22,13 +22,14 @@
 /* What is known of the target besides its memory; all borrowed. */
 struct owners_input {
 	const struct gort *g;
-	const struct sym_symbol_vec *symbols; /* may be empty */
-	const struct gort_ref_vec *refs;      /* which code refers to which data; of stripped images */
-	uint64_t bias;			      /* live address - ELF address, for symbols */
-	uint64_t memory;		      /* bytes that may be used; 0: no bound */
-	bool quick;			      /* no holders, no waste: for a watcher that asks often */
-	bool sums;			      /* only how much is reachable and how much floats */
-	const char *type;		      /* --type: paths to objects of this type only; or NULL */
+	const struct sym_symbol_vec *symbols;	       /* may be empty */
+	const struct gort_ref_vec *refs;	       /* which code refers to which data; of stripped images */
+	const struct sym_dwarf_variable_vec *declared; /* by debug information; may be empty */
+	uint64_t bias;	  /* live address - ELF address, for symbols and what is declared */
+	uint64_t memory;  /* bytes that may be used; 0: no bound */
+	bool quick;	  /* no holders, no waste: for a watcher that asks often */
+	bool sums;	  /* only how much is reachable and how much floats */
+	const char *type; /* --type: paths to objects of this type only; or NULL */
 };
 
 /* A goroutine of the copy, row by row with raw_roots.stacks. */

@@ -113,6 +113,8 @@ static struct err *type_objects(struct owners_work *w)
 	struct gort_types types;
 	gort_types_init(&types, w->in->g);
 	goheap_seeds_sampled(&w->objects, &types, &seeds);
+	if (w->in->declared)
+		goheap_seeds_declared(&types, w->in->declared, w->in->bias, &seeds);
 	goheap_seeds_globals(w->in->g, &types, &seeds);
 	goheap_seeds_below(&w->objects, &w->graph, &w->pointers.seen, &types, &seeds);
 	struct err *err = goheap_typing_run(&w->objects, &w->graph, &w->pointers.seen, &seeds, &w->typing);

@@ -57,6 +57,7 @@ void target_close(struct target *t)
 	if (t->is_go)
 		gort_detach(&t->gort);
 	vec_deinit(&t->symbols);
+	vec_deinit(&t->declared);
 	vec_deinit(&t->refs);
 	vec_deinit(&t->image);
 	if (t->has_elf)
@@ -227,4 +228,12 @@ void target_find_refs(struct target *t)
 {
 	if (t->is_go && !t->symbols.n)
 		gort_refs_read(&t->gort, &t->refs);
+}
+
+struct err *target_find_declared(struct target *t)
+{
+	if (t->declared_known || !t->is_go || t->library.inode || !t->has_elf || !t->elf.has_dwarf || t->exe < 0)
+		return NULL;
+	t->declared_known = true;
+	return sym_dwarf_variables(t->exe, "the executable", &t->arena, &t->declared);
 }

@@ -16,6 +16,7 @@
 #include "proc/mem.h"
 #include "proc/pagemap.h"
 #include "proc/process.h"
+#include "sym/dwarf.h"
 #include "sym/elf.h"
 
 struct target_core;
@@ -62,7 +63,9 @@ struct target {
 	struct vma library;   /* the Go image is this library, when inode is set */
 	struct vma_vec image; /* mappings of the Go image: the executable's, and the bss that follows */
 	struct sym_symbol_vec symbols;
-	struct gort_ref_vec refs; /* for stripped images, when target_find_refs() was called */
+	struct gort_ref_vec refs;		/* for stripped images, when target_find_refs() was called */
+	struct sym_dwarf_variable_vec declared; /* when target_find_declared() was called */
+	bool declared_known;
 	struct gort gort;
 	bool is_go;
 };
@@ -131,3 +134,9 @@ MUST_CHECK struct err *target_attach(struct target *t, struct account *a);
 
 /* Read which code refers to which data, if the image is Go and has no symbols. */
 void target_find_refs(struct target *t);
+
+/*
+ * Read what debug information says of variables, if the image is the executable, is Go, and has any; once. FORMAT or LIMIT
+ * as sym_dwarf_variables(): what could be read is there.
+ */
+MUST_CHECK struct err *target_find_declared(struct target *t);

@@ -53,3 +53,20 @@ def what_functions_return_has_a_type(version):
         check(owners["typed_ratio"] >= 0.95, f"{owners['typed_ratio']:.1%} of bytes have a type")
         equal("nodes", types["main.node"]["objects"], 20000)
         equal("meta", types["main.meta"]["objects"], 20000)
+
+
+@test(each=["1.19", "1.22", "1.24", "1.25", "1.27"])
+def debug_information_agrees(version):
+    """The same program with debug information and without: the same numbers, and no fewer bytes with a type."""
+    found = {}
+    for variant in ["plain", "stripped"]:
+        with go_target(version, variant, program="typed") as target:
+            known = target.known()
+            owners, types = types_of(target.pid)
+            # how many parts a map has depends on its seed
+            found[variant] = {name: types[name]["objects"] if name in types else 0 for name in known
+                              if not name.startswith("map")}
+            found[variant + " ratio"] = owners["typed_ratio"]
+            figure("typed bytes of reachable", f"typed, {variant}", version, owners["typed_ratio"])
+    equal("numbers of objects", found["plain"], found["stripped"])
+    check(found["plain ratio"] >= found["stripped ratio"] - 0.001, f"fewer bytes with debug information: {found}")
