@@ -32,6 +32,7 @@ struct pass {
 	struct copy copy;
 	struct role *roles;
 	struct claim_vec stacks, claims;
+	struct c_heap c_heap;
 	struct tally tally;
 };
 
@@ -62,6 +63,17 @@ static struct err *copy_runtime(struct pass *p)
 
 /* ---- the pages ---- */
 
+static void read_c_heap(struct pass *p, const struct gort_heap *heap)
+{
+	progress(p, "reading the C heap");
+	c_heap_find(&p->t, p->roles, heap, &p->a->arena, &p->c_heap);
+	struct err *err = c_heap_read(&p->c_heap);
+	if (err)
+		account_note(p->a, "the C heap could not be read: %s", err_text(err));
+	err_free(err);
+	c_heap_fill(&p->c_heap, p->a);
+}
+
 static void collect_claims(struct pass *p)
 {
 	if (p->copy.have) {
@@ -73,8 +85,10 @@ static void collect_claims(struct pass *p)
 		go_owners_stacks(&p->t, &p->copy.gs, &p->copy.threads, &p->tally, &p->stacks);
 	}
 	if (p->t.mem) {
+		const struct gort_heap *heap = p->copy.have ? &p->copy.heap : NULL;
+		read_c_heap(p, heap);
 		native_stacks(&p->t, p->roles, &p->copy.threads, &p->tally, &p->claims);
-		native_heaps(&p->t, p->roles, p->copy.have ? &p->copy.heap : NULL, &p->tally, &p->claims);
+		native_heaps(&p->t, p->roles, heap, &p->c_heap, &p->tally, &p->claims);
 	}
 	claim_settle(&p->claims);
 	claim_settle(&p->stacks);
@@ -88,6 +102,7 @@ static struct err *walk_pages(struct pass *p)
 		.heap = p->copy.have ? &p->copy.heap : NULL,
 		.stacks = &p->stacks,
 		.claims = &p->claims,
+		.c_heap = &p->c_heap,
 		.tally = &p->tally,
 		.owners = p->opt->owners,
 		.interrupted = p->opt->interrupted,
@@ -332,6 +347,7 @@ static void pass_end(struct pass *p)
 	vec_deinit(&p->stacks);
 	vec_deinit(&p->claims);
 	copy_clear(&p->copy);
+	c_heap_deinit(&p->c_heap);
 	free(p->roles);
 	target_close(&p->t);
 }

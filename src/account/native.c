@@ -148,11 +148,26 @@ static bool uses_libc(const struct target *t, const struct role *roles)
 	return false;
 }
 
-void native_heaps(struct target *t, const struct role *roles, const struct gort_heap *heap, struct tally *tally,
-		  struct claim_vec *claims)
+static void claim_read(const struct c_heap *c, struct tally *tally, struct claim_vec *claims)
+{
+	for (size_t i = 0; i < c->arenas.heaps.regions.n; i++) {
+		const struct glibc_region *r = &c->arenas.heaps.regions.v[i];
+		claim_add(claims, r->start, r->limit, CLASS_C_HEAP, 0);
+	}
+	for (size_t i = 0; i < c->arenas.blocks.n; i++) {
+		const struct glibc_piece *p = &c->arenas.blocks.v[i];
+		claim_add(claims, p->start, p->end, CLASS_C_HEAP_INUSE,
+			  tally_owner(tally, CLASS_C_HEAP_INUSE, "large blocks (mmap)"));
+	}
+}
+
+void native_heaps(struct target *t, const struct role *roles, const struct gort_heap *heap, const struct c_heap *c,
+		  struct tally *tally, struct claim_vec *claims)
 {
 	unsigned looks = LOOKS_MAX;
-	if (!uses_libc(t, roles))
+	if (c->have)
+		claim_read(c, tally, claims);
+	if (c->have || !uses_libc(t, roles))
 		return;
 	for (size_t i = 0; i < t->maps.n; i++) {
 		const struct vma *v = &t->maps.v[i];

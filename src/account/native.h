@@ -8,7 +8,7 @@
  * Each test is a strong signature (two or more words that must agree with addresses and sizes); no signature, no claim.
  */
 
-#include "account/role.h"
+#include "account/c_heap.h"
 #include "analysis/tally.h"
 #include "gort/goroutine.h"
 #include "gort/heap.h"
@@ -21,6 +21,9 @@
 void native_stacks(struct target *t, const struct role *roles, const struct gort_thread_vec *threads,
 		   struct tally *tally, struct claim_vec *claims);
 
-/* Claims on malloc's arenas outside brk, and on its large blocks. `heap` (may be NULL) tells Go's arenas apart. */
-void native_heaps(struct target *t, const struct role *roles, const struct gort_heap *heap, struct tally *tally,
-		  struct claim_vec *claims);
+/*
+ * Claims on malloc's arenas outside brk, and on its large blocks: by what was read of it, or by their heads where it was
+ * not. `heap` (may be NULL) tells Go's arenas apart.
+ */
+void native_heaps(struct target *t, const struct role *roles, const struct gort_heap *heap, const struct c_heap *c,
+		  struct tally *tally, struct claim_vec *claims);

@@ -7,6 +7,9 @@
 #include "base/num.h"
 #include "gort/split.h"
 
+/* Of malloc's heaps, what one colour may cover. */
+static const uint64_t C_HEAP_PICTURED = 256 * 1024;
+
 /* The vsyscall page lies in the kernel's half of the address space. */
 static const uint64_t USER_END = UINT64_C(1) << 63;
 
@@ -73,6 +76,33 @@ static struct page_run part_of(const struct page_run *run, uint64_t start, uint6
 	return part;
 }
 
+static void put_part(struct page_walk *w, const struct page_run *run, enum mem_class class, const char *owner,
+		     uint64_t bytes)
+{
+	struct piece p = { run->start, run->end, bytes, class, 0, run };
+	if (!bytes)
+		return;
+	if (w->owners)
+		p.owner = tally_owner(w->tally, class, owner);
+	tally_piece(w->tally, &p);
+}
+
+/* Pages of one of malloc's heaps, by the bytes that its chunks have of each. */
+static void split_c_heap(struct page_walk *w, const struct glibc_region *r, const struct page_run *run)
+{
+	const struct c_heap *c = w->c_heap;
+	const char *owner = c->arenas.heaps.arenas.v[r->arena].main ? "main arena" : "arenas of threads";
+	for (uint64_t at = run->start; at < run->end;) {
+		/* for a picture, pieces that are not so long that all look alike */
+		struct page_run part = part_of(run, at, w->tally->cells ? at + C_HEAP_PICTURED : run->end);
+		struct glibc_pages_sum sum = glibc_pages_sum(&c->pages, r, part.start, part.end);
+		put_part(w, &part, CLASS_C_HEAP_INUSE, owner, sum.used);
+		put_part(w, &part, CLASS_C_HEAP_FREE, owner, sum.free);
+		put_part(w, &part, CLASS_C_HEAP, owner, sum.unknown);
+		at = part.end;
+	}
+}
+
 static void split_run(struct page_walk *w, size_t vma, const struct page_run *run)
 {
 	for (uint64_t at = run->start; at < run->end;) {
@@ -83,10 +113,17 @@ static void split_run(struct page_walk *w, size_t vma, const struct page_run *ru
 			at = part.end;
 			continue;
 		}
+		const struct glibc_region *r = c_heap_after(w->c_heap, at);
+		if (r && r->start <= at) {
+			struct page_run part = part_of(run, at, r->limit);
+			split_c_heap(w, r, &part);
+			at = part.end;
+			continue;
+		}
 		size_t i = claim_after(w->claims, at);
 		const struct claim *c = i < w->claims->n ? &w->claims->v[i] : NULL;
 		if (c && c->start <= at) {
-			struct page_run part = part_of(run, at, c->end);
+			struct page_run part = part_of(run, at, r ? num_min(c->end, r->start) : c->end);
 			put(w, &part, c->class, c->owner);
 			at = part.end;
 			continue;
@@ -95,6 +132,8 @@ static void split_run(struct page_walk *w, size_t vma, const struct page_run *ru
 		uint64_t to = w->heap ? (at / GORT_ARENA_BYTES + 1) * GORT_ARENA_BYTES : run->end;
 		if (c)
 			to = num_min(to, c->start);
+		if (r)
+			to = num_min(to, r->start);
 		struct page_run part = part_of(run, at, to);
 		split_by_role(w, vma, &part);
 		at = part.end;

@@ -4,12 +4,13 @@
 /*
  * engine/pages - walk every resident page once and hand it to the tally, split by what lies there.
  *
- * Order of belief: Go arenas (gort/heap), then claims (runtime metadata, thread stacks, malloc), then the mapping's role.
+ * Order of belief: Go arenas (gort/heap), then malloc's heaps (glibc/pages), then claims (runtime metadata, thread stacks,
+ * large blocks), then the mapping's role.
  */
 
 #include <signal.h>
 
-#include "account/role.h"
+#include "account/c_heap.h"
 #include "analysis/tally.h"
 #include "gort/heap.h"
 
@@ -19,6 +20,7 @@ struct page_walk {
 	const struct gort_heap *heap;	/* NULL: none */
 	const struct claim_vec *stacks; /* of goroutines; settled */
 	const struct claim_vec *claims; /* settled */
+	const struct c_heap *c_heap;
 	struct tally *tally;
 	bool owners; /* name owners of the Go image's text and data */
 	const volatile sig_atomic_t *interrupted;
