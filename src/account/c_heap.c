@@ -159,17 +159,6 @@ void c_heap_deinit(struct c_heap *h)
 	*h = (struct c_heap){ 0 };
 }
 
-bool c_heap_totals(const struct c_heap *h, struct c_heap_totals *ret)
-{
-	struct glibc_totals sum = { 0 };
-	if (!h->found || h->foreign || !glibc_totals(&h->g, &sum))
-		return false;
-	*ret = (struct c_heap_totals){ sum.system, sum.top, sum.mmapped, sum.arenas };
-	if (sum.mmapped != ACCOUNT_UNKNOWN)
-		ret->system += sum.mmapped;
-	return true;
-}
-
 const struct glibc_region *c_heap_after(const struct c_heap *h, uint64_t addr)
 {
 	return h->have ? glibc_region_after(&h->arenas.heaps, addr) : NULL;

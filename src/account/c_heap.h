@@ -23,14 +23,6 @@ struct c_heap {
 	struct glibc_pages pages;
 };
 
-/* What is known of glibc's malloc without counting chunk by chunk. */
-struct c_heap_totals {
-	uint64_t system;  /* of arenas, and large blocks */
-	uint64_t top;	  /* of it: at the ends of arenas, free */
-	uint64_t mmapped; /* of it: large blocks; ACCOUNT_UNKNOWN */
-	uint64_t arenas;
-};
-
 /*
  * Look for the allocator. `roles` may be NULL, they are found then; `heap` (may be NULL) tells Go's arenas apart. Needs
  * t->mem. Never fails: what is not found is not there. To be given to c_heap_deinit().
@@ -46,12 +38,6 @@ static inline void c_heap_auto(struct c_heap *h)
 {
 	c_heap_deinit(h);
 }
-
-/*
- * A quick look, for one each second: the records of the arenas are read, no chunk but the last of each. About 5 us an
- * arena. False: not glibc's, or it could not be read.
- */
-bool c_heap_totals(const struct c_heap *h, struct c_heap_totals *ret);
 
 /* Into a->c_heap. */
 void c_heap_fill(const struct c_heap *h, struct account *a);

@@ -18,10 +18,8 @@ const struct glibc_arena_layout glibc_arena_layouts[] = {
 const struct glibc_par_layout glibc_par_layouts[] = {
 	/* 2.26 to 2.34: trim_threshold, top_pad, mmap_threshold, arena_test, arena_max, n_mmaps, ... */
 	{ .n_mmaps = 40, .mmapped = 56, .bytes = 80 },
-	/* 2.35 to 2.42: with thp_pagesize, hp_pagesize, hp_flags before n_mmaps */
+	/* 2.35 and later: with thp_pagesize, hp_pagesize, hp_flags before n_mmaps. 2.43 has one more field before these */
 	{ .huge_page = 48, .n_mmaps = 60, .mmapped = 80, .bytes = 104 },
-	/* 2.43: with thp_mode before those */
-	{ .huge_page = 56, .n_mmaps = 68, .mmapped = 88, .bytes = 112 },
 };
 
 const struct glibc_cache_layout glibc_cache_layouts[] = {

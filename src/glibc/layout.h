@@ -37,7 +37,7 @@ struct glibc_arena_layout {
 	uint16_t top, bins, next, threads, system, system_max, bytes;
 };
 
-/* struct malloc_par */
+/* struct malloc_par; counted from where the fields below are at these distances, not always from its start */
 struct glibc_par_layout {
 	uint16_t huge_page; /* size_t hp_pagesize; 0: none */
 	uint16_t n_mmaps;   /* int; n_mmaps_max and max_n_mmaps follow */

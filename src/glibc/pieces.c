@@ -106,7 +106,7 @@ static bool find_in_page(const struct look *l, const struct vma *v, uint64_t pag
 {
 	unsigned char head[PAGE];
 	size_t len = l->aligned ? PAGE : GLIBC_CHUNK_HEAD;
-	uint64_t min = l->s->blocks == UINT64_MAX ? BLOCK_MIN : PAGE - GLIBC_CHUNK_HEAD;
+	uint64_t min = l->s->blocks == UINT64_MAX ? BLOCK_MIN : GLIBC_CHUNK_MIN;
 	if (!memsrc_read(l->src, page, head, len))
 		return false;
 	for (size_t i = 0; i < len; i += GLIBC_CHUNK_HEAD) {

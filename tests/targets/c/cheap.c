@@ -22,10 +22,6 @@ static const char *pattern;
 static pthread_barrier_t done;
 static atomic_ullong live;
 
-struct info { /* struct mallinfo2, which older libraries do not have */
-	size_t arena, ordblks, smblks, hblks, hblkhd, usmblks, fsmblks, uordblks, fordblks, keepcost;
-};
-
 static unsigned next(unsigned *seed)
 {
 	*seed = *seed * 1103515245u + 12345u;
@@ -105,19 +101,7 @@ static void *work(void *arg)
 
 static void tell(void)
 {
-	struct info i;
-	memset(&i, 0, sizeof(i));
-	struct info (*info2)(void) = NULL;
-#ifdef HAVE_MALLINFO2
-	struct mallinfo2 m = mallinfo2();
-	memcpy(&i, &m, sizeof(i));
-#else
-	struct mallinfo m = mallinfo();
-	i = (struct info){ (unsigned)m.arena,	 (unsigned)m.ordblks, (unsigned)m.smblks,  (unsigned)m.hblks,
-			   (unsigned)m.hblkhd,	 (unsigned)m.usmblks, (unsigned)m.fsmblks, (unsigned)m.uordblks,
-			   (unsigned)m.fordblks, (unsigned)m.keepcost };
-#endif
-	(void)info2;
+	struct mallinfo2 i = mallinfo2();
 	char line[256];
 	int n = snprintf(line, sizeof(line), "ready %zu %zu %zu %zu %zu %zu %zu %zu %llu\n", i.arena, i.ordblks,
 			 i.hblks, i.hblkhd, i.uordblks, i.fordblks, i.fsmblks, i.keepcost, (unsigned long long)live);
