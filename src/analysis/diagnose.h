@@ -31,8 +31,7 @@ struct diagnosis_sample {
 	uint64_t reachable; /* bytes of the heap that roots led to, where it was walked */
 	uint64_t heap_live, heap_marked, heap_goal, heap_inuse, heap_idle; /* idle: free, not returned */
 	uint64_t stack_inuse;
-	uint64_t go_anon;	  /* all that the runtime holds and has not returned */
-	uint64_t c_inuse, c_free; /* of the C allocator: blocks of the program, and what it keeps */
+	uint64_t go_anon; /* all that the runtime holds and has not returned */
 	uint64_t goroutines, threads, fds, timers, vmas;
 	uint64_t deepest, deepest_stack; /* id of the goroutine with the largest stack; bytes */
 	uint64_t cgroup_usage, working_set, anon, file, inactive_file, shmem, kernel, sock;

@@ -53,16 +53,37 @@ static const char *amount(struct rule_context *c, const struct offheap_group *g,
 			 g->low_count, g->high_count, what);
 }
 
-static void describe_pace(struct rule_context *c, struct finding *f, const struct offheap_group *g)
+/* The part of a name that says what it does: without its import path. */
+static bool names_cache(const char *function)
 {
-	double half = first_half(g);
-	if (isfinite(half))
-		rule_evidence(c, f, "It went on evenly: %.0f%% of it in the first half of %s, %.0f%% in the second.",
-			      100 * half, rule_time(c, c->off.seconds), 100 - 100 * half);
+	const char *slash = strrchr(function, '/');
+	return strcasestr(slash ? slash : function, "cache") || strcasestr(slash ? slash : function, "lru");
+}
+
+/* A function on the way from the allocator to the place that is called a cache, or NULL. */
+static const char *cache_of(const struct rule_context *c, const struct offheap_group *g)
+{
+	for (uint32_t i = 0; i < stacks_depth(&c->off.stacks, g->stack); i++) {
+		const struct frame *f = stacks_at(&c->off.stacks, g->stack, i);
+		if (names_cache(f->function))
+			return f->function;
+		if (f == g->site)
+			break;
+	}
+	return NULL;
+}
+
+/* What makes it less sure: what fills once looks the same until it is full. */
+static void doubt(struct rule_context *c, struct finding *f, const struct offheap_group *g)
+{
+	static const double FEW_COSTS = 0.1, YOUNG = 3, YOUNG_COSTS = 0.1, CACHE_COSTS = 0.35;
+	const char *cache = cache_of(c, g);
 	if (g->count < FEW)
-		f->confidence -= 0.1;
-	/* What fills once at the start of a process looks the same until it is full. */
-	static const double YOUNG = 3, YOUNG_COSTS = 0.1;
+		f->confidence -= FEW_COSTS;
+	if (cache) {
+		f->confidence -= CACHE_COSTS;
+		rule_evidence(c, f, "By its name %s keeps a cache: it may only be filling.", cache);
+	}
 	if (c->in->age_seconds < YOUNG * c->seconds) {
 		f->confidence -= YOUNG_COSTS;
 		rule_evidence(c, f,
@@ -70,6 +91,15 @@ static void describe_pace(struct rule_context *c, struct finding *f, const struc
 			      "them apart.",
 			      rule_time(c, c->in->age_seconds));
 	}
+}
+
+static void describe_pace(struct rule_context *c, struct finding *f, const struct offheap_group *g)
+{
+	double half = first_half(g);
+	if (isfinite(half))
+		rule_evidence(c, f, "It went on evenly: %.0f%% of it in the first half of %s, %.0f%% in the second.",
+			      100 * half, rule_time(c, c->off.seconds), 100 - 100 * half);
+	doubt(c, f, g);
 }
 
 /* Thresholds of every row here: 0 bytes, 1 of RSS, 2 the share that must be growth, 3 how many of them. */
@@ -384,8 +414,14 @@ static void rule_thread_stacks(struct rule_context *c, const struct rule *r)
 		}
 		rule_evidence(c, f, "Stacks of threads that were made there in %s and are mapped still: %.0f, of %s.",
 			      rule_time(c, c->off.seconds), g->count, rule_size(c, g->bytes));
-		if (!ended)
+		if (!ended) {
+			f->advice = rule_text(
+				c,
+				"Each call of %s makes a thread that stays: let threads end when their work is "
+				"done, and use a pool of so many as there is work for at a time.",
+				*f->site.function ? f->site.function : "that path");
 			return;
+		}
 		f->class = mem_classes[CLASS_C_STACK].name;
 		f->confidence = 0.85;
 		rule_evidence(c, f, "The number of threads did not grow: they end, and nothing joins them.");

@@ -170,13 +170,18 @@ static bool is_native_judged(const struct rule_context *c, enum mem_class k)
 }
 
 /* It grew and stopped, or came at once: what fills, or was needed once. */
-static bool native_growth_ended(const struct rule_context *c)
+static bool has_ended(const struct trend *t)
 {
 	enum { LOOKS = 5 };
+	return t->n >= LOOKS && (t->levelled || t->step > 0.6);
+}
+
+static bool native_growth_ended(const struct rule_context *c)
+{
 	struct series s;
 	rule_outside_series(c, &s);
 	struct trend t = trend_of(&s);
-	return t.n >= LOOKS && (t.levelled || t.step > 0.6);
+	return has_ended(&t);
 }
 
 /* Without a record. */
@@ -210,13 +215,24 @@ static const char *native_doubt(struct rule_context *c, enum mem_class k)
 	return " Nothing that was recorded explains it.";
 }
 
-static void open_class(struct rule_context *c, enum mem_class k)
+/* By the C allocator's own figures what is in use did not grow: memory of C grew by what it keeps. */
+static bool is_retained(const struct rule_context *c, enum mem_class k)
+{
+	const struct account_c_heap *was = &c->before->c_heap, *is = &c->after->c_heap;
+	if ((k != CLASS_C_HEAP && k != CLASS_C_HEAP_INUSE) || !was->allocator || !is->allocator || !KNOWN(was->inuse) ||
+	    !KNOWN(is->inuse))
+		return false;
+	return !material((double)is->inuse - (double)was->inuse, (double)was->inuse);
+}
+
+static void open_class(struct rule_context *c, enum mem_class k, bool ended)
 {
 	double resident = (double)c->after->classes[k].resident - (double)c->before->classes[k].resident;
 	double space = (double)c->after->classes[k].virtual_size - (double)c->before->classes[k].virtual_size;
 	bool only_space = !material(resident, (double)c->before->rss);
 	/* Address space that nobody touches costs nothing until it is gone: only much of it is worth a word. */
-	if (only_space && (k != CLASS_MMAP_ANON || space < 64 * MIB))
+	struct trend t = rule_trend(c, SAMPLE(virtual_size));
+	if (only_space ? k != CLASS_MMAP_ANON || space < 64 * MIB || has_ended(&t) : ended)
 		return;
 	double grown = only_space ? space : resident;
 	rule_open(c,
@@ -240,11 +256,12 @@ static void open_native(struct rule_context *c)
 	static const enum mem_class classes[] = {
 		CLASS_C_HEAP, CLASS_C_HEAP_INUSE, CLASS_C_STACK, CLASS_MMAP_ANON, CLASS_SHM,
 	};
-	if (!c->before || !c->after || native_growth_ended(c))
+	if (!c->before || !c->after)
 		return;
+	bool ended = native_growth_ended(c);
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
-		if (!is_native_judged(c, classes[i]))
-			open_class(c, classes[i]);
+		if (!is_native_judged(c, classes[i]) && !is_retained(c, classes[i]))
+			open_class(c, classes[i], ended);
 	}
 }
 

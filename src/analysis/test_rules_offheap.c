@@ -264,6 +264,22 @@ static void a_young_process_makes_it_less_sure(void **state)
 	watch_end(&w);
 }
 
+/* By its name it may be a cache: in a young process that is one doubt too many. */
+static void what_is_called_a_cache_may_be_filling(void **state)
+{
+	for (int young = 0; young < 2; young++) {
+		struct watch w;
+		begin(&w);
+		w.in.age_seconds = young ? 45 : 3600;
+		in_use_grows(&w, 8 * MIB);
+		ROW(&w, RECORD_MALLOC, 8 * MIB, 200, WATCH_EVEN, "malloc", "page_cache_add", "runtime.cgocall",
+		    "example.org/app.Get", "example.org/cached.Run");
+		assert_int_equal(judge(&w), young ? DIAGNOSIS_INCONCLUSIVE : DIAGNOSIS_LEAK);
+		assert_true(watch_says(watch_found(&w, "cgo"), "By its name page_cache_add keeps a cache"));
+		watch_end(&w);
+	}
+}
+
 static void strings_for_c_have_advice_of_their_own(void **state)
 {
 	struct watch w;
@@ -574,6 +590,22 @@ static void a_record_that_proves_nothing_says_why(void **state)
 	watch_end(&w);
 }
 
+/* The allocator's own figures tell memory in use from what it keeps, without a record too. */
+static void what_an_allocator_keeps_is_not_open(void **state)
+{
+	for (int64_t more = 0; more <= 16; more += 16) {
+		struct watch w;
+		watch_start(&w);
+		RAMP(&w, rss_anon, 90 * MIB, MIB);
+		class_grows(&w, CLASS_C_HEAP_INUSE, 10 * MIB, 29 * MIB);
+		w.first.account.c_heap = (struct account_c_heap){ .allocator = "glibc 2.36", .inuse = 20 * MIB };
+		w.last.account.c_heap = w.first.account.c_heap;
+		w.last.account.c_heap.inuse += (uint64_t)more * MIB;
+		assert_int_equal(judge(&w), more ? DIAGNOSIS_INCONCLUSIVE : DIAGNOSIS_NO_LEAK);
+		watch_end(&w);
+	}
+}
+
 static void growth_that_ended_is_not_open(void **state)
 {
 	struct watch w;
@@ -584,6 +616,21 @@ static void growth_that_ended_is_not_open(void **state)
 	assert_int_equal(judge(&w), DIAGNOSIS_NO_LEAK);
 	assert_non_null(watch_found(&w, "warm-up"));
 	watch_end(&w);
+}
+
+/* Address space that is taken once is no rise. */
+static void address_space_that_came_at_once_is_not_open(void **state)
+{
+	for (int once = 0; once < 2; once++) {
+		struct watch w;
+		watch_start(&w);
+		RAMP(&w, virtual_size, 900 * MIB, once ? 0 : 50 * MIB);
+		for (size_t i = 10; once && i < LOOKS; i++)
+			w.v[i].virtual_size += 1000 * (uint64_t)MIB;
+		w.last.account.classes[CLASS_MMAP_ANON].virtual_size = 1000 * (uint64_t)MIB;
+		assert_int_equal(judge(&w), once ? DIAGNOSIS_NO_LEAK : DIAGNOSIS_INCONCLUSIVE);
+		watch_end(&w);
+	}
 }
 
 /* ---- one cause ---- */
@@ -668,6 +715,7 @@ int main(void)
 		cmocka_unit_test(what_a_collection_may_free_is_open),
 		cmocka_unit_test(the_address_space_has_the_last_word),
 		cmocka_unit_test(a_young_process_makes_it_less_sure),
+		cmocka_unit_test(what_is_called_a_cache_may_be_filling),
 		cmocka_unit_test(strings_for_c_have_advice_of_their_own),
 		cmocka_unit_test(the_c_function_is_named_where_no_go_function_called),
 		cmocka_unit_test(mappings_that_stay_leak),
@@ -686,7 +734,9 @@ int main(void)
 		cmocka_unit_test(shared_memory_that_fills_is_tmpfs),
 		cmocka_unit_test(without_a_record_growth_is_open_and_says_the_remedy),
 		cmocka_unit_test(a_record_that_proves_nothing_says_why),
+		cmocka_unit_test(what_an_allocator_keeps_is_not_open),
 		cmocka_unit_test(growth_that_ended_is_not_open),
+		cmocka_unit_test(address_space_that_came_at_once_is_not_open),
 		cmocka_unit_test(connections_that_are_never_closed_are_one_cause),
 		cmocka_unit_test(memory_that_goroutines_do_not_explain_is_another_cause),
 		cmocka_unit_test(objects_that_hold_memory_of_c_are_the_same_cause),
