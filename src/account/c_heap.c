@@ -47,13 +47,18 @@ static const char *find_library(const struct target *t, const char *prefix)
 	return NULL;
 }
 
-static bool has_function(const struct target *t, const char *name)
+/* A program has many symbols, so they are gone through once. */
+static const char *find_function(const struct target *t)
 {
-	for (size_t i = 0; i < t->symbols.n; i++) {
-		if (!t->symbols.v[i].object && strcmp(t->symbols.v[i].name, name) == 0)
-			return true;
+	for (size_t s = 0; s < t->symbols.n; s++) {
+		const struct sym_symbol *symbol = &t->symbols.v[s];
+		for (size_t i = 0; !symbol->object && i < LEN(allocators); i++) {
+			const char *function = allocators[i].function;
+			if (function && *function == *symbol->name && strcmp(function, symbol->name) == 0)
+				return allocators[i].name;
+		}
 	}
-	return false;
+	return NULL;
 }
 
 static const char *find_foreign(const struct target *t, struct arena *arena)
@@ -62,10 +67,9 @@ static const char *find_foreign(const struct target *t, struct arena *arena)
 		const char *library = find_library(t, allocators[i].library);
 		if (library)
 			return arena_printf(arena, "%s (%s)", allocators[i].name, library);
-		if (allocators[i].function && has_function(t, allocators[i].function))
-			return arena_printf(arena, "%s (linked into the program)", allocators[i].name);
 	}
-	return NULL;
+	const char *name = find_function(t);
+	return name ? arena_printf(arena, "%s (linked into the program)", name) : NULL;
 }
 
 /* ---- where to look ---- */
@@ -124,6 +128,8 @@ void c_heap_find(struct target *t, const struct role *roles, const struct gort_h
 {
 	AUTO_FREE struct role *own = roles ? NULL : xcalloc(t->maps.n + 1, sizeof(*own));
 	*ret = (struct c_heap){ .kinds = xcalloc(t->maps.n + 1, 1) };
+	if (t->is_go && !target_uses_cgo(t) && !has_libc(t))
+		return; /* there is no C in it */
 	if (own)
 		role_assign(t, own);
 	ret->allocator = ret->foreign = find_foreign(t, arena);
