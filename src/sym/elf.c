@@ -33,8 +33,7 @@ struct reader {
 	Elf *elf;
 };
 
-/* Exactly len bytes at offset; false when the file is shorter or cannot be read. */
-static bool read_at(int fd, uint64_t offset, void *buf, size_t len)
+bool sym_elf_read(int fd, uint64_t offset, void *buf, size_t len)
 {
 	char *to = buf;
 	while (len > 0) {
@@ -117,7 +116,7 @@ static void take_notes(const struct reader *r, uint64_t offset, uint64_t size, s
 	if ((elf->build_id && elf->go_build_id) || !size || !inside(r, offset, size))
 		return;
 	AUTO_FREE unsigned char *buf = xmalloc(size);
-	if (!read_at(r->fd, offset, buf, size))
+	if (!sym_elf_read(r->fd, offset, buf, size))
 		return;
 	if (!elf->build_id)
 		elf->build_id = sym_note_build_id(buf, size, &elf->arena);
@@ -141,7 +140,7 @@ static struct err *check_counts(const struct reader *r, const Elf64_Ehdr *h)
 	uint64_t sections = h->e_shnum, segments = h->e_phnum;
 	Elf64_Shdr first;
 	if (h->e_shoff && (!sections || segments == PN_XNUM)) {
-		if (!read_at(r->fd, h->e_shoff, &first, sizeof(first)))
+		if (!sym_elf_read(r->fd, h->e_shoff, &first, sizeof(first)))
 			return malformed(r, "its section headers lie outside of the file");
 		sections = sections ? sections : first.sh_size;
 		segments = segments == PN_XNUM ? first.sh_info : segments;
@@ -160,7 +159,7 @@ static struct err *check_header(struct reader *r, Elf64_Ehdr *h)
 	if (fstat(r->fd, &st) != 0)
 		return err_os(errno, "%s", r->name);
 	r->size = st.st_size > 0 ? (uint64_t)st.st_size : 0;
-	if (!S_ISREG(st.st_mode) || !read_at(r->fd, 0, h, sizeof(*h)) || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0)
+	if (!S_ISREG(st.st_mode) || !sym_elf_read(r->fd, 0, h, sizeof(*h)) || memcmp(h->e_ident, ELFMAG, SELFMAG) != 0)
 		return malformed(r, "not an ELF file");
 	if (h->e_ident[EI_CLASS] != ELFCLASS64 || h->e_ident[EI_DATA] != ELFDATA2LSB)
 		return err_new(ERR_UNSUPPORTED, "%s: only 64-bit little-endian ELF files are read", r->name);
@@ -180,7 +179,7 @@ static bool flagged_pie(const struct reader *r, const GElf_Phdr *ph)
 	if (!n || !inside(r, ph->p_offset, n * sizeof(Elf64_Dyn)))
 		return false;
 	AUTO_FREE Elf64_Dyn *dyn = xmalloc(n * sizeof(*dyn));
-	if (!read_at(r->fd, ph->p_offset, dyn, n * sizeof(*dyn)))
+	if (!sym_elf_read(r->fd, ph->p_offset, dyn, n * sizeof(*dyn)))
 		return false;
 	for (size_t i = 0; i < n && dyn[i].d_tag != DT_NULL; i++) {
 		if (dyn[i].d_tag == DT_FLAGS_1)
@@ -204,6 +203,11 @@ static struct err *read_segments(const struct reader *r, bool dyn, struct sym_el
 			elf->pie = true;
 		if (ph.p_type == PT_NOTE)
 			take_notes(r, ph.p_offset, ph.p_filesz, elf);
+		if (ph.p_type == PT_GNU_EH_FRAME) {
+			elf->eh_frame_hdr_addr = ph.p_vaddr;
+			elf->eh_frame_hdr_offset = ph.p_offset;
+			elf->eh_frame_hdr_size = ph.p_filesz;
+		}
 		if (ph.p_type != PT_LOAD)
 			continue;
 		if (ph.p_vaddr > UINT64_MAX - ph.p_memsz || ph.p_filesz > ph.p_memsz ||
@@ -229,36 +233,39 @@ static char *read_names(const struct reader *r, size_t *len)
 	    !inside(r, sh.sh_offset, sh.sh_size))
 		return xstrdup("");
 	char *names = xcalloc(1, sh.sh_size + 1);
-	if (read_at(r->fd, sh.sh_offset, names, sh.sh_size))
+	if (sym_elf_read(r->fd, sh.sh_offset, names, sh.sh_size))
 		*len = sh.sh_size;
 	return names;
 }
 
 /* Where the symbols and, by the link of their section, their names are. */
-static void find_strings(const struct reader *r, const GElf_Shdr *sh, struct sym_elf *elf)
+static void find_names(const struct reader *r, const GElf_Shdr *sh, struct sym_table *table)
 {
 	GElf_Shdr str;
 	Elf_Scn *scn = elf_getscn(r->elf, sh->sh_link);
-	if (elf->has_symtab || sh->sh_size < sizeof(Elf64_Sym) || !inside(r, sh->sh_offset, sh->sh_size))
+	if (table->size || sh->sh_size < sizeof(Elf64_Sym) || !inside(r, sh->sh_offset, sh->sh_size))
 		return;
 	if (!scn || !gelf_getshdr(scn, &str) || str.sh_type != SHT_STRTAB || !inside(r, str.sh_offset, str.sh_size))
 		return;
-	elf->has_symtab = true;
-	elf->symtab_offset = sh->sh_offset;
-	elf->symtab_size = sh->sh_size;
-	elf->strtab_offset = str.sh_offset;
-	elf->strtab_size = str.sh_size;
+	*table = (struct sym_table){ sh->sh_offset, sh->sh_size, str.sh_offset, str.sh_size, NULL };
 }
 
 static void add_section(const struct reader *r, const GElf_Shdr *sh, const char *name, struct sym_elf *elf)
 {
 	struct sym_section *s = vec_push(&elf->sections);
-	*s = (struct sym_section){ arena_strndup(&elf->arena, name, strnlen(name, NAME_MAX_LEN)), sh->sh_addr,
-				   sh->sh_offset, sh->sh_size, sh->sh_type == SHT_NOBITS };
+	*s = (struct sym_section){ arena_strndup(&elf->arena, name, strnlen(name, NAME_MAX_LEN)),
+				   sh->sh_addr,
+				   sh->sh_offset,
+				   sh->sh_size,
+				   sh->sh_type == SHT_NOBITS,
+				   (sh->sh_flags & SHF_COMPRESSED) != 0 };
 	if (sh->sh_type == SHT_NOTE)
 		take_notes(r, sh->sh_offset, sh->sh_size, elf);
 	if (sh->sh_type == SHT_SYMTAB)
-		find_strings(r, sh, elf);
+		find_names(r, sh, &elf->symtab);
+	if (sh->sh_type == SHT_DYNSYM)
+		find_names(r, sh, &elf->dynsym);
+	elf->has_symtab = elf->symtab.size > 0;
 	if (!s->nobits && sh->sh_size && (!strcmp(name, ".debug_info") || !strcmp(name, ".zdebug_info")))
 		elf->has_dwarf = true;
 }
@@ -303,7 +310,8 @@ void sym_elf_close(struct sym_elf *elf)
 {
 	vec_deinit(&elf->segments);
 	vec_deinit(&elf->sections);
-	free(elf->strings);
+	free(elf->symtab.names);
+	free(elf->dynsym.names);
 	arena_deinit(&elf->arena);
 	*elf = (struct sym_elf){ 0 };
 }
@@ -325,44 +333,54 @@ static int by_addr(const void *a, const void *b)
 	return x->addr < y->addr ? -1 : x->addr > y->addr;
 }
 
-static void add_symbol(const struct sym_elf *elf, const Elf64_Sym *s, struct sym_symbol_vec *ret)
+static void add_symbol(const struct sym_table *table, const Elf64_Sym *s, struct sym_symbol_vec *ret)
 {
 	unsigned type = ELF64_ST_TYPE(s->st_info);
 	bool object = type == STT_OBJECT, func = type == STT_FUNC || type == STT_GNU_IFUNC;
 	if (s->st_shndx == SHN_UNDEF || (!object && !func))
 		return;
-	const char *name = s->st_name < elf->strtab_size ? elf->strings + s->st_name : "";
+	const char *name = s->st_name < table->names_size ? table->names + s->st_name : "";
 	if (!*name && !s->st_size)
 		return;
 	*vec_push(ret) = (struct sym_symbol){ s->st_value, s->st_size, name, object };
 }
 
-struct err *sym_elf_symbols(int fd, struct sym_elf *elf, struct sym_symbol_vec *ret)
+static struct err *read_symbols(int fd, struct sym_table *table, struct sym_symbol_vec *ret)
 {
 	ret->n = 0;
-	if (!elf->has_symtab)
+	uint64_t left = table->size / sizeof(Elf64_Sym), offset = table->offset;
+	if (!left)
 		return NULL;
-	uint64_t left = elf->symtab_size / sizeof(Elf64_Sym), offset = elf->symtab_offset;
 	if (left > SYMBOLS_MAX)
 		return err_new(ERR_LIMIT, "%llu symbols are more than %d", (unsigned long long)left, SYMBOLS_MAX);
-	free(elf->strings);
-	elf->strings = NULL;
-	TRY(err_wrap(alloc_checked(elf->strtab_size + 1, 1, STRINGS_MAX, &elf->strings), "reading symbol names"));
-	if (!read_at(fd, elf->strtab_offset, elf->strings, elf->strtab_size))
+	free(table->names);
+	table->names = NULL;
+	TRY(err_wrap(alloc_checked(table->names_size + 1, 1, STRINGS_MAX, &table->names), "reading symbol names"));
+	if (!sym_elf_read(fd, table->names_offset, table->names, table->names_size))
 		return err_new(ERR_FORMAT, "the symbols' names are cut short");
 	AUTO_FREE Elf64_Sym *chunk = xmalloc(SYMBOLS_CHUNK * sizeof(*chunk));
 	while (left > 0) {
 		size_t n = num_min(left, SYMBOLS_CHUNK);
-		if (!read_at(fd, offset, chunk, n * sizeof(*chunk)))
+		if (!sym_elf_read(fd, offset, chunk, n * sizeof(*chunk)))
 			return err_new(ERR_FORMAT, "the symbol table is cut short");
 		for (size_t i = 0; i < n; i++)
-			add_symbol(elf, &chunk[i], ret);
+			add_symbol(table, &chunk[i], ret);
 		offset += n * sizeof(*chunk);
 		left -= n;
 	}
 	if (ret->n)
 		qsort(ret->v, ret->n, sizeof(*ret->v), by_addr);
 	return NULL;
+}
+
+struct err *sym_elf_symbols(int fd, struct sym_elf *elf, struct sym_symbol_vec *ret)
+{
+	return read_symbols(fd, &elf->symtab, ret);
+}
+
+struct err *sym_elf_dynamic_symbols(int fd, struct sym_elf *elf, struct sym_symbol_vec *ret)
+{
+	return read_symbols(fd, &elf->dynsym, ret);
 }
 
 int sym_elf_is_go(const struct sym_elf *elf)

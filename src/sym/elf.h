@@ -22,7 +22,7 @@ struct sym_segment {
 struct sym_section {
 	const char *name;
 	uint64_t addr, offset, size;
-	bool nobits;
+	bool nobits, compressed;
 };
 
 struct sym_symbol {
@@ -35,6 +35,12 @@ VEC_TYPE(sym_segment_vec, struct sym_segment);
 VEC_TYPE(sym_section_vec, struct sym_section);
 VEC_TYPE(sym_symbol_vec, struct sym_symbol);
 
+/* Where symbols and their names are in the file; sizes 0: there are none. */
+struct sym_table {
+	uint64_t offset, size, names_offset, names_size;
+	char *names; /* once the symbols have been read */
+};
+
 struct sym_elf {
 	struct arena arena;
 	unsigned machine; /* EM_X86_64, EM_AARCH64, ... */
@@ -46,9 +52,9 @@ struct sym_elf {
 	struct sym_section_vec sections; /* empty without section headers */
 	const char *build_id;		 /* GNU build id in hex, or NULL */
 	const char *go_build_id;	 /* Go build id note, or NULL */
-	/* Where .symtab and its names are in the file; sizes 0 when stripped. */
-	uint64_t symtab_offset, symtab_size, strtab_offset, strtab_size;
-	char *strings; /* the symbols' names, once sym_elf_symbols() has read them */
+	/* Where PT_GNU_EH_FRAME is; size 0: there is none. */
+	uint64_t eh_frame_hdr_addr, eh_frame_hdr_offset, eh_frame_hdr_size;
+	struct sym_table symtab, dynsym;
 };
 
 /* FORMAT with the reason; UNSUPPORTED for 32-bit or big-endian files. `name` is for messages. */
@@ -65,6 +71,12 @@ const struct sym_section *sym_elf_section(const struct sym_elf *elf, const char 
  * Empty when stripped. Replaces what an earlier call for the same `elf` gave. LIMIT for absurd sizes.
  */
 MUST_CHECK struct err *sym_elf_symbols(int fd, struct sym_elf *elf, struct sym_symbol_vec *ret);
+
+/* The same of .dynsym: what a library exports, and what is left when it is stripped. */
+MUST_CHECK struct err *sym_elf_dynamic_symbols(int fd, struct sym_elf *elf, struct sym_symbol_vec *ret);
+
+/* Exactly len bytes of the file; false when it is shorter or cannot be read. */
+bool sym_elf_read(int fd, uint64_t offset, void *buf, size_t len);
 
 /* A build-id note (".note.gnu.build-id", "Go") out of raw note bytes, as hex or text in `arena`; NULL when there is none. */
 const char *sym_note_build_id(const void *notes, size_t len, struct arena *arena);

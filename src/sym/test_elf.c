@@ -377,6 +377,8 @@ static void this_program(void **state)
 		assert_true(!i || symbols.v[i - 1].addr <= symbols.v[i].addr);
 	}
 	assert_true(found);
+	ok(sym_elf_dynamic_symbols(fd, &elf, &symbols));
+	assert_int_equal(symbols.n > 0, elf.dynsym.size > 0);
 	vec_deinit(&symbols);
 	sym_elf_close(&elf);
 }

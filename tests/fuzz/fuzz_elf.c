@@ -24,7 +24,9 @@ static void try_file(int fd)
 			assert(sym_elf_section(&elf, elf.sections.v[i].name));
 		err = sym_elf_symbols(fd, &elf, &symbols);
 		for (size_t i = 0; i < symbols.n; i++)
-			assert(symbols.v[i].name && strlen(symbols.v[i].name) <= elf.strtab_size);
+			assert(symbols.v[i].name && strlen(symbols.v[i].name) <= elf.symtab.names_size);
+		if (!err)
+			err = sym_elf_dynamic_symbols(fd, &elf, &symbols);
 		vec_deinit(&symbols);
 	}
 	sym_elf_close(&elf);
