@@ -287,3 +287,15 @@ uint32_t gort_unwind_function(struct gort_unwinder *u, uint64_t pc)
 	struct sym_step s;
 	return sym_pclntab_step(u->tab, pc, &s) ? gort_unwind_place(u, s.entry) : 0;
 }
+
+size_t gort_unwind_frames(struct gort_unwinder *u, uint64_t pc, bool exact, uint32_t *ret, size_t max)
+{
+	uint32_t at = place_at(u, pc, exact);
+	const struct place *p = &u->places.v[at];
+	size_t n = 0;
+	for (uint32_t i = p->at; i < p->at + p->n && n < max; i++) {
+		if (!(u->logical.v[i].kinds & KIND_WRAPPER))
+			ret[n++] = u->logical.v[i].frame;
+	}
+	return n;
+}

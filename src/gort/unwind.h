@@ -43,3 +43,9 @@ uint32_t gort_unwind_place(struct gort_unwinder *u, uint64_t pc);
 
 /* The same for a function by an address in it: its name, and the line where it begins. */
 uint32_t gort_unwind_function(struct gort_unwinder *u, uint64_t pc);
+
+/*
+ * The frames, in `out`, of the instruction at pc when `exact`, else of the call before it: innermost first, wrappers left
+ * out, the runtime's own not. At most `max`; 0 when no function holds it or all were left out.
+ */
+size_t gort_unwind_frames(struct gort_unwinder *u, uint64_t pc, bool exact, uint32_t *ret, size_t max);
