@@ -189,6 +189,7 @@ struct err *ebpf_process_add(struct ebpf *e, int pid, const struct ebpf_process 
 	int fd = bpf_map__fd(e->skel->maps.processes);
 	bpf_map_lookup_elem(fd, &key, &value); /* what was lost before stays counted */
 	value.process = *p;
+	value.ended = 0;
 	if (bpf_map_update_elem(fd, &key, &value, BPF_ANY) == 0)
 		return NULL;
 	if (errno == E2BIG)

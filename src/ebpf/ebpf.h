@@ -59,12 +59,12 @@ MUST_CHECK struct err *ebpf_attach(struct ebpf *e);
 
 /*
  * Events of process `pid` (as this process calls it) come from now on; called again it changes what is said of the process.
- * After EBPF_EXEC nothing of Go is believed until it is called again; after EBPF_EXIT the process is forgotten.
+ * After EBPF_EXEC nothing of Go is believed until it is called again; after EBPF_EXIT nothing comes any more, whoever gets its number.
  * LIMIT: too many processes.
  */
 MUST_CHECK struct err *ebpf_process_add(struct ebpf *e, int pid, const struct ebpf_process *p);
 void ebpf_process_remove(struct ebpf *e, int pid);
-/* Events of this process that were lost since it was added. */
+/* Events of this process that were lost since it was first added, until it is removed. */
 uint64_t ebpf_process_lost(struct ebpf *e, int pid);
 
 /* Where an argument of a function is when it is entered. */
@@ -110,8 +110,8 @@ void ebpf_probes_off(struct ebpf *e);
 typedef void (*ebpf_event_fn)(void *arg, const struct ebpf_event *ev);
 
 /*
- * Wait until much is there or the time is over, and hand over what came: every event, valid during the call, in the order
- * in which they arrived. Comes back early when interrupted. At most about one ring's contents a call.
+ * Wait until much is there or the time is over, and hand over what came: every event, valid during the call. They
+ * come in any order: sort by `time` (ebpf_settled() says how far that is final). Comes back early when interrupted. At most about one ring's contents a call.
  */
 MUST_CHECK struct err *ebpf_poll(struct ebpf *e, int timeout_ms, ebpf_event_fn fn, void *arg);
 

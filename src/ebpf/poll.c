@@ -11,7 +11,7 @@
 #include <probes.skel.h>
 
 enum {
-	SLACK_NS = 20000000, /* between the time in an event and its arrival, beyond what a call takes */
+	SLACK_NS = 50000000, /* between the time in an event and its arrival, beyond what a call takes */
 };
 
 static int got(void *ctx, void *data, size_t size)

@@ -18,6 +18,7 @@ enum {
 struct ebpf_watched {
 	struct ebpf_process process;
 	ebpf_u64 lost;
+	ebpf_u64 ended; /* its number may be another's by now */
 };
 
 struct ebpf_call {

@@ -42,7 +42,7 @@ struct watch {
 
 enum { SHARED = 1 << 20 };
 
-static void keep(void *arg, const struct ebpf_event *ev)
+static inline void keep(void *arg, const struct ebpf_event *ev)
 {
 	struct watch *w = arg;
 	struct seen *s = vec_push(&w->seen);
@@ -92,7 +92,13 @@ static inline struct watch watch_start(void **state, unsigned wanted, size_t rin
 	return w;
 }
 
-/* Let it run to its end, and hear all of it. */
+static inline int seen_by_time(const void *a, const void *b)
+{
+	const struct seen *x = a, *y = b;
+	return (x->ev.time > y->ev.time) - (x->ev.time < y->ev.time);
+}
+
+/* Let it run to its end, and hear all of it, in order. */
 static inline void watch_run(struct watch *w)
 {
 	bool gone = false;
@@ -101,6 +107,7 @@ static inline void watch_run(struct watch *w)
 		gone = waitpid(w->pid, NULL, WNOHANG) == w->pid;
 		ok(ebpf_poll(w->e, gone ? 0 : 10, keep, w));
 	}
+	vec_sort(&w->seen, seen_by_time);
 	ebpf_stats(w->e, &w->stats);
 }
 

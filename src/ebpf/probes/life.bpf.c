@@ -58,10 +58,9 @@ int BPF_PROG(process_exit, struct task_struct *task)
 		return 0;
 	forget_call(who.id);
 	bpf_map_delete_elem(&allocs, &who.id);
-	if (BPF_CORE_READ(task, signal, live.counter))
+	if (BPF_CORE_READ(task, signal, live.counter) || __sync_val_compare_and_swap(&who.process->ended, 0, 1))
 		return 0;
 	tell(&who, EBPF_EXIT, 0, 0);
-	bpf_map_delete_elem(&processes, &who.pid); /* its number may soon be another's */
 	return 0;
 }
 

@@ -113,7 +113,7 @@ static __always_inline bool identify(struct who *ret)
 			return false;
 	}
 	ret->process = bpf_map_lookup_elem(&processes, &ret->pid);
-	if (!ret->process)
+	if (!ret->process || ret->process->ended)
 		return false;
 	if (session.level)
 		ret->tid = number_of(task);
