@@ -87,7 +87,7 @@ static void collect_claims(struct pass *p)
 	if (p->t.mem) {
 		const struct gort_heap *heap = p->copy.have ? &p->copy.heap : NULL;
 		read_c_heap(p, heap);
-		native_stacks(&p->t, p->roles, &p->copy.threads, &p->tally, &p->claims);
+		native_stacks(&p->t, p->roles, &p->copy.threads, &p->c_heap, &p->tally, &p->claims);
 		native_heaps(&p->t, p->roles, heap, &p->c_heap, &p->tally, &p->claims);
 	}
 	claim_settle(&p->claims);

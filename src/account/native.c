@@ -7,13 +7,10 @@
 
 #include "base/cursor.h"
 #include "base/num.h"
+#include "glibc/stacks.h"
 
 enum {
 	PAGE = 4096,
-	STACK_MIN = 16 * 1024,	     /* PTHREAD_STACK_MIN */
-	STACKS_MAX = 65536,	     /* descriptors looked for */
-	TCB_SELF = 16,		     /* tcbhead_t.self; word 0 (tcb) points at the descriptor as well */
-	TCB_TID = 0x2d0,	     /* struct pthread.tid, after a tcbhead_t of 704 bytes and a list node */
 	ARENA_BYTES = 64 << 20,	     /* HEAP_MAX_SIZE: malloc's arenas are aligned to it */
 	MMAP_CHUNK_MIN = 128 * 1024, /* DEFAULT_MMAP_THRESHOLD */
 	CHUNK_FLAGS = 7,
@@ -29,35 +26,12 @@ static bool anon_rw(const struct vma *v, const struct role *r)
 
 /* ---- thread stacks ---- */
 
-/* The thread descriptor in the last page of a stack: its first and third word hold its own address. */
-static bool find_descriptor(struct target *t, const struct vma *v, uint32_t *tid)
-{
-	unsigned char page[PAGE];
-	if (!memsrc_read(t->mem, v->end - PAGE, page, PAGE))
-		return false;
-	for (size_t at = 0; at + TCB_TID + 4 <= PAGE; at += 16) {
-		uint64_t self = v->end - PAGE + at;
-		if (load_u64(page + at) == self && load_u64(page + at + TCB_SELF) == self) {
-			*tid = load_u32(page + at + TCB_TID);
-			return true;
-		}
-	}
-	return false;
-}
-
 static uint32_t thread_owner(struct target *t, struct tally *tally, uint32_t tid)
 {
 	char comm[64] = "", name[128];
 	target_thread_comm(t, (int)tid, comm, sizeof(comm));
 	snprintf(name, sizeof(name), "thread %" PRIu32 " %s", tid, comm);
 	return tally_owner(tally, CLASS_C_STACK, name);
-}
-
-static bool behind_guard(const struct target *t, size_t i)
-{
-	const struct vma *v = &t->maps.v[i], *guard = i ? v - 1 : NULL;
-	return guard && guard->end == v->start && !guard->inode &&
-	       !(guard->flags & (VMA_READ | VMA_WRITE | VMA_EXEC)) && vma_size(v) + vma_size(guard) >= STACK_MIN;
 }
 
 static void stacks_of_runtime(struct target *t, const struct gort_thread_vec *threads, struct tally *tally,
@@ -72,25 +46,31 @@ static void stacks_of_runtime(struct target *t, const struct gort_thread_vec *th
 	}
 }
 
-void native_stacks(struct target *t, const struct role *roles, const struct gort_thread_vec *threads,
-		   struct tally *tally, struct claim_vec *claims)
+/* What of a stack is anonymous memory: the descriptor is the target's word for it, its mappings are the kernel's. */
+static void claim_stack(const struct target *t, const struct role *roles, const struct glibc_stack *stack,
+			enum mem_class class, uint32_t owner, struct claim_vec *claims)
 {
-	size_t looked = 0;
-	for (size_t i = 0; i < t->maps.n && looked < STACKS_MAX; i++) {
-		const struct vma *v = &t->maps.v[i];
-		uint32_t tid = 0;
-		if (!anon_rw(v, &roles[i]) || vma_size(v) < PAGE || !behind_guard(t, i))
-			continue;
-		looked++;
-		if (!find_descriptor(t, v, &tid))
-			continue;
-		/* the kernel clears tid when the thread ends; glibc keeps the stack for the next one */
-		if (tid)
-			claim_add(claims, v->start, v->end, CLASS_C_STACK, thread_owner(t, tally, tid));
-		else
-			claim_add(claims, v->start, v->end, CLASS_C_STACK_CACHED,
-				  tally_owner(tally, CLASS_C_STACK_CACHED, "ended threads"));
+	for (const struct vma *v = vma_find(&t->maps, stack->descriptor); v >= t->maps.v && v->end > stack->start;
+	     v--) {
+		if (roles[v - t->maps.v].kind == ROLE_ANON)
+			claim_add(claims, num_max(v->start, stack->start), num_min(v->end, stack->end), class, owner);
 	}
+}
+
+void native_stacks(struct target *t, const struct role *roles, const struct gort_thread_vec *threads,
+		   const struct c_heap *c, struct tally *tally, struct claim_vec *claims)
+{
+	const struct glibc_where where = { t->mem, &t->maps, c->kinds };
+	struct glibc_stack_vec stacks = { 0 };
+	glibc_stacks_find(&where, &stacks);
+	for (size_t i = 0; i < stacks.n; i++) {
+		const struct glibc_stack *s = &stacks.v[i];
+		enum mem_class class = s->tid ? CLASS_C_STACK : CLASS_C_STACK_CACHED;
+		claim_stack(t, roles, s, class,
+			    s->tid ? thread_owner(t, tally, s->tid) : tally_owner(tally, class, "ended threads"),
+			    claims);
+	}
+	vec_deinit(&stacks);
 	stacks_of_runtime(t, threads, tally, claims);
 }
 

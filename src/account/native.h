@@ -19,7 +19,7 @@
  * (`threads` may be empty). Owners are named "thread TID NAME".
  */
 void native_stacks(struct target *t, const struct role *roles, const struct gort_thread_vec *threads,
-		   struct tally *tally, struct claim_vec *claims);
+		   const struct c_heap *c, struct tally *tally, struct claim_vec *claims);
 
 /*
  * Claims on malloc's arenas outside brk, and on its large blocks: by what was read of it, or by their heads where it was

@@ -7,9 +7,9 @@ from account import *
 LIBRARY = "libc-2.41"
 
 
-def start(libc, *args):
+def start(libc, *args, program="cheap"):
     """The target under that C library: the system's own, linked statically, or an unpacked one."""
-    path = build("c", "static" if libc == "static" else "plain", "cheap")
+    path = build("c", "static" if libc == "static" else "plain", program)
     if libc in ("own", "static"):
         return Target([path, *args])
     cache = os.environ.get("ULLAGE_CACHE") or os.path.join(
@@ -102,6 +102,20 @@ def while_it_allocates(libc):
             check(heap["unknown_bytes"] <= heap["system_bytes"] / 50, f"{heap['unknown_bytes']} bytes fit no chunk")
             worst = max(worst, heap["unknown_bytes"] / heap["system_bytes"])
         figure("unknown while it allocates", libc, "of the heap", worst)
+
+
+@test(each=[("own",), ("static",), (LIBRARY,)], timeout=60)
+def stacks_of_ended_threads(libc):
+    """Those that glibc keeps for the next thread are told from those of threads."""
+    with start(libc, 6, 4, program="threads") as target:
+        account = ullage_json("map", target.pid)
+        account_adds_up(account)
+        tids = {int(t) for t in os.listdir(f"/proc/{target.pid}/task")}
+        named = {o.split()[1]: r for o, r in owners(account, "c.stack").items() if o.startswith("thread ")}
+        equal("threads", {int(t) for t in named}, tids - {target.pid})
+        for tid, resident in named.items():
+            within(f"stack of {tid}", resident, 100000, 200000)
+        within("stacks of ended threads", classes(account)["c.stack.cached"], 4 * 4096, 4 * 128 * 1024)
 
 
 @test
