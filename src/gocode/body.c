@@ -19,7 +19,6 @@ void gocode_body_deinit(struct gocode_body *b)
 	vec_deinit(&b->leaders);
 	vec_deinit(&b->targets);
 	vec_deinit(&b->tables);
-	vec_deinit(&b->exposed);
 	vec_deinit(&b->order);
 	vec_deinit(&b->back);
 }
@@ -43,8 +42,8 @@ static void note_slot(struct gocode_body *b, const struct sym_insn *i)
 	if (i->base != SYM_RSP || i->disp < 0 || slot + 1 >= GOCODE_BODY_SLOTS)
 		return;
 	if (i->kind == SYM_INSN_ADDRESS) {
-		*vec_push(&b->exposed) = (uint32_t)slot;
-		*vec_push(&b->exposed) = (uint32_t)slot + 1;
+		b->exposed[slot / 64] |= UINT64_C(1) << slot % 64;
+		b->exposed[(slot + 1) / 64] |= UINT64_C(1) << (slot + 1) % 64;
 	} else if (i->kind == SYM_INSN_LOAD || i->kind == SYM_INSN_STORE) {
 		b->slots = (uint32_t)num_max(b->slots, slot + 1);
 	}
@@ -106,23 +105,6 @@ static bool read_table(struct memsrc *src, struct gocode_body *b, size_t jump)
 	return b->targets.n > first;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	const uint32_t *x = a, *y = b;
-	return *x < *y ? -1 : *x > *y;
-}
-
-static void sort_unique(struct u32_vec *v)
-{
-	size_t n = 0;
-	vec_sort(v, by_value);
-	for (size_t i = 0; i < v->n; i++) {
-		if (!n || v->v[n - 1] != v->v[i])
-			v->v[n++] = v->v[i];
-	}
-	v->n = n;
-}
-
 /* A jump from the place at a position in the order to one before it. */
 static void lead_back(struct gocode_body *b, size_t from, uint32_t to, const uint32_t *position)
 {
@@ -168,7 +150,6 @@ bool gocode_body_take(struct memsrc *src, const unsigned char *code, size_t len,
 			       : i->target - entry < len && !lead(ret, gocode_body_find(ret, i->target - entry)))
 			return false;
 	}
-	sort_unique(&ret->exposed);
 	order(ret);
 	return true;
 }

@@ -28,8 +28,8 @@ struct gocode_body {
 	struct u32_vec targets; /* of jump tables: indices of instructions */
 	struct u32_vec tables;	/* three words a jump by table: index of the jump, first and number in `targets` */
 	uint32_t slots;		/* words of the frame that are read or written */
-	struct u32_vec exposed; /* words of the frame whose address is taken, and the next */
-	struct u32_vec order;	/* numbers of places, by address */
+	uint64_t exposed[GOCODE_BODY_SLOTS / 64]; /* a bit a word of the frame whose address is taken, and the next */
+	struct u32_vec order;			  /* numbers of places, by address */
 	struct u32_vec
 		back; /* by position in `order`: that of the last place with a jump back to this one; or its own */
 };

@@ -31,10 +31,13 @@ struct scan {
 	const struct gort *g;
 	uint64_t *sets;		  /* a bit a function: it sets variables */
 	struct hash_map methods;  /* entry -> type of the receiver, or 0 */
+	uint64_t sync_map;	  /* address of the type, or 0 */
 	const unsigned char *buf; /* of the text at `base` */
 	uint64_t base;
 	size_t len;
 };
+
+#define SYNC_MAP "sync.Map"
 
 /* ---- code around a call ---- */
 
@@ -144,13 +147,14 @@ static void look(struct scan *r, size_t call, const struct gocode_callee *c)
 	}
 }
 
-/* Is what the instruction at `from` loads into a register still there at the call, in RAX? Copies count, jumps do not. */
+/* Is what the instruction at `from` loads into a register still there at the call, in RAX? Copies count. */
 static bool arrives(const struct scan *r, size_t from, size_t call)
 {
 	struct sym_insn insn;
 	uint32_t holders = 0;
 	for (bool first = true; from < call; first = false, from += insn.len) {
-		if (!sym_disasm_step(r->buf + from, call - from, r->base + from, &insn) || insn.kind >= SYM_INSN_CALL)
+		if (!sym_disasm_step(r->buf + from, call - from, r->base + from, &insn) || insn.kind > SYM_INSN_JUMP ||
+		    insn.kind == SYM_INSN_CALL || insn.always)
 			return false;
 		bool copy = first || (insn.kind == SYM_INSN_COPY && holders >> insn.base & 1);
 		holders &= ~insn.written;
@@ -183,6 +187,13 @@ static uint64_t loads_variable(const struct scan *r, size_t at, bool *address)
 	return gocode_is_variable(&r->g->module, var) ? var : 0;
 }
 
+static void note_map(struct scan *r, uint64_t var, size_t call)
+{
+	size_t caller = 0;
+	if (sym_pclntab_find(r->g->pclntab, r->base + call, &caller) && r->r->maps.n < GOCODE_CALLS_MAX)
+		*vec_push(&r->r->maps) = (struct gocode_map_use){ var, (uint32_t)caller };
+}
+
 /* A method is called on a variable or on what it points to. */
 static void look_at_method(struct scan *r, size_t call)
 {
@@ -195,10 +206,12 @@ static void look_at_method(struct scan *r, size_t call)
 		uint64_t rtype = receiver_type(r, relative(r, call + CALL, call + 1));
 		if (!rtype)
 			return;
-		if (arrives(r, at, call)) {
-			says(r, var, rtype, address ? GOCODE_CALL_VALUE : GOCODE_CALL_POINTER);
-			return;
-		}
+		if (!arrives(r, at, call))
+			continue;
+		says(r, var, rtype, address ? GOCODE_CALL_VALUE : GOCODE_CALL_POINTER);
+		if (address && rtype == r->sync_map)
+			note_map(r, var, call);
+		return;
 	}
 }
 
@@ -341,6 +354,7 @@ static void note_captures(struct gocode_reader *r)
 void gocode_calls_read(struct gocode_reader *reader, struct gocode_call_vec *ret)
 {
 	struct scan r = { .r = reader, .g = reader->g };
+	r.sync_map = gocode_names_find(&reader->names, SYNC_MAP, sizeof(SYNC_MAP) - 1);
 	size_t n = sym_pclntab_count(r.g->pclntab);
 	r.sets = xcalloc(n / 64 + 1, sizeof(*r.sets));
 	read_text(&r);

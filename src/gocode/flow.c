@@ -223,7 +223,7 @@ static uint64_t map_type(const struct flow *f, uint64_t made)
 
 /* ---- the frame ---- */
 
-/* The word of the frame, or the number of words. */
+/* The word of the frame, or the number of words. What pointers lead to is not followed. */
 static size_t slot_of(const struct flow *f, unsigned base, int64_t disp)
 {
 	size_t none = f->width - REGS;
@@ -232,7 +232,10 @@ static size_t slot_of(const struct flow *f, unsigned base, int64_t disp)
 		disp += (int64_t)v.at;
 	else if (base != SYM_RSP)
 		return none;
-	return disp >= 0 && disp % WORD == 0 && (uint64_t)disp / WORD < none ? (size_t)disp / WORD : none;
+	size_t slot = (size_t)disp / WORD;
+	if (disp < 0 || disp % WORD || slot >= none || f->b->exposed[slot / 64] >> slot % 64 & 1)
+		return none;
+	return slot;
 }
 
 /* Bytes of the frame are overwritten with who knows what. */
@@ -320,8 +323,6 @@ static void call(struct flow *f, const struct gocode_insn *i)
 	else if (what >= GOCODE_FUNCTION)
 		call_method(f, target);
 	gocode_state_drop(&f->pool, &f->now[0]); /* all registers */
-	for (size_t k = 0; k < f->b->exposed.n && f->b->exposed.v[k] < f->width - REGS; k++)
-		put(f, REGS + f->b->exposed.v[k], nothing);
 	put(f, GOCODE_RAX, result);
 	for (unsigned k = 0; !c && what >= GOCODE_FUNCTION && k < GOCODE_RESULTS; k++)
 		put(f, result_regs[k], (struct gocode_value){ .what = GOCODE_RESULT, .reg = (uint8_t)k, .at = target });

@@ -8,7 +8,7 @@
  * functions give. Values are followed through registers and the frame, along all ways through the function: where ways
  * that bring different values meet, nothing is known. What fields hold, their types say; what other functions return is
  * found the same way, when it is asked for, to a depth and within a budget, and kept.
- * Not followed: what is behind pointers to the frame, apart from words whose address is taken, which a call makes unknown.
+ * Not followed: words of the frame whose address is taken.
  * Cost: about 500 ns an instruction. Memory: 16 bytes for each register and word of the frame, at each place that a jump leads to.
  */
 

@@ -45,12 +45,21 @@ uint64_t gocode_function_at(struct gocode_reader *r, uint64_t addr)
 	return what;
 }
 
+/* sync.Map is nothing else from 1.24 on, and its methods are inlined. */
+static bool is_sync_map(const char *function)
+{
+	return starts(function, "internal/sync.(*HashTrieMap[go.shape.interface {},go.shape.interface {}]).");
+}
+
 uint64_t gocode_receiver_type(struct gocode_reader *r, uint64_t entry)
 {
+	static const char sync_map[] = "sync.Map";
 	uint64_t f = gocode_function_at(r, entry);
-	return f < GOCODE_FUNCTION
-		       ? 0
-		       : gocode_names_receiver(&r->names, sym_pclntab_name(r->g->pclntab, f - GOCODE_FUNCTION));
+	if (f < GOCODE_FUNCTION)
+		return 0;
+	const char *name = sym_pclntab_name(r->g->pclntab, f - GOCODE_FUNCTION);
+	return is_sync_map(name) ? gocode_names_find(&r->names, sync_map, sizeof(sync_map) - 1)
+				 : gocode_names_receiver(&r->names, name);
 }
 
 void gocode_reader_init(struct gocode_reader *r, struct gort_types *types)
@@ -65,8 +74,14 @@ void gocode_reader_deinit(struct gocode_reader *r)
 	gocode_callees_deinit(&r->callees);
 	gocode_names_deinit(&r->names);
 	vec_deinit(&r->all);
+	vec_deinit(&r->maps);
 	hash_map_deinit(&r->captures);
 	hash_map_deinit(&r->functions);
 	hash_map_deinit(&r->known);
 	vec_deinit(&r->results);
+}
+
+void gocode_reader_refill(struct gocode_reader *r)
+{
+	r->budget = BUDGET;
 }

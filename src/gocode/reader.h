@@ -19,16 +19,25 @@ struct gocode_results {
 
 VEC_TYPE(gocode_results_vec, struct gocode_results);
 
+/* A function that calls a method of the sync.Map that a variable is. */
+struct gocode_map_use {
+	uint64_t addr;
+	uint32_t caller; /* index in pclntab */
+};
+
+VEC_TYPE(gocode_map_use_vec, struct gocode_map_use);
+
 /* All that is found out about a target's code. */
 struct gocode_reader {
 	const struct gort *g;	  /* borrowed */
 	struct gort_types *types; /* borrowed */
 	struct gocode_callees callees;
 	struct gocode_names names;
-	struct gocode_call_vec all; /* what was found, in any order */
-	struct hash_map captures;   /* entry of a closure's function -> the type of its context */
-	struct hash_map functions;  /* of gocode_function_at() */
-	struct hash_map known;	    /* entry -> index + 1 in results */
+	struct gocode_call_vec all;	/* what was found, in any order */
+	struct gocode_map_use_vec maps; /* by gocode_calls_read(), in any order */
+	struct hash_map captures;	/* entry of a closure's function -> the type of its context */
+	struct hash_map functions;	/* of gocode_function_at() */
+	struct hash_map known;		/* entry -> index + 1 in results */
 	struct gocode_results_vec results;
 	uint64_t budget; /* instructions that may still be followed */
 	unsigned depth;
@@ -37,6 +46,8 @@ struct gocode_reader {
 /* g->pclntab and g->layout must be there. */
 void gocode_reader_init(struct gocode_reader *r, struct gort_types *types);
 void gocode_reader_deinit(struct gocode_reader *r);
+/* The budget is as it was at first. */
+void gocode_reader_refill(struct gocode_reader *r);
 
 /* What a function is; from FUNCTION on its index in pclntab. */
 enum gocode_function {

@@ -193,4 +193,5 @@ void goheap_roots_deinit(struct goheap_roots *r)
 	drop_early(r);
 	vec_deinit(&r->v);
 	vec_deinit(&r->stacks);
+	vec_deinit(&r->places);
 }

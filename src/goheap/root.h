@@ -31,11 +31,20 @@ struct goheap_root {
 	uint64_t owner;
 	uint32_t
 		object; /* number of the object that `value` points to; OUTSIDE: none (only of finalizers and the like) */
+	uint32_t place; /* of a word of a stack: index + 1 in `places`; 0: not known */
 	uint8_t kind;	/* enum goheap_root_kind */
 	uint8_t part;
 };
 
 VEC_TYPE(goheap_root_vec, struct goheap_root);
+
+/* A word of the frames whose callee returns to `pc`, counted from their stack pointer: that is alive there. */
+struct goheap_frame_place {
+	uint64_t pc;
+	uint32_t word;
+};
+
+VEC_TYPE(goheap_frame_place_vec, struct goheap_frame_place);
 
 /* A goroutine that has a stack, at the moment of the copy. */
 struct goheap_stack_copy {
@@ -64,6 +73,7 @@ struct goheap_roots {
 	struct goheap_data_vec early;
 	struct goheap_root_vec v;
 	struct goheap_stack_copy_vec stacks;
+	struct goheap_frame_place_vec places;
 	uint64_t finalizers, cleanups, queued;	   /* how many there are; queued: of both */
 	uint64_t stack_bytes;			   /* read */
 	uint64_t dangling;			   /* pointers of data, bss and stacks to free slots: no roots */

@@ -45,6 +45,7 @@ struct roots_frames {
 	struct hash_map by_pc; /* -> index in maps + 1 */
 	VEC(struct frame_map) maps;
 	VEC(int32_t) live;
+	struct goheap_frame_place_vec places; /* row by row with `live` */
 	VEC(struct frame_object) objects;
 	VEC(struct stack_object) here;
 	VEC(uint32_t) todo; /* objects of `here` */
@@ -62,6 +63,7 @@ void roots_frames_free(struct roots_frames *f)
 	hash_map_deinit(&f->by_pc);
 	vec_deinit(&f->maps);
 	vec_deinit(&f->live);
+	vec_deinit(&f->places);
 	vec_deinit(&f->objects);
 	vec_deinit(&f->here);
 	vec_deinit(&f->todo);
@@ -159,6 +161,9 @@ static const struct frame_map *map_of(struct roots_frames *f, uint64_t pc)
 	struct frame_map m = { .live_at = (uint32_t)f->live.n, .object_at = (uint32_t)f->objects.n };
 	read_map(f, pc, &m);
 	m.live_n = (uint32_t)f->live.n - m.live_at;
+	for (size_t i = m.live_at; i < f->live.n; i++)
+		*vec_push(&f->places) =
+			(struct goheap_frame_place){ pc, (uint32_t)(m.spdelta / WORD + 1 + f->live.v[i]) };
 	m.object_n = (uint32_t)f->objects.n - m.object_at;
 	*vec_push(&f->maps) = m;
 	*id = f->maps.n;
@@ -173,12 +178,16 @@ static void set(uint64_t *bits, size_t word)
 }
 
 /* Marks the live words of the frame that ends at word `end` of the copy of `n` words. */
-static void mark_frame(struct roots_frames *f, const struct frame_map *m, int64_t end, int64_t n, uint64_t *bits)
+static void mark_frame(struct roots_frames *f, const struct frame_map *m, int64_t end, int64_t n,
+		       const struct roots_live *ret)
 {
 	for (uint32_t i = 0; i < m->live_n; i++) {
 		int64_t at = end + f->live.v[m->live_at + i];
-		if (at >= 0 && at < n)
-			set(bits, (size_t)at);
+		if (at < 0 || at >= n)
+			continue;
+		set(ret->bits, (size_t)at);
+		if (ret->place)
+			ret->place[at] = m->live_at + i + 1;
 	}
 	for (uint32_t i = 0; i < m->object_n; i++) {
 		struct frame_object o = f->objects.v[m->object_at + i];
@@ -236,11 +245,19 @@ static void mark_objects(struct roots_frames *f, uint64_t sp, const unsigned cha
 	}
 }
 
+void roots_frames_places(struct roots_frames *f, struct goheap_frame_place_vec *ret)
+{
+	*ret = f->places;
+	f->places = (struct goheap_frame_place_vec){ 0 };
+}
+
 bool roots_frames_live(struct roots_frames *f, uint64_t pc, uint64_t sp, const unsigned char *bytes, size_t len,
-		       uint64_t *bits)
+		       const struct roots_live *ret)
 {
 	size_t n = len / WORD, at = 0;
-	memset(bits, 0, (n / 64 + 1) * sizeof(*bits));
+	memset(ret->bits, 0, (n / 64 + 1) * sizeof(*ret->bits));
+	if (ret->place)
+		memset(ret->place, 0, n * sizeof(*ret->place));
 	f->here.n = 0;
 	f->todo.n = 0;
 	if (!f->g->pclntab)
@@ -251,13 +268,13 @@ bool roots_frames_live(struct roots_frames *f, uint64_t pc, uint64_t sp, const u
 			return false;
 		if (m->top)
 			break;
-		size_t ret = at + (size_t)m->spdelta / WORD; /* the return address */
-		if (ret >= n)
+		size_t end = at + (size_t)m->spdelta / WORD; /* the return address */
+		if (end >= n)
 			return false;
-		mark_frame(f, m, (int64_t)ret + 1, (int64_t)n, bits);
-		pc = load_u64(bytes + ret * WORD);
-		at = ret + 1;
+		mark_frame(f, m, (int64_t)end + 1, (int64_t)n, ret);
+		pc = load_u64(bytes + end * WORD);
+		at = end + 1;
 	}
-	mark_objects(f, sp, bytes, n, bits);
+	mark_objects(f, sp, bytes, n, ret->bits);
 	return true;
 }

@@ -30,12 +30,20 @@ struct roots_frames;
 NEVER_NULL struct roots_frames *roots_frames_new(const struct gort *g);
 void roots_frames_free(struct roots_frames *f);
 
+/* What there is to say of the words of a stack. */
+struct roots_live {
+	uint64_t *bits;	 /* a bit a word that is alive; room for one word of bits more than that takes */
+	uint32_t *place; /* its number in roots_frames_places(), counted from 1; 0: in none. Or NULL */
+};
+
 /*
- * Of the `len` bytes of a stack from `sp` to its end, with `pc` in the innermost frame: a bit a word in `bits`, which has room
- * for one word of bits more than that takes. False where a frame's maps cannot be told: any word may be alive.
+ * Of the `len` bytes of a stack from `sp` to its end, with `pc` in the innermost frame. False where a frame's maps cannot be
+ * told: any word may be alive.
  */
 bool roots_frames_live(struct roots_frames *f, uint64_t pc, uint64_t sp, const unsigned char *bytes, size_t len,
-		       uint64_t *bits);
+		       const struct roots_live *ret);
+/* The places met so far, which are the caller's from then on. */
+void roots_frames_places(struct roots_frames *f, struct goheap_frame_place_vec *ret);
 
 MUST_CHECK struct err *roots_read_stacks(struct roots_reader *r);
 void roots_read_specials(struct roots_reader *r);

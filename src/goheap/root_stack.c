@@ -23,6 +23,7 @@ struct stacks {
 	unsigned char *recs, *bytes;
 	struct roots_frames *frames;
 	uint64_t live[RUN_MAX / WORD / 64 + 1]; /* of the stack at hand, a bit a word */
+	uint32_t place[RUN_MAX / WORD];		/* and where in its frames it is */
 	uint64_t addrs[BATCH], pc[BATCH];	/* pc: of the innermost frame; 0: its frames are not to be followed */
 	bool ok[BATCH];
 	uint32_t order[BATCH];
@@ -93,6 +94,7 @@ static void take_words(struct stacks *k, const struct goheap_stack_copy *s, uint
 			.at = addr + i,
 			.value = load_u64(bytes + i),
 			.owner = s->g,
+			.place = live ? k->place[i / WORD] : 0,
 			.kind = GOHEAP_ROOT_STACK,
 		};
 		roots_take_word(k->r, &root);
@@ -161,7 +163,8 @@ static void read_run(struct stacks *k, struct goheap_stack_copy *v, size_t from,
 		const unsigned char *bytes = k->bytes + (s->sp - start);
 		size_t len = (size_t)(s->hi - s->sp);
 		uint64_t pc = k->pc[k->order[i]];
-		s->exact = pc && roots_frames_live(k->frames, pc, s->sp, bytes, len, k->live);
+		const struct roots_live ret = { k->live, k->place };
+		s->exact = pc && roots_frames_live(k->frames, pc, s->sp, bytes, len, &ret);
 		s->first = (uint32_t)out->v.n;
 		take_words(k, s, s->sp, bytes, len, s->exact ? k->live : NULL);
 		join_words(&out->v, s);
@@ -251,6 +254,7 @@ struct err *roots_read_stacks(struct roots_reader *r)
 	k->bytes = xmalloc(RUN_MAX);
 	k->frames = roots_frames_new(r->g);
 	struct err *err = read_list(k);
+	roots_frames_places(k->frames, &r->out->places);
 	roots_frames_free(k->frames);
 	free(k->recs);
 	free(k->bytes);

@@ -8,6 +8,8 @@
 #include "goheap/typing.h"
 #include "gort/site.h"
 
+enum { FRAMES_MAX = 1 << 14 /* different places where goroutines wait or call */ };
+
 /* ---- what the sampled objects of a bucket are ---- */
 
 struct sampled {
@@ -92,33 +94,84 @@ static void note_variables(const struct goheap_seed_vec *seeds, struct hash_map 
 	}
 }
 
-static void take_call(const struct gort *g, const struct gocode_call *c, struct goheap_seed_vec *ret)
+static void take(struct goheap_seed_vec *ret, uint64_t addr, uint64_t rtype, enum gocode_call_says says)
 {
-	struct goheap_seed seed = { .addr = c->addr, .rtype = c->rtype };
-	seed.closure = c->says == GOCODE_CALL_CLOSURE;
-	seed.array = c->says == GOCODE_CALL_SLICE;
-	seed.object = seed.array || c->says == GOCODE_CALL_POINTER || c->says == GOCODE_CALL_SELF;
-	if (seed.object) /* what the variable points to */
-		seed.addr = memsrc_ptr(g->src, c->addr);
+	struct goheap_seed seed = { .addr = addr, .rtype = rtype };
+	seed.closure = says == GOCODE_CALL_CLOSURE;
+	seed.array = says == GOCODE_CALL_SLICE;
+	seed.object = seed.array || says == GOCODE_CALL_POINTER || says == GOCODE_CALL_SELF;
 	if (seed.addr)
 		*vec_push(ret) = seed;
 }
 
-void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct goheap_seed_vec *ret)
+static void take_variables(struct gocode_reader *r, struct goheap_seed_vec *ret)
 {
 	struct gocode_call_vec calls = { 0 };
-	struct gocode_reader r;
 	struct hash_map known = { 0 };
-	if (!g->pclntab || !sym_pclntab_count(g->pclntab))
-		return;
 	note_variables(ret, &known);
-	gocode_reader_init(&r, types);
-	gocode_calls_read(&r, &calls);
+	gocode_calls_read(r, &calls);
 	for (size_t i = 0; i < calls.n; i++) {
-		if (!hash_map_get(&known, calls.v[i].addr))
-			take_call(g, &calls.v[i], ret);
+		const struct gocode_call *c = &calls.v[i];
+		bool itself = c->says == GOCODE_CALL_VALUE || c->says == GOCODE_CALL_CLOSURE;
+		if (!hash_map_get(&known, c->addr)) /* the type is the variable's, or that of what it points to */
+			take(ret, itself ? c->addr : memsrc_ptr(r->g->src, c->addr), c->rtype,
+			     (enum gocode_call_says)c->says);
 	}
-	gocode_reader_deinit(&r);
 	hash_map_deinit(&known);
 	vec_deinit(&calls);
+}
+
+/* ---- frames ---- */
+
+struct frames {
+	struct gocode_reader *r;
+	struct gocode_slot_vec slots;
+	struct hash_map known; /* return address -> first of its slots << 32 | how many */
+};
+
+/* What a word of the frames whose callee returns to pc points to, or NULL. */
+static const struct gocode_slot *slot_at(struct frames *f, const struct goheap_frame_place *p)
+{
+	bool fresh = false;
+	uint64_t *known = hash_map_at(&f->known, p->pc, &fresh);
+	if (fresh) {
+		size_t first = f->slots.n;
+		gocode_flow_slots(f->r, p->pc, &f->slots);
+		*known = (uint64_t)first << 32 | (f->slots.n - first);
+	}
+	for (uint64_t i = *known >> 32, end = i + (uint32_t)*known; i < end; i++) {
+		if (f->slots.v[i].word == p->word)
+			return &f->slots.v[i];
+	}
+	return NULL;
+}
+
+static void take_frames(struct gocode_reader *r, const struct goheap_roots *roots, struct goheap_seed_vec *ret)
+{
+	struct frames f = { .r = r };
+	gocode_reader_refill(r);
+	for (size_t i = 0; i < roots->v.n && f.known.n < FRAMES_MAX; i++) {
+		const struct goheap_root *root = &roots->v.v[i];
+		const struct gocode_slot *s = root->place && root->place <= roots->places.n
+						      ? slot_at(&f, &roots->places.v[root->place - 1])
+						      : NULL;
+		if (s)
+			take(ret, root->value, s->rtype, (enum gocode_call_says)s->says);
+	}
+	hash_map_deinit(&f.known);
+	vec_deinit(&f.slots);
+}
+
+void goheap_seeds_code(struct gort_types *types, const struct goheap_roots *roots, struct goheap_seed_vec *ret,
+		       struct gocode_map_use_vec *maps)
+{
+	struct gocode_reader r;
+	if (!types->g->pclntab || !sym_pclntab_count(types->g->pclntab))
+		return;
+	gocode_reader_init(&r, types);
+	take_variables(&r, ret);
+	take_frames(&r, roots, ret);
+	*maps = r.maps;
+	r.maps = (struct gocode_map_use_vec){ 0 };
+	gocode_reader_deinit(&r);
 }

@@ -26,6 +26,7 @@ struct view {
 	struct gort g;
 	struct roots_frames *frames;
 	uint64_t stack[WORDS], live[2];
+	uint32_t place[WORDS];
 };
 
 static const struct image_func funcs[FUNCS] = {
@@ -88,7 +89,8 @@ static void view_close(struct view *w)
 
 static bool look(struct view *w, uint64_t pc, size_t words)
 {
-	return roots_frames_live(w->frames, pc, SP, (const unsigned char *)w->stack, words * 8, w->live);
+	const struct roots_live ret = { w->live, w->place };
+	return roots_frames_live(w->frames, pc, SP, (const unsigned char *)w->stack, words * 8, &ret);
 }
 
 static void words_are_alive_that_the_map_of_the_call_has(void **state)
@@ -99,6 +101,28 @@ static void words_are_alive_that_the_map_of_the_call_has(void **state)
 	assert_true(look(&w, call_in(LEAF), WORDS));
 	/* the local in the middle of three that end below the frame pointer, the first argument, and the second local of mid */
 	assert_int_equal(w.live[0], 1u << 2 | 1u << 6 | 1u << 7);
+	view_close(&w);
+}
+
+/* By the frame whose map has it: an argument is its function's, though it lies in the caller's frame. */
+static void words_have_a_place_in_a_frame(void **state)
+{
+	(void)state;
+	struct view w;
+	struct goheap_frame_place_vec places = { 0 };
+	view_open(&w);
+	w.stack[0] = w.stack[2] = SP + 24;
+	assert_true(look(&w, call_in(LEAF), WORDS));
+	uint32_t local = w.place[2], argument = w.place[6], caller = w.place[7];
+	assert_int_equal(w.place[3], 0); /* alive by a pointer alone */
+	assert_true(local && argument && caller);
+	roots_frames_places(w.frames, &places);
+	assert_true(places.v[local - 1].pc == call_in(LEAF) && places.v[argument - 1].pc == call_in(LEAF));
+	assert_true(places.v[caller - 1].pc == call_in(MID));
+	assert_int_equal(places.v[local - 1].word, 2);
+	assert_int_equal(places.v[argument - 1].word, 6);
+	assert_int_equal(places.v[caller - 1].word, 1);
+	vec_deinit(&places);
 	view_close(&w);
 }
 
@@ -181,6 +205,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_alive_that_the_map_of_the_call_has),
+		cmocka_unit_test(words_have_a_place_in_a_frame),
 		cmocka_unit_test(a_variable_is_alive_when_a_live_word_points_to_it),
 		cmocka_unit_test(a_stack_that_cannot_be_followed_is_told),
 		cmocka_unit_test(maps_that_lie_are_not_believed),

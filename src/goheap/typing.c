@@ -9,12 +9,12 @@
 #include "goheap/embed.h"
 #include "goheap/kind.h"
 #include "goheap/variables.h"
+#include "gort/goroutine.h"
 
 enum {
 	WORD = 8,
 	STACK_MAX = 1 << 20, /* objects to be walked; what comes on top is found again by its bit */
 	BATCH = 4096,
-	GS_MAX = 1 << 24,
 	MS_MAX = 1 << 16,
 	PASSES = 16, /* over all objects for what only inner pointers tell */
 	TINY = 16,   /* small values without pointers share such slots */
@@ -84,6 +84,8 @@ static enum rank rank_of(const struct spread *s, uint32_t kind, const struct slo
 	enum goheap_sort sort = (enum goheap_sort)f->sort;
 	if (sort == GOHEAP_SORT_CHAN && f->noscan) /* with its buffer */
 		return slot->noscan && slot->size >= f->size ? RANK_STRUCTURE : RANK_NONE;
+	if (sort == GOHEAP_SORT_CHAN && slot->noscan) /* without a buffer */
+		return fits(s, slot, f->size) ? RANK_STRUCTURE : RANK_NONE;
 	if (sort == GOHEAP_SORT_CLOSURE)
 		return RANK_VALUE;
 	if (f->noscan != slot->noscan || (f->size && f->size > room(slot)))
@@ -568,6 +570,23 @@ static void seed_given(struct spread *s, const struct goheap_seed_vec *seeds)
 	goheap_variables_run(&s->variables);
 }
 
+/* All goroutines: what the list points to is told by it alone, its edges are those of roots by now. */
+static void seed_goroutines(struct spread *s)
+{
+	const struct gort *g = s->o->g;
+	uint64_t list = 0, n = 0, addrs[BATCH];
+	struct err *err = gort_goroutines_list(g, &list, &n);
+	for (uint64_t at = 0; !err && at < n; at += BATCH) {
+		size_t some = (size_t)num_min(BATCH, n - at);
+		if (!memsrc_read(g->src, list + at * WORD, addrs, some * WORD))
+			break;
+		for (size_t i = 0; i < some; i++)
+			apply_address(s, (struct goheap_link){ GOHEAP_TO_RUNTIME, GOHEAP_RUNTIME_G },
+				      load_u64(&addrs[i]));
+	}
+	err_free(err);
+}
+
 /* Goroutines, Ps and Ms, by the runtime's own lists. */
 static void seed_runtime(struct spread *s)
 {
@@ -585,6 +604,7 @@ static void seed_runtime(struct spread *s)
 			apply_address(s, (struct goheap_link){ GOHEAP_TO_RUNTIME, lists[i].list & GOHEAP_TYPES_MAX },
 				      memsrc_ptr(g->src, var));
 	}
+	seed_goroutines(s);
 	uint64_t m = gort_var(g, GORT_VAR_ALLM) ? memsrc_ptr(g->src, gort_var(g, GORT_VAR_ALLM)) : 0;
 	for (unsigned i = 0; m && i < MS_MAX; i++, m = gort_word(g, m, GORT_m_alllink))
 		apply_address(s, (struct goheap_link){ GOHEAP_TO_RUNTIME, GOHEAP_RUNTIME_M }, m);

@@ -10,7 +10,9 @@
  * Where two ways give an object different types, the one that fills the slot best is kept.
  */
 
+#include "gocode/reader.h"
 #include "goheap/pointers.h"
+#include "goheap/root.h"
 #include "gort/type.h"
 #include "sym/dwarf.h"
 
@@ -91,8 +93,12 @@ void goheap_seeds_sampled(const struct goheap_objects *o, struct gort_types *typ
 void goheap_seeds_declared(struct gort_types *types, const struct sym_dwarf_variable_vec *declared, uint64_t bias,
 			   struct goheap_seed_vec *ret);
 
-/* Seeds by code (gocode/calls): types of variables, and what closures hold. */
-void goheap_seeds_globals(const struct gort *g, struct gort_types *types, struct goheap_seed_vec *ret);
+/*
+ * Seeds by code (gocode/calls): types of variables, what closures hold, what words of stacks point to. `maps` becomes the
+ * variables that are a sync.Map.
+ */
+void goheap_seeds_code(struct gort_types *types, const struct goheap_roots *roots, struct goheap_seed_vec *ret,
+		       struct gocode_map_use_vec *maps);
 
 /*
  * Seeds from below: the headers of maps whose groups or buckets carry their type, or are among the seeds in `ret` already;

@@ -20,7 +20,7 @@ enum {
 	WORD = 8,
 	SLICE_HEADER = 24,
 	CACHE_BLOCK = 16 << 10,
-	CACHE_BLOCKS = 128,
+	CACHE_BLOCKS = 512,
 	MADE_DEPTH = 8,	      /* types that are made at run time, one of another */
 	MADE_MAX = 1 << 20,   /* addresses outside of the image that are remembered */
 	FIELDS_ALL = 8 << 20, /* of all structs together */

@@ -11,8 +11,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "gocode/receiver.h"
-
 enum {
 	CHILDREN = 16,
 	NODE = 24 + CHILDREN * 8,		      /* of the trie */
@@ -192,23 +190,16 @@ static void add_inside(struct holders *h, void *ctx, uint32_t object, uint64_t a
 	add_map(h, ctx, object, at);
 }
 
-static bool is_map_method(const char *name)
-{
-	return strncmp(name, "sync.(*Map).", 12) == 0 || strncmp(name, "internal/sync.(*HashTrieMap[", 28) == 0;
-}
-
 static void globals(struct holders *h, struct sync_maps *s)
 {
 	const struct gort *g = h->w->in->g;
-	struct gocode_receiver_vec found = { 0 };
-	gocode_receivers_read(g, is_map_method, &found);
-	for (size_t i = 0; i < found.n; i++) {
-		const char *caller = sym_pclntab_name(g->pclntab, found.v[i].caller);
+	const struct gocode_map_use_vec *found = &h->w->sync_maps;
+	for (size_t i = 0; i < found->n; i++) {
+		const char *caller = sym_pclntab_name(g->pclntab, found->v[i].caller);
 		s->handles = strncmp(caller, "runtime/cgo.", 12) == 0;
-		add_map(h, s, GRAPH_NONE, found.v[i].addr);
+		add_map(h, s, GRAPH_NONE, found->v[i].addr);
 	}
 	s->handles = false;
-	vec_deinit(&found);
 }
 
 static void say(struct holders *h, const struct holder_row *row)

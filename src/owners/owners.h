@@ -65,6 +65,7 @@ struct owners_work {
 	struct graph graph;
 	struct goheap_pointers pointers;
 	struct goheap_typing typing;
+	struct gocode_map_use_vec sync_maps; /* variables, by the code that calls their methods */
 	struct graph_reach reach;
 	struct dominators dominators;
 	struct retain retain;

@@ -25,6 +25,7 @@ void owners_work_deinit(struct owners_work *w)
 	vec_deinit(&w->g_edges);
 	vec_deinit(&w->borrowed);
 	vec_deinit(&w->finalizable);
+	vec_deinit(&w->sync_maps);
 }
 
 /* What cannot be had of one part here becomes a note; the others are there. */
@@ -115,7 +116,7 @@ static struct err *type_objects(struct owners_work *w)
 	goheap_seeds_sampled(&w->objects, &types, &seeds);
 	if (w->in->declared)
 		goheap_seeds_declared(&types, w->in->declared, w->in->bias, &seeds);
-	goheap_seeds_globals(w->in->g, &types, &seeds);
+	goheap_seeds_code(&types, &w->raw_roots, &seeds, &w->sync_maps);
 	goheap_seeds_below(&w->objects, &w->graph, &w->pointers.seen, &types, &seeds);
 	struct err *err = goheap_typing_run(&w->objects, &w->graph, &w->pointers.seen, &seeds, &w->typing);
 	gort_types_deinit(&types);

@@ -11,11 +11,11 @@ def types_of(pid):
     return owners, {row["type"]: row for row in owners["types"]}
 
 
-def check_known(version, variant):
-    with go_target(version, variant, program="typed") as target:
+def check_known(version, variant, program="typed"):
+    with go_target(version, variant, program=program) as target:
         known = target.known()
         owners, types = types_of(target.pid)
-        figure("typed bytes of reachable", "typed", f"{version} {variant}", owners["typed_ratio"])
+        figure("typed bytes of reachable", program, f"{version} {variant}", owners["typed_ratio"])
         found = {name: types[name]["objects"] if name in types else 0 for name in known}
         # the parts of a map or a channel count as objects of its type
         wrong = {name: (found[name], count) for name, count in known.items()
@@ -33,6 +33,11 @@ def numbers_of_known_types(version):
             ("1.27", "nogreentea"), ("1.26", "pie"), ("1.19", "cgopie")])
 def numbers_in_other_builds(version, variant):
     check_known(version, variant)
+
+
+@test(each=VERSIONS)
+def what_only_stacks_hold_has_a_type(version):
+    check_known(version, "stripped", "framed")
 
 
 @test(each=VERSIONS)
