@@ -110,7 +110,7 @@ static bool last_is_switch(struct callpath *c)
 /* The goroutine's chain, after its system stack. */
 static bool add_goroutine(struct callpath *c, const struct callpath_raw *raw)
 {
-	bool marked = kind_at(c, raw->go[0]) == PLACE_MARK, joined = last_is_switch(c);
+	bool marked = place_at(c, raw->go[0], true)->kind == PLACE_MARK, joined = last_is_switch(c);
 	size_t from = marked;
 	if (!joined && raw->n_go > 1 && path_last(&c->path) != STEP_UNKNOWN) {
 		/* Frame pointers led from C right into the goroutine: go on where they did. */

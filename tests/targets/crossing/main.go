@@ -70,7 +70,7 @@ func main() {
 		locked(f)
 	}
 	C.start_threads(C.int(pipe[0]))
-	fmt.Println("ready")
+	fmt.Println("ready", os.Getpid())
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGTERM)
 	<-c

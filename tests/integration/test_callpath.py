@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Call paths from C into Go and back, of threads that wait in known places: every frame is right, or said to be unknown."""
+import re
+import subprocess
+
+from ullagetest import *
+
+PROBE = os.path.join(ROOT, "build", "tests", "probe", "probe_callpath")
+PROBE = os.environ.get("PROBE_CALLPATH", PROBE)
+UNKNOWN = "(unknown)"
+CGO = [r"_cgo_\w+_Cfunc_\w+", r"runtime\.asmcgocall", r"runtime\.cgocall"]
+WAIT = [r"__libc_read|read", r"wait_here"]
+GOROUTINE = [r"main\.locked\.func1", r"runtime\.goexit"]
+HIDDEN = r"[\w.-]+\+0x[0-9a-f]+"  # a function without a name
+
+# By the Go function or C function that tells the thread: the whole path, innermost first.
+PATHS = {
+    "main.plainC": WAIT + ["c_leaf", "c_middle", "c_outer"] + CGO + [r"main\._Cfunc_c_outer", r"main\.plainC"],
+    "main.inlinedC": WAIT + ["c_leaf", "c_middle", "c_outer"] + CGO + [r"main\._Cfunc_c_outer", r"main\.small",
+                                                                     r"main\.inlinedC", r"main\.main\.func1"],
+    "main.scratchC": WAIT + ["scratch_wait", "c_scratch"] + CGO + [r"main\._Cfunc_c_scratch", r"main\.scratchC"],
+    "main.sortC": WAIT + [HIDDEN + "|compare", HIDDEN + r"|msort_with_tmp.*", HIDDEN + r"|msort_with_tmp.*", "qsort_r",
+                          "sort_wait"] + CGO + [r"main\._Cfunc_sort_wait", r"main\.sortC"],
+    "main.templates": WAIT + [r"waiting<double>::allocate", r"std::vector<double, waiting<double> >::_M_default_append",
+                              r"shapes::bag<double>::grow", "cxx_wait"] + CGO + [r"main\._Cfunc_cxx_wait", r"main\.templates"],
+    "main.inSyscall": [r".*syscall(/linux)?\.Syscall6", r"syscall\.RawSyscall6", r"syscall\.Syscall", r"main\.inSyscall"],
+}
+
+
+def paths_of(pid, *options):
+    """[(whole, [function...])] of the threads."""
+    done = subprocess.run([PROBE, str(pid), *options], stdout=subprocess.PIPE, check=True, text=True, timeout=60)
+    threads = []
+    for line in done.stdout.splitlines():
+        if line.startswith("thread"):
+            threads.append((line.split()[3] == "whole", []))
+        elif line.startswith("\t"):
+            threads[-1][1].append(line.split("\t")[1])
+    return threads
+
+
+def thread_with(threads, *functions):
+    found = [t for t in threads if all(f in t[1] for f in functions)]
+    equal(f"threads with {functions}", len(found), 1)
+    return found[0]
+
+
+def follows(name, path, patterns):
+    check(len(path) == len(patterns) and all(re.fullmatch(p, f) for p, f in zip(patterns, path)),
+          f"{name}: {path} is not {patterns}")
+
+
+def unnamed(pattern):
+    """What is left of a pattern where the program has no symbols of its own C functions."""
+    return f"{pattern}|{HIDDEN}" if re.match(r"c_|_cgo_", pattern) else pattern
+
+
+def waiting(pid):
+    """The threads, once all of them are where they wait."""
+    for _ in range(100):
+        threads = paths_of(pid)
+        if all(any(f in t[1] for t in threads) for f in PATHS):
+            return threads
+        time.sleep(0.1)
+    raise AssertionError(f"the threads of the target do not arrive: {threads}")
+
+
+@test(each=[("1.19", "cgo"), ("1.21", "cgo"), ("1.24", "cgopie"), ("1.27", "cgo"), ("1.27", "cgopie")])
+def paths_are_whole_and_right(version, variant):
+    with go_target(version, variant, program="crossing") as target:
+        threads = waiting(target.pid)
+        for name, patterns in PATHS.items():
+            whole, path = thread_with(threads, name)
+            if variant == "cgopie":
+                patterns = [unnamed(p) for p in patterns]
+            follows(name, path, patterns + GOROUTINE)
+            check(whole, f"{name} is not whole")
+
+
+@test(each=[("1.19", "cgo"), ("1.27", "cgo")])
+def callbacks_are_right_as_far_as_they_are_known(version, variant):
+    with go_target(version, variant, program="crossing") as target:
+        threads = [t for t in waiting(target.pid) if "main.goDeepest" in t[1]]
+        equal("threads that came by a callback", len(threads), 3)
+        for whole, path in threads:
+            to_go = WAIT + ["wait_below"] + CGO + [r"main\._Cfunc_wait_below", r"main\.goDeepest", r"main\.goBack"]
+            follows("the end of a callback", path[:len(to_go)], to_go)
+            equal("frames that are unknown, or none", whole, UNKNOWN not in path)
+
+
+@test
+def a_thread_of_c_is_c_to_its_end():
+    with go_target("1.24", "cgo", program="crossing") as target:
+        threads = [t for t in waiting(target.pid) if "wait_below" in t[1] and "main.goBack" not in t[1]]
+        equal("threads of C alone", len(threads), 1)
+        whole, path = threads[0]
+        follows("it", path, WAIT + ["wait_below", HIDDEN, HIDDEN + "|start_thread", HIDDEN + r"|__clone3|clone3"])
+        check(whole, "it is not whole")
+
+
+@test(each=["1.19", "1.27"])
+def without_a_copy_nothing_is_guessed(version):
+    """Frame pointers alone: what C code skips is marked, and the Go part is right all the same."""
+    with go_target(version, "cgo", program="crossing") as target:
+        waiting(target.pid)
+        threads = paths_of(target.pid, "-b", "0")
+        for name, patterns in PATHS.items():
+            if name == "main.inSyscall":
+                continue
+            whole, path = thread_with(threads, name)
+            check(not whole and UNKNOWN in path, f"{name}: {path} is said to be whole")
+            go = [p for p in patterns if p.startswith("main")] + GOROUTINE
+            follows(name, path[-len(go):], go)
+            allowed = "|".join(patterns + GOROUTINE + [re.escape(UNKNOWN)])
+            check(all(re.fullmatch(allowed, f) for f in path), f"{name}: {path} has a frame that was never there")
+
+
+@test
+def what_a_stack_costs():
+    with go_target("1.27", "cgo", program="crossing") as target:
+        waiting(target.pid)
+        done = subprocess.run([PROBE, str(target.pid), "-r"], stdout=subprocess.PIPE, check=True, text=True, timeout=60)
+        costs = re.findall(r"cost ([\d.]+) us first, ([\d.]+) us again", done.stdout)
+        again = max(float(a) for _, a in costs)
+        figure("cost of a stack, us", "first", "median", median(float(f) for f, _ in costs))
+        figure("cost of a stack, us", "again", "largest", again)
+        within("the cost of a stack seen before, us", again, 0, 25)
