@@ -107,30 +107,54 @@ static bool last_is_switch(struct callpath *c)
 	return is_switch((enum place_kind)place_of(c, path_last(&c->path)).kind);
 }
 
+/* The C code that called back into Go: a part of the copy, whose place in c->walk is *at. True: a thread began there. */
+static bool add_caller(struct callpath *c, size_t *at)
+{
+	while (*at < c->walk.n && c->walk.v[*at] != STEP_CALLBACK)
+		++*at;
+	bool there = *at < c->walk.n;
+	for (++*at; *at < c->walk.n && c->walk.v[*at] != STEP_CALLBACK; ++*at)
+		path_add(&c->path, c->walk.v[*at]);
+	if (there && *at == c->walk.n && c->walk_top)
+		return true;
+	if (!last_is_switch(c))
+		path_gap(&c->path);
+	return false;
+}
+
+/* Where frame pointers led from C right into the goroutine: the address in `go` that is in `user` as well; 0: none. */
+static size_t led_to(const struct callpath_raw *raw)
+{
+	for (size_t at = 1; at < raw->n_go; at++) {
+		if (position(raw->user, raw->n_user, raw->go[at]) < raw->n_user)
+			return at;
+	}
+	return 0;
+}
+
 /* The goroutine's chain, after its system stack. */
 static bool add_goroutine(struct callpath *c, const struct callpath_raw *raw)
 {
-	bool marked = place_at(c, raw->go[0], true)->kind == PLACE_MARK, joined = last_is_switch(c);
-	size_t from = marked;
-	if (!joined && raw->n_go > 1 && path_last(&c->path) != STEP_UNKNOWN) {
-		/* Frame pointers led from C right into the goroutine: go on where they did. */
-		size_t at = 1;
-		while (at < raw->n_go && position(raw->user, raw->n_user, raw->go[at]) == raw->n_user)
-			at++;
-		joined = at < raw->n_go;
-		from = joined ? at : from;
-	}
-	if (!joined)
+	bool joined = last_is_switch(c);
+	size_t at = place_is_mark(c, raw->go[0]), led = joined ? 0 : led_to(raw), part = 0;
+	if (led && path_last(&c->path) != STEP_UNKNOWN)
+		at = led;
+	else if (!joined)
 		path_gap(&c->path);
-	bool top = chain_add(c, raw->go + from, raw->n_go - from);
-	/* A callback: the goroutine's stack was entered from C, and so on. */
-	for (int i = 0; i < ROUNDS_MAX && !top && c->path.n; i++) {
-		size_t before = c->path.n;
-		if (place_of(c, path_last(&c->path)).kind != PLACE_CGOCALLBACK ||
-		    !follow(c, raw->user, raw->n_user, &top) || c->path.n == before)
-			break;
+	for (;;) {
+		size_t end = at;
+		while (end < raw->n_go && !place_is_mark(c, raw->go[end]))
+			end++;
+		bool top = chain_add(c, raw->go + at, end - at);
+		bool called_back = place_of(c, path_last(&c->path)).kind == PLACE_CGOCALLBACK;
+		if (top || (end == raw->n_go && !called_back))
+			return top;
+		if (add_caller(c, &part))
+			return true;
+		if (end == raw->n_go)
+			return false;
+		at = end + 1;
 	}
-	return top;
 }
 
 static void add_known(struct callpath *c, uint64_t step)
@@ -161,8 +185,9 @@ static bool join(struct callpath *c, const struct callpath_raw *raw, enum walk_e
 	bool top = false;
 	if (end == WALK_NONE)
 		return by_chains(c, raw);
-	memcpy(c->path.v, c->walk.v, c->walk.n * sizeof(*c->walk.v));
-	c->path.n = c->walk.n;
+	while (c->path.n < c->walk.n && c->walk.v[c->path.n] != STEP_CALLBACK)
+		c->path.n++;
+	memcpy(c->path.v, c->walk.v, c->path.n * sizeof(*c->walk.v));
 	bool go = raw->flags & CALLPATH_ON_SYSTEM && raw->n_go;
 	/* Without a goroutine, nothing waits for what a switch began: the thread is idle. */
 	if (end == WALK_TOP || (end == WALK_SWITCH && raw->flags & CALLPATH_NO_GO))
@@ -223,8 +248,7 @@ static void key_add(struct callpath *c, const uint64_t *v, size_t n)
 static void make_key(struct callpath *c, const struct callpath_raw *raw, enum walk_end end)
 {
 	bool go = raw->flags & CALLPATH_ON_SYSTEM && raw->n_go;
-	bool user = end != WALK_TOP &&
-		    (end != WALK_SWITCH || !go || kind_at(c, raw->go[raw->n_go - 1]) == PLACE_CGOCALLBACK);
+	bool user = end != WALK_TOP && (end != WALK_SWITCH || !go);
 	c->key.n = 0;
 	*vec_push(&c->key) = (uint64_t)raw->flags << 8 | end;
 	key_add(c, &raw->ip, 1);

@@ -66,7 +66,7 @@ static bool keep_old(struct callpath *c, struct range_vec *now)
 	for (size_t i = 0; i < c->ranges.n; i++) {
 		const struct range *old = &c->ranges.v[i];
 		size_t k = range_above(&(struct range_vec){ now->v, fresh, 0 }, old->vma.start);
-		bool free = k == fresh || now->v[k].vma.start >= old->vma.end;
+		bool free = k >= fresh || now->v[k].vma.start >= old->vma.end;
 		if (!free)
 			replaced |= !same_range(old, &now->v[k].vma, &c->modules.v[now->v[k].module]);
 		else if (now->n < RANGES_MAX)

@@ -63,6 +63,9 @@ struct place {
 #define STEP(pc, exact) ((pc) << 1 | (exact))
 #define STEP_UNKNOWN UINT64_C(0)
 
+/* Between the parts of a copy that a thread went through before and after it was in Go. */
+#define STEP_CALLBACK UINT64_MAX
+
 /* A function by its entry, where it is not known at which line it is. */
 #define STEP_SOMEWHERE (UINT64_C(1) << 63)
 #define STEP_PC(step) (((step) & ~STEP_SOMEWHERE) >> 1)
@@ -97,6 +100,7 @@ struct callpath {
 	uint32_t unknown;	  /* the frame "(unknown)" */
 	uint64_t cgo_area;	  /* bytes that runtime.asmcgocall takes on the system stack; 0: not looked at yet */
 	struct path walk, path;
+	bool walk_top; /* what was before the last callback is known to where a thread began */
 	uint32_t frames[STACK_FRAMES_MAX];
 };
 
@@ -139,6 +143,12 @@ const struct place *place_at(struct callpath *c, uint64_t pc, bool exact);
 
 /* Of a step of a path; of a place in no code for one that is unknown. */
 struct place place_of(struct callpath *c, uint64_t step);
+
+/* Is this address in a goroutine's chain the mark that it had left its stack? */
+static inline bool place_is_mark(struct callpath *c, uint64_t pc)
+{
+	return place_at(c, pc, true)->kind == PLACE_MARK;
+}
 void places_forget(struct callpath *c);
 
 /* ---- walk.c ---- */
@@ -151,7 +161,10 @@ enum walk_end {
 	WALK_LOST,
 };
 
-/* Follows the copy of the stack, into c->walk. */
+/*
+ * Follows the copy of the stack, into c->walk. When the goroutine's chain has callbacks from C, which its mark in the
+ * middle tells or its end, what the copy has of the C code that made them follows behind STEP_CALLBACK each.
+ */
 enum walk_end walk_bytes(struct callpath *c, const struct callpath_raw *raw);
 
 /* ---- chain.c ---- */

@@ -169,6 +169,56 @@ static bool step(struct walker *w, const struct place *p)
 	return !p->top && step_go(w, p);
 }
 
+static enum walk_end run(struct walker *w)
+{
+	struct path *steps = &w->c->walk;
+	while (steps->n < STEPS_MAX) {
+		uint64_t pc = w->regs.v[SYM_REG_RIP];
+		if (!pc && !w->exact)
+			return WALK_TOP; /* where a thread begins */
+		struct place p = *place_at(w->c, pc, w->exact);
+		path_add(steps, p.kind == PLACE_NOWHERE ? STEP_UNKNOWN : STEP(pc, w->exact));
+		if (!step(w, &p))
+			return w->end;
+	}
+	return WALK_LOST;
+}
+
+/*
+ * asmcgocall began where the stack pointer of the system stack had been left, by the cgocallback that Go code had come
+ * through: above its area, which is aligned, lie that frame and crosscall2's.
+ */
+static bool before_callback(struct walker *w, uint64_t cgocallback)
+{
+	struct place p = *place_at(w->c, cgocallback, false);
+	uint64_t base = w->regs.v[SYM_REG_RSP] + w->c->cgo_area, ra = 0;
+	if (p.kind != PLACE_CGOCALLBACK || p.spdelta < 0)
+		return false;
+	for (int i = 0; i < 2; i++, base += WORD) {
+		uint64_t at = base + (uint64_t)p.spdelta;
+		if (sym_stack_word(&w->stack, at, &ra) && place_at(w->c, ra, false)->kind == PLACE_CROSSCALL)
+			return return_from(w, at);
+	}
+	return false;
+}
+
+/* A mark follows upon a callback, but for that of a thread which Go did not begin. */
+static void run_callbacks(struct walker *w, const struct callpath_raw *raw)
+{
+	for (size_t i = 1; i < raw->n_go; i++) {
+		bool last = i + 1 == raw->n_go;
+		if (!last && !place_is_mark(w->c, raw->go[i + 1]))
+			continue;
+		if (!before_callback(w, raw->go[i]))
+			return;
+		path_add(&w->c->walk, STEP_CALLBACK);
+		enum walk_end end = run(w);
+		w->c->walk_top = end == WALK_TOP;
+		if (end != WALK_SWITCH)
+			return;
+	}
+}
+
 static void set(struct sym_registers *r, unsigned reg, uint64_t v)
 {
 	r->v[reg] = v;
@@ -180,9 +230,9 @@ enum walk_end walk_bytes(struct callpath *c, const struct callpath_raw *raw)
 	struct walker w = { .c = c,
 			    .stack = { raw->sp, raw->bytes, raw->n_bytes },
 			    .system = !(raw->flags & CALLPATH_ON_GOROUTINE),
-			    .exact = true,
-			    .end = WALK_NONE };
+			    .exact = true };
 	c->walk.n = 0;
+	c->walk_top = false;
 	if (raw->n_bytes < WORD)
 		return WALK_NONE;
 	set(&w.regs, SYM_REG_RIP, raw->ip);
@@ -191,14 +241,8 @@ enum walk_end walk_bytes(struct callpath *c, const struct callpath_raw *raw)
 	set(&w.regs, SYM_REG_RBX, raw->regs[0]);
 	set(&w.regs, SYM_REG_R12, raw->regs[1]);
 	set(&w.regs, SYM_REG_R13, raw->regs[2]);
-	while (c->walk.n < STEPS_MAX) {
-		uint64_t pc = w.regs.v[SYM_REG_RIP];
-		if (!pc && !w.exact)
-			return WALK_TOP; /* where a thread begins */
-		struct place p = *place_at(c, pc, w.exact);
-		path_add(&c->walk, p.kind == PLACE_NOWHERE ? STEP_UNKNOWN : STEP(pc, w.exact));
-		if (!step(&w, &p))
-			return w.end;
-	}
-	return WALK_LOST;
+	enum walk_end end = run(&w);
+	if (end == WALK_SWITCH && c->cgo_area)
+		run_callbacks(&w, raw);
+	return end;
 }

@@ -51,24 +51,48 @@ static uint64_t field(const struct thread *th, uint64_t base, enum gort_field f)
 
 struct bounds {
 	uint64_t lo, hi;
+	uint64_t left; /* the frame pointer that led out of them */
 };
 
-/* By frame pointers, each stack upwards only. */
-static size_t follow(const struct thread *th, uint64_t bp, struct bounds *stacks, size_t n_stacks, uint64_t *ret,
-		     size_t n)
+/* By frame pointers, upwards only; s->lo is above the last frame then. */
+static size_t follow(const struct thread *th, uint64_t bp, struct bounds *s, uint64_t *ret, size_t n)
 {
-	while (n < FRAMES_MAX) {
-		size_t s = 0;
-		while (s < n_stacks && (bp < stacks[s].lo || bp + 16 > stacks[s].hi))
-			s++;
-		uint64_t ra = s < n_stacks && bp % 8 == 0 ? word(th, bp + 8) : 0;
+	s->left = bp;
+	while (n < FRAMES_MAX && bp >= s->lo && bp + 16 <= s->hi && bp % 8 == 0) {
+		uint64_t ra = word(th, bp + 8);
 		if (!ra)
 			break;
 		ret[n++] = ra;
-		stacks[s].lo = bp + 16;
-		bp = word(th, bp);
+		s->lo = bp + 16;
+		s->left = bp = word(th, bp);
 	}
 	return n;
+}
+
+/* Where the goroutine's stack goes on beyond a callback from C; 0: it does not. */
+static uint64_t beyond_callback(const struct thread *th, const struct bounds *s, uint64_t mark)
+{
+	for (uint64_t at = s->lo; at < s->lo + 12 * 8 && at + 16 <= s->hi; at += 8) {
+		if (word(th, at) == mark)
+			return at + 8;
+	}
+	return 0;
+}
+
+/* The goroutine below; true: it was called back from C. */
+static bool follow_goroutine(struct thread *th, uint64_t curg)
+{
+	struct callpath_raw *raw = &th->raw;
+	struct bounds s = { field(th, curg, GORT_g_stack_lo), field(th, curg, GORT_g_stack_hi), 0 };
+	uint64_t at = field(th, curg, GORT_g_sched_bp), mark = field(th, curg, GORT_g_sched_pc);
+	bool nested = false;
+	while (at && raw->n_go < FRAMES_MAX) {
+		th->go[raw->n_go++] = mark;
+		raw->n_go = follow(th, at, &s, th->go, raw->n_go);
+		at = beyond_callback(th, &s, mark);
+		nested |= s.left != 0; /* to where a thread was in C */
+	}
+	return nested;
 }
 
 /* As stack.bpf.c does. */
@@ -76,7 +100,7 @@ static void gather(struct thread *th)
 {
 	const struct user_regs_struct *r = &th->regs;
 	struct callpath_raw *raw = &th->raw;
-	struct bounds own = { r->rsp, r->rsp + (256 << 20) };
+	struct bounds own = { r->rsp, r->rsp + (256 << 20), 0 };
 	uint64_t g = th->t->is_go && th->t->gort.layout ? word(th, r->fs_base - 8) : 0, m = field(th, g, GORT_g_m);
 	uint64_t base = 0, curg = field(th, m, GORT_m_curg), lo = field(th, g, GORT_g_stack_lo);
 	uint64_t hi = field(th, g, GORT_g_stack_hi);
@@ -90,14 +114,12 @@ static void gather(struct thread *th)
 	raw->flags = within && curg == g ? CALLPATH_ON_GOROUTINE : CALLPATH_NO_GO;
 	th->user[0] = r->rip;
 	if (raw->flags & CALLPATH_NO_GO && curg && field(th, m, GORT_m_g0) == g) {
-		struct bounds both[] = { { field(th, curg, GORT_g_stack_lo), field(th, curg, GORT_g_stack_hi) }, own };
 		raw->flags = CALLPATH_ON_SYSTEM;
-		th->go[0] = field(th, curg, GORT_g_sched_pc);
-		raw->n_go = follow(th, field(th, curg, GORT_g_sched_bp), both, 2, th->go, 1);
 		base = field(th, g, GORT_g_sched_sp);
-		base = base > r->rsp && within && hi - base > 2048 ? hi : base;
+		if (follow_goroutine(th, curg))
+			base = own.hi;
 	}
-	raw->n_user = follow(th, r->rbp, &(struct bounds){ own.lo, own.hi }, 1, th->user, 1);
+	raw->n_user = follow(th, r->rbp, &(struct bounds){ own.lo, own.hi, 0 }, th->user, 1);
 	if (raw->flags & CALLPATH_ON_GOROUTINE)
 		return;
 	uint64_t len = (base > r->rsp ? base : own.hi) - r->rsp;
