@@ -70,8 +70,10 @@ struct ebpf_event {
 	ebpf_u32 pid, tid; /* in the pid namespace of whoever opened the probes */
 	ebpf_u16 kind, flags;
 	ebpf_u16 n_user; /* addresses by frame pointers from where the thread is; the first is ip */
-	ebpf_u16 n_go;	 /* addresses of the goroutine below a system stack: its saved pc, then by its frame pointers */
-	ebpf_u32 n_bytes; /* copy of memory from sp, up to where the C stack of this call began */
+	ebpf_u16 n_go; /* addresses of the goroutine below a system stack: its saved pc, then by its frame pointers; the
+			    same again and more where C code had called back into it */
+	ebpf_u32 n_bytes; /* copy of memory from sp, up to where the C stack of this call began, or of all calls
+			     if there was a callback */
 	ebpf_u32 weight;  /* it stands for so many: the sampling period of a fault, else 1 */
 	ebpf_u64 addr, len, old_addr, old_len, arg;
 	ebpf_u64 ip, sp, bp;

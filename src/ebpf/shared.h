@@ -30,6 +30,8 @@ struct ebpf_call {
 
 struct ebpf_slot {
 	ebpf_u32 busy, pad;
+	ebpf_u64 walked,
+		left; /* of the last walk: where its last frame ended, and the frame pointer that led nowhere */
 	struct ebpf_event event;
 	/* frames, at once behind each other, then bytes; the last member only bounds what is written */
 	unsigned char data[8 * EBPF_SLOT_FRAMES + EBPF_STACK_BYTES_MAX + 4096];

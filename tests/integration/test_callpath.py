@@ -77,15 +77,46 @@ def paths_are_whole_and_right(version, variant):
             check(whole, f"{name} is not whole")
 
 
-@test(each=[("1.19", "cgo"), ("1.27", "cgo")])
-def callbacks_are_right_as_far_as_they_are_known(version, variant):
-    with go_target(version, variant, program="crossing") as target:
+# Of a callback: from C to Go, and of C from Go again.
+TO_C = CGO + [r"main\._Cfunc_wait_below", r"main\.goDeepest", r"main\.goBack"]
+TO_GO = [r"_cgoexp_\w+_goBack", r"runtime\.cgocallbackg1", r"runtime\.cgocallbackg", r"runtime\.cgocallback", "crosscall2",
+         "goBack|" + HIDDEN, HIDDEN, "call_go"]
+CALL_GO = CGO + [r"main\._Cfunc_call_go"]
+AGAIN = TO_GO + CALL_GO + [r"main\.goBack"]
+
+
+@test(each=["1.21", "1.23", "1.25", "1.27"])
+def callbacks_are_followed_to_whoever_called(version):
+    with go_target(version, "cgo", program="crossing") as target:
+        threads = [t for t in waiting(target.pid) if "main.goDeepest" in t[1]]
+        innermost_part = WAIT + ["wait_below"] + TO_C
+        outermost = {
+            "main.callback": TO_GO + CALL_GO + [r"main\.callback"] + GOROUTINE,
+            "main.nested": AGAIN + AGAIN + TO_GO + CALL_GO + [r"main\.nested"] + GOROUTINE,
+        }
+        for name, patterns in outermost.items():
+            whole, path = thread_with(threads, name)
+            follows(name, path, innermost_part + patterns)
+            check(whole, f"{name} is not whole")
+        others = [t for t in threads if not any(name in t[1] for name in outermost)]
+        equal("threads of C that called Go", len(others), 1)
+        whole, path = others[0]
+        if whole:
+            follows("a thread of C", path, innermost_part + TO_GO + [HIDDEN, HIDDEN + "|start_thread", HIDDEN + "|.*clone3?"])
+        else:
+            follows("a thread of C", path[:len(innermost_part + TO_GO[:4])], innermost_part + TO_GO[:4])
+            equal("the last frame", path[-1], UNKNOWN)
+
+
+@test
+def a_callback_of_an_old_version_is_unknown_beyond_it():
+    with go_target("1.19", "cgo", program="crossing") as target:
         threads = [t for t in waiting(target.pid) if "main.goDeepest" in t[1]]
         equal("threads that came by a callback", len(threads), 3)
         for whole, path in threads:
-            to_go = WAIT + ["wait_below"] + CGO + [r"main\._Cfunc_wait_below", r"main\.goDeepest", r"main\.goBack"]
-            follows("the end of a callback", path[:len(to_go)], to_go)
-            equal("frames that are unknown, or none", whole, UNKNOWN not in path)
+            patterns = WAIT + ["wait_below"] + TO_C + TO_GO[:4]
+            follows("the end of a callback", path[:len(patterns)], patterns)
+            equal("whole, with frames that are unknown", (whole, UNKNOWN in path), (UNKNOWN not in path, not whole))
 
 
 @test

@@ -73,8 +73,9 @@ static size_t follow(const struct thread *th, uint64_t bp, struct bounds *s, uin
 static uint64_t beyond_callback(const struct thread *th, const struct bounds *s, uint64_t mark)
 {
 	for (uint64_t at = s->lo; at < s->lo + 12 * 8 && at + 16 <= s->hi; at += 8) {
-		if (word(th, at) == mark)
-			return at + 8;
+		uint64_t saved = word(th, at) == mark ? word(th, at + 8) : 0;
+		if (saved)
+			return saved > at && saved < s->hi ? at + 8 : 0;
 	}
 	return 0;
 }

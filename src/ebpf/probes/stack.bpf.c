@@ -7,6 +7,8 @@
 enum {
 	STACK_MAX = 256 << 20, /* between two frames of a stack whose end is not known */
 	PAGE = 4096,
+	CALLBACKS_MAX = 8,   /* of C into Go on one stack */
+	CALLBACK_WORDS = 12, /* more than a frame of runtime.cgocallback has */
 };
 
 /* Masked, not compared: a comparison would double what the verifier has to look at in each round of a loop. */
@@ -35,6 +37,8 @@ __noinline int walk(struct ebpf_slot *s, __u64 bp, __u64 lo, __u64 hi, __u32 fir
 		lo = bp + sizeof(frame);
 		bp = frame[0];
 	}
+	s->walked = lo;
+	s->left = bp;
 	return n;
 }
 
@@ -96,6 +100,44 @@ __noinline int find_goroutine(const struct ebpf_process *p, __u64 fsbase, __u64 
 	return 0;
 }
 
+/*
+ * A goroutine that C called back into goes on above: runtime.cgocallback put the pc that it had been left with there, in
+ * the place of a return address, and next to that lies the frame of runtime.asmcgocall. Gives the frame pointer of that.
+ */
+static __always_inline __u64 beyond_callback(const struct ebpf_slot *s, __u64 pc, __u64 hi)
+{
+	__u64 v = 0, at = s->walked;
+	for (int i = 0; i < CALLBACK_WORDS; i++, at += 8) {
+		if (at > hi - 16 || !user_word(at, &v))
+			return 0;
+		if (v == pc) /* before 1.21 that frame holds no pointer */
+			return user_word(at + 8, &v) && v > at && v < hi ? at + 8 : 0;
+	}
+	return 0;
+}
+
+/*
+ * The goroutine's addresses behind the n that are there. Each part that a callback ends is followed by the pc that the
+ * goroutine had been left with. *called is set when C code called back into it.
+ */
+__noinline int walk_goroutine(struct ebpf_slot *s, const struct goroutine *g, __u32 n)
+{
+	if (!s || !g)
+		return 0;
+	__u32 k = 0;
+	__u64 bp = g->bp;
+	for (int i = 0; i < CALLBACKS_MAX; i++) {
+		put_frame(s, n + k, g->pc);
+		k += 1 + walk(s, bp, i ? bp : g->glo, g->ghi, n + k + 1);
+		if (!s->left || n + k > EBPF_SLOT_FRAMES - EBPF_FRAMES_MAX - 2)
+			break;
+		bp = beyond_callback(s, g->pc, g->ghi);
+		if (!bp)
+			break;
+	}
+	return k;
+}
+
 /* ---- all of it ---- */
 
 /* Memory from sp up to `end`, as far as it is there, behind the frames. */
@@ -134,6 +176,7 @@ int note_stack(struct ebpf_slot *s, const struct ebpf_process *p, const struct p
 		return 0;
 	find_goroutine(p, fsbase, at->sp, &g);
 	__u32 n = 1, k = 0;
+	bool called_back = false;
 	put_frame(s, 0, at->ip);
 	if (at->caller)
 		put_frame(s, n++, at->caller);
@@ -144,8 +187,8 @@ int note_stack(struct ebpf_slot *s, const struct ebpf_process *p, const struct p
 		flags |= EBPF_USER_CUT;
 	}
 	if (g.pc) {
-		put_frame(s, n, g.pc);
-		k = 1 + walk(s, g.bp, g.glo, g.ghi, n + 1);
+		k = walk_goroutine(s, &g, n);
+		called_back = s->left != 0;
 		if (k > EBPF_FRAMES_MAX) {
 			k = EBPF_FRAMES_MAX;
 			flags |= EBPF_GO_CUT;
@@ -162,6 +205,6 @@ int note_stack(struct ebpf_slot *s, const struct ebpf_process *p, const struct p
 	s->event.regs[1] = at->r12;
 	s->event.regs[2] = at->r13;
 	if (p->copy_stack && !(flags & EBPF_ON_GOROUTINE))
-		copy_bytes(s, at->sp, g.base ? g.base : g.hi, p->copy_stack);
+		copy_bytes(s, at->sp, g.base && !called_back ? g.base : g.hi, p->copy_stack);
 	return 0;
 }
