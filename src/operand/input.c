@@ -130,7 +130,8 @@ static void take_heap(struct profile *p, const int column[HEAP_VALUES], struct s
 
 static struct err *unwanted(const char *name, const struct profile *p)
 {
-	const char *type = p->n_types ? p->types[p->n_types - 1].type : "";
+	int at = profile_type_find(p, NULL);
+	const char *type = at >= 0 ? p->types[at].type : "";
 	if (!*type)
 		return err_new(ERR_FORMAT, "%s: a pprof profile without a sample type", name);
 	return err_new(ERR_ARG,

@@ -114,6 +114,12 @@ void record_profile(const struct record *r, struct profile *ret)
 			   profile_sample_add(ret, stacks_copy(&ret->stacks, &r->stacks, row->stack, true)));
 		put_labels(ret, r, row);
 	}
+	/* Addresses are named already; the program's name is what viewers put at the head. */
+	if (r->processes.n == 1 && r->processes.v[0].exe)
+		*vec_push(&ret->mappings) = (struct profile_mapping){
+			.file = intern_str(&ret->stacks.strings, r->processes.v[0].exe),
+			.build_id = "",
+		};
 	ret->default_type = value_types[largest_type(r)].type.type;
 	ret->time_unix_ns = r->start_wall_ns;
 	ret->duration_ns = r->window_ns;

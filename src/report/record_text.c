@@ -289,10 +289,10 @@ static bool is_plumbing(const struct frame *f)
 	return stack_is_runtime(f->function) || strstr(f->function, "_Cfunc_") || strcmp(f->function, "(unknown)") == 0;
 }
 
-static void put_frame(struct table *t, const struct frame *f)
+static void put_frame(struct table *t, const struct frame *f, bool key)
 {
 	const char *slash = strrchr(f->file, '/'), *file = slash ? slash + 1 : f->file;
-	enum style_role role = is_plumbing(f) ? STYLE_DIM : STYLE_PLAIN;
+	enum style_role role = key ? STYLE_HEAD : is_plumbing(f) ? STYLE_DIM : STYLE_PLAIN;
 	table_cell(t, *f->function ? f->function : "(unknown)");
 	table_role(t, role);
 	if (*file && f->line)
@@ -304,13 +304,14 @@ static void put_frame(struct table *t, const struct frame *f)
 
 static void put_stack(struct say *s, const struct record *r, uint32_t stack)
 {
-	static const struct table_column columns[] = { { "", TABLE_LEFT, FUNCTION_MAX }, { "", TABLE_LEFT, 0 } };
+	static const struct table_column columns[] = { { NULL, TABLE_LEFT, FUNCTION_MAX }, { NULL, TABLE_LEFT, 0 } };
 	uint32_t n = stacks_depth(&r->stacks, stack), shown = (uint32_t)num_min(n, FRAMES);
+	const struct frame *key = record_site(&r->stacks, stack).go;
 	struct table t;
 	table_init(&t, columns, LEN(columns), s->style);
 	t.indent = 5;
 	for (uint32_t i = 0; i < shown; i++)
-		put_frame(&t, stacks_at(&r->stacks, stack, i));
+		put_frame(&t, stacks_at(&r->stacks, stack, i), stacks_at(&r->stacks, stack, i) == key);
 	table_print(&t, s->out);
 	table_deinit(&t);
 	if (n > shown)
