@@ -52,6 +52,10 @@ func prepare(names []string) {
 	C.cxx_churn(1)
 }
 
+func resume() {
+	atomic.StoreInt32(&halted, 0)
+}
+
 // halt ends the cases that go on for as long as they are let.
 func halt() {
 	atomic.StoreInt32(&halted, 1)
@@ -178,7 +182,9 @@ func freeAll() []path {
 		block := C.take_block(2000)
 		pause()
 		C.free_block(block)
-		C.cxx_churn(2)
+		if i%8 == 0 {
+			C.cxx_churn(1)
+		}
 	}
 	return []path{{Kind: "malloc", Function: "main.freeAll"}}
 }
@@ -239,10 +245,10 @@ func fullSpeed() []path {
 //go:noinline
 func leakInThreads() []path {
 	threads = 64
-	C.start_threads(threads, 30, 200)
+	C.start_threads(threads, 10, 200)
 	C.wait_threads(threads)
 	return []path{
-		{Kind: "malloc", Entry: "thread_work", Bytes: 64 * 30 * 200, Count: 64 * 30},
+		{Kind: "malloc", Entry: "thread_work", Bytes: 64 * 10 * 200, Count: 64 * 10},
 		{Kind: "mmap", Function: "main.leakInThreads", Entry: "start_threads", What: "stack", Bytes: 64 * 256 << 10,
 			Count: 64, AtLeast: true},
 	}

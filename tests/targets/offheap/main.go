@@ -45,7 +45,7 @@ var cases = map[string]work{}
 var kept [][]byte
 
 func pause() {
-	time.Sleep(2 * time.Millisecond)
+	time.Sleep(4 * time.Millisecond)
 }
 
 func mmapAnon(bytes int) []byte {
@@ -123,6 +123,7 @@ func main() {
 	for lines.Scan() {
 		switch lines.Text() {
 		case "start":
+			resume()
 			fmt.Println("ok")
 			go run(names, done)
 		case "stop":

@@ -6,4 +6,6 @@ package main
 
 func prepare([]string) {}
 
+func resume() {}
+
 func halt() {}

@@ -163,7 +163,7 @@ static void *thread_work(void *arg)
 		void *other = malloc(2 * work.bytes);
 		keep(malloc(work.bytes), work.bytes);
 		free(other);
-		usleep(2000);
+		usleep(40000);
 	}
 	pthread_mutex_lock(&work.lock);
 	work.done++;
