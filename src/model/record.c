@@ -77,37 +77,18 @@ static bool is_one_of(const char *name, const char *const *list)
 static bool is_allocator(const char *name)
 {
 	static const char *const names[] = {
-		"malloc",
-		"calloc",
-		"realloc",
-		"reallocarray",
-		"memalign",
-		"posix_memalign",
-		"aligned_alloc",
-		"valloc",
-		"pvalloc",
-		"strdup",
-		"strndup",
-		"operator new*",
-		"_Znwm*",
-		"_Znam*",
-		"__libc_malloc",
-		"__libc_calloc",
-		"__libc_realloc",
-		"__libc_memalign",
-		"_int_malloc",
-		"_int_realloc",
-		"_int_memalign",
-		"sysmalloc",
-		"malloc_*",
-		"_mid_memalign",
-		"arena_get2*",
-		"new_heap*",
-		"je_*",
-		"mi_*",
-		"tc_*",
-		"__strdup",
-		NULL,
+		"malloc",	 "calloc",	   "realloc",
+		"reallocarray",	 "memalign",	   "posix_memalign",
+		"aligned_alloc", "valloc",	   "pvalloc",
+		"strdup",	 "strndup",	   "operator new*",
+		"_Znwm*",	 "_Znam*",	   "__libc_malloc",
+		"__libc_calloc", "__libc_realloc", "__libc_memalign",
+		"_int_malloc",	 "_int_realloc",   "_int_memalign",
+		"sysmalloc",	 "malloc_*",	   "_mid_memalign",
+		"arena_get2*",	 "new_heap*",	   "je_*",
+		"mi_*",		 "tc_*",	   "__strdup",
+		"free",		 "cfree",	   "operator delete*",
+		"_ZdlPv*",	 "_ZdaPv*",	   NULL,
 	};
 	return is_one_of(name, names);
 }
@@ -115,45 +96,69 @@ static bool is_allocator(const char *name)
 /* Ways into the kernel, and where threads begin: not what a C program is about. */
 static bool is_plumbing(const char *name)
 {
-	static const char *const names[] = {
-		"mmap",
-		"mmap64",
-		"__mmap",
-		"__mmap64",
-		"mremap",
-		"__mremap",
-		"brk",
-		"__brk",
-		"sbrk",
-		"__sbrk",
-		"shmat",
-		"syscall",
-		"clone",
-		"clone3",
-		"__clone",
-		"__clone3",
-		"start_thread",
-		"_start",
-		"__libc_start_*",
-		"_cgo_*",
-		"x_cgo_*",
-		"crosscall*",
-		"threadentry",
-		"(unknown)",
-		"",
-		"pthread_create*",
-		"__pthread_create*",
-		"allocate_stack*",
-		NULL,
-	};
+	static const char
+		*const names[] = {
+			"mmap",
+			"mmap64",
+			"__mmap",
+			"__mmap64",
+			"mremap",
+			"__mremap",
+			"brk",
+			"__brk",
+			"sbrk",
+			"__sbrk",
+			"shmat",
+			"syscall",
+			"clone",
+			"clone3",
+			"__clone",
+			"__clone3",
+			"start_thread",
+			"_start",
+			"__libc_start_*",
+			"_cgo_*",
+			"x_cgo_*",
+			"crosscall*",
+			"threadentry",
+			"(unknown)",
+			"",
+			"allocate_stack*",
+			"libc.so*", /* with an offset: what libc does inside has no name in Debian */
+			"libc-2.*",
+			"libc.musl*",
+			"libpthread*",
+			"ld-linux*",
+			"ld-musl*",
+			NULL,
+		};
 	return is_one_of(name, names);
 }
 
+static bool makes_thread(const char *name)
+{
+	static const char *const names[] = { "pthread_create*", "__pthread_create*", "clone", "clone3",
+					     "__clone",		"__clone3",	     NULL };
+	return is_one_of(name, names);
+}
+
+/* Go, or its assembler; files of C frames are libraries. */
 static bool is_go(const struct frame *f)
 {
 	size_t n = strlen(f->file);
-	return n > 3 &&
-	       (strcmp(f->file + n - 3, ".go") == 0 || (f->file[n - 1] == 's' && stack_is_runtime(f->function)));
+	return n > 3 && (strcmp(f->file + n - 3, ".go") == 0 ||
+			 (strcmp(f->file + n - 2, ".s") == 0 && strchr(f->function, '.')));
+}
+
+/* Of the runtime, and at work for whoever called it: it copies, clears, or leads over into C. */
+static bool is_runtime_helper(const char *function)
+{
+	static const char *const names[] = {
+		"runtime.memmove*",	"runtime.memclr*",	"runtime.duff*",
+		"runtime.asmcgocall*",	"runtime.cgocall*",	"runtime.entersyscall*",
+		"runtime.exitsyscall*", "runtime.systemstack*", NULL,
+	};
+	return is_one_of(function, names);
 }
 
 /* Go that hands a call on: the runtime, cgo's wrappers, packages of system calls. */
@@ -166,26 +171,56 @@ static bool is_go_wrapper(const char *function)
 	       strstr(function, "_cgoexp_") || is_one_of(function, packages);
 }
 
+/* "image_open" of "main._Cfunc_image_open": the wrapper that cgo makes of each C function. NULL: no such wrapper. */
+static const char *cgo_name(const char *function)
+{
+	static const char *const marks[] = { "._Cfunc_", "._C2func_" };
+	for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]); i++) {
+		const char *at = strstr(function, marks[i]);
+		if (at && at[strlen(marks[i])] != '_') /* _CMalloc and the like are cgo's own */
+			return at + strlen(marks[i]);
+	}
+	return NULL;
+}
+
+static void see_c(const struct frame *f, struct record_site *site)
+{
+	const char *name = f->function;
+	site->allocator = site->allocator || is_allocator(name);
+	site->thread = site->thread || makes_thread(name);
+	if (is_allocator(name) || makes_thread(name) || is_plumbing(name) || stack_is_runtime(name))
+		return;
+	site->entry = f;
+	if (!site->inner)
+		site->inner = f;
+}
+
+/* False where Go's callers are of no interest any more: this one is it. */
+static bool see_go(const struct frame *f, struct record_site *site)
+{
+	const char *called = cgo_name(f->function);
+	if (!is_go_wrapper(f->function)) {
+		site->go = f;
+		return false;
+	}
+	if (stack_is_runtime(f->function) && !is_runtime_helper(f->function))
+		site->runtime = true;
+	site->called = called ? called : site->called;
+	return true;
+}
+
 struct record_site record_site(const struct stacks *s, uint32_t stack)
 {
 	struct record_site site = { 0 };
 	for (uint32_t i = 0; i < stacks_depth(s, stack); i++) {
 		const struct frame *f = stacks_at(s, stack, i);
-		if (is_go(f)) {
-			site.runtime = true;
-			if (is_go_wrapper(f->function))
-				continue;
-			site.go = f;
-			site.runtime = false;
+		if (!is_go(f))
+			see_c(f, &site);
+		else if (!see_go(f, &site))
 			break;
-		}
-		site.allocator = site.allocator || is_allocator(f->function);
-		if (is_allocator(f->function) || is_plumbing(f->function) || stack_is_runtime(f->function))
-			continue;
-		site.entry = f;
-		if (!site.inner)
-			site.inner = f;
 	}
+	if (!site.called && site.entry)
+		site.called = site.entry->function;
 	return site;
 }
 
@@ -194,7 +229,9 @@ enum record_taker record_taker(const struct record *r, const struct record_row *
 	if (row->what == RECORD_WHAT_GO)
 		return RECORD_BY_RUNTIME;
 	struct record_site site = record_site(&r->stacks, row->stack);
-	if (row->kind != RECORD_MALLOC && site.allocator)
-		return RECORD_BY_ALLOCATOR;
-	return RECORD_BY_PROGRAM;
+	if (row->kind == RECORD_MALLOC || row->kind == RECORD_GO)
+		return RECORD_BY_PROGRAM;
+	if (site.runtime && !site.thread)
+		return RECORD_BY_RUNTIME;
+	return site.allocator ? RECORD_BY_ALLOCATOR : RECORD_BY_PROGRAM;
 }

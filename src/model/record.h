@@ -127,11 +127,14 @@ void record_note(struct record *r, const char *fmt, ...) ERR_PRINTF(2, 3); /* a 
  * allocator itself.
  */
 struct record_site {
-	const struct frame *go;	   /* the innermost Go function; NULL: no Go function called this */
-	const struct frame *entry; /* the C function that it called, or where a thread of C began; NULL: none */
+	const struct frame *go; /* the innermost Go function; NULL: no Go function called this */
+	const struct frame
+		*entry; /* the C function that it called, or where a thread of C began; NULL: none is known */
 	const struct frame *inner; /* the innermost C function; may be `entry` */
+	const char *called;	   /* name of `entry`; of a C function that cgo called also where no frame has a name */
 	bool allocator;		   /* a C allocator is on the way: what is mapped is where its blocks go */
-	bool runtime;		   /* there are Go frames, and all of them are the runtime's */
+	bool thread;		   /* a thread is made: what is mapped is its stack */
+	bool runtime;		   /* the Go runtime did it for itself, whoever called it */
 };
 
 struct record_site record_site(const struct stacks *s, uint32_t stack);

@@ -91,6 +91,22 @@ static void wrappers_of_system_calls_are_passed_over(void **state)
 		"go.etcd.io/bbolt.mmap", NULL, NULL);
 }
 
+static void a_c_function_without_a_name_is_told_by_its_wrapper(void **state)
+{
+	struct record r;
+	record_init(&r);
+	struct record_site site = record_site(
+		&r.stacks, stack_of(&r.stacks, STACK("malloc@libc.so.6", "app+0x1234@app",
+						     "runtime.asmcgocall@asm_amd64.s", "runtime.cgocall@cgocall.go",
+						     "main._Cfunc_own@_cgo_gotypes.go", "main.f@main.go")));
+	assert_string_equal(site.called, "own");
+	site = record_site(&r.stacks,
+			   stack_of(&r.stacks, STACK("malloc@libc.so.6", "main._Cfunc__CMalloc@_cgo_gotypes.go",
+						     "main.f@main.go")));
+	assert_null(site.called);
+	record_deinit(&r);
+}
+
 static void a_callback_into_go_is_the_caller_of_what_it_calls(void **state)
 {
 	site_is(STACK("malloc@libc.so.6", "inner@app", "runtime.cgocall@cgocall.go", "main.callback@main.go",
@@ -121,6 +137,18 @@ static void what_an_allocator_maps_is_told_from_what_the_program_maps(void **sta
 	assert_int_equal(record_taker(&r, &row), RECORD_BY_PROGRAM);
 	row.what = RECORD_WHAT_GO;
 	assert_int_equal(record_taker(&r, &row), RECORD_BY_RUNTIME);
+	row.what = RECORD_WHAT_STACK;
+	row.stack = stack_of(&r.stacks, STACK("mmap@libc.so.6", "pthread_create@libc.so.6", "_cgo_sys_thread_start@app",
+					      "runtime.asmcgocall@asm_amd64.s", "runtime.newm@proc.go"));
+	assert_int_equal(record_taker(&r, &row), RECORD_BY_PROGRAM);
+	row.what = RECORD_WHAT_UNKNOWN;
+	row.stack = stack_of(&r.stacks, STACK("runtime.mmap@mem.go", "runtime.sysMap@mem.go",
+					      "runtime.mallocgc@malloc.go", "main.f@main.go"));
+	assert_int_equal(record_taker(&r, &row), RECORD_BY_RUNTIME);
+	assert_string_equal(record_site(&r.stacks, row.stack).go->function, "main.f");
+	row.kind = RECORD_RESIDENT;
+	row.stack = stack_of(&r.stacks, STACK("runtime.memmove@memmove_amd64.s", "main.f@main.go"));
+	assert_int_equal(record_taker(&r, &row), RECORD_BY_PROGRAM);
 	row.stack = stack_of(&r.stacks, STACK("runtime.mmap@mem_linux.go", "runtime.sysMap@mem.go"));
 	assert_true(record_site(&r.stacks, row.stack).runtime);
 	record_deinit(&r);
@@ -132,6 +160,7 @@ int main(void)
 		cmocka_unit_test(every_kind_and_event_has_a_name),
 		cmocka_unit_test(a_repeated_note_is_kept_once),
 		cmocka_unit_test(the_go_function_that_called_into_c_is_named),
+		cmocka_unit_test(a_c_function_without_a_name_is_told_by_its_wrapper),
 		cmocka_unit_test(wrappers_of_system_calls_are_passed_over),
 		cmocka_unit_test(a_callback_into_go_is_the_caller_of_what_it_calls),
 		cmocka_unit_test(a_thread_of_c_is_named_by_where_it_began),

@@ -112,7 +112,7 @@ static void put_row(struct json *j, const struct record *r, const struct record_
 	put_seconds(j, "first_seconds", row->first_ns);
 	put_seconds(j, "last_seconds", row->last_ns);
 	put_site(j, "site", site.go);
-	json_str(j, "entry", site.entry ? site.entry->function : NULL);
+	json_str(j, "entry", site.called);
 	json_array(j, "stack");
 	for (uint32_t i = 0; i < stacks_depth(&r->stacks, row->stack); i++)
 		put_frame(j, NULL, stacks_at(&r->stacks, row->stack, i), true);

@@ -25,7 +25,7 @@ enum record_part record_part(const struct record *r, const struct record_row *ro
 	case RECORD_MALLOC:
 		return RECORD_PART_MALLOC;
 	case RECORD_RESIDENT:
-		return row->what == RECORD_WHAT_GO ? RECORD_PART_TOUCHED : RECORD_PART_RESIDENT;
+		return record_taker(r, row) == RECORD_BY_RUNTIME ? RECORD_PART_TOUCHED : RECORD_PART_RESIDENT;
 	case RECORD_GO:
 		return RECORD_PART_GO;
 	case RECORD_MMAP:
@@ -110,8 +110,8 @@ void record_site_words(const struct record *r, uint32_t stack, struct strbuf *ou
 	struct record_site site = record_site(&r->stacks, stack);
 	if (site.go)
 		put_place(site.go, out);
-	if (site.go && site.entry)
-		strbuf_printf(out, " calling %s", site.entry->function);
+	if (site.go && site.called)
+		strbuf_printf(out, " calling %s", site.called);
 	if (!site.go && site.inner)
 		put_place(site.inner, out);
 	if (!site.go && site.entry && site.entry != site.inner)
