@@ -97,22 +97,29 @@ def check_leak(case, verdict):
         equal("site", (os.path.basename(site["file"]), site["line"]), line_of(case.mode))
 
 
+class Missed(AssertionError):
+    """The verdict is right, and what explains it went by before the window or after it."""
+
+
 def check_alike(case, verdict):
     want = "inconclusive" if case.inconclusive else "no-leak"
     equal("verdict", verdict["verdict"], want)
     kinds = {f["kind"] for f in verdict["findings"]}
-    check(set(case.explained) <= kinds, f"{case.explained} is not among {sorted(kinds)}")
     if case.inconclusive:
         check(verdict["open"] and verdict["open"][0]["settle"], "does not say what would settle it")
+    if not set(case.explained) <= kinds:
+        raise Missed(f"{case.explained} is not among {sorted(kinds)}")
 
 
-def one(case, version, window):
-    """The complaint about one case, or None."""
+def one(case, version, window, tries=3):
+    """The complaint about one case, or None. What happens at a time of its own is looked for again where it was missed."""
     try:
         with start(case, version) as target:
             verdict = ullage_json("diagnose", target.pid, "--for", window, expect=None)
             (check_leak if case.kind else check_alike)(case, verdict)
     except AssertionError as e:
+        if isinstance(e, Missed) and tries > 1:
+            return one(case, version, window, tries - 1)
         found = locals().get("verdict") or {}
         seen = [(f["kind"], f["confidence"]) for f in found.get("findings", [])]
         return f"{version} {case.mode}: {e} {found.get('verdict')} {seen} {[o['why'] for o in found.get('open', [])]}"
