@@ -85,16 +85,24 @@ static void take_chunk(struct roots_reader *r, uint64_t addr, const unsigned cha
 }
 
 /* Words that were copied before the spans were, or as they are now. */
-static bool read_words(struct roots_reader *r, uint64_t at, void *buf, size_t len)
+static bool view_read(struct memsrc *src, uint64_t at, void *buf, size_t len)
 {
-	for (size_t i = 0; i < r->out->early.n; i++) {
-		const struct goheap_data *d = &r->out->early.v[i];
+	const struct goheap_roots_view *v = (const struct goheap_roots_view *)src;
+	for (size_t i = 0; i < v->roots->early.n; i++) {
+		const struct goheap_data *d = &v->roots->early.v[i];
 		if (at - d->start < d->len && len <= d->len - (at - d->start)) {
 			memcpy(buf, d->bytes + (at - d->start), len);
 			return true;
 		}
 	}
-	return memsrc_read(r->g->src, at, buf, len);
+	return memsrc_read(v->under, at, buf, len);
+}
+
+static const struct memsrc_ops view_ops = { .read = view_read };
+
+void goheap_roots_view_init(struct goheap_roots_view *v, const struct goheap_roots *roots, struct memsrc *under)
+{
+	*v = (struct goheap_roots_view){ { &view_ops }, under, roots };
 }
 
 /* [start, end) with the struct bitvector at `vector`. */
@@ -111,11 +119,13 @@ static void read_range(struct roots_reader *r, uint64_t start, uint64_t end, uin
 		r->out->damaged = true;
 		end = start + bits * WORD;
 	}
+	struct goheap_roots_view then;
+	goheap_roots_view_init(&then, r->out, g->src);
 	AUTO_FREE unsigned char *words = xmalloc(CHUNK);
 	AUTO_FREE unsigned char *mask = xmalloc(CHUNK / MASKED);
 	for (uint64_t at = start; at < end; at += CHUNK) {
 		size_t len = (size_t)num_min(CHUNK, end - at);
-		if (!read_words(r, at, words, len)) {
+		if (!memsrc_read(&then.src, at, words, len)) {
 			r->out->unreadable += len;
 			continue;
 		}
@@ -137,13 +147,6 @@ static void read_modules(struct roots_reader *r)
 			   gort_at(l, m, GORT_moduledata_gcbssmask));
 		m = gort_word(g, m, GORT_moduledata_next);
 	}
-}
-
-static void drop_early(struct goheap_roots *r)
-{
-	for (size_t i = 0; i < r->early.n; i++)
-		free(r->early.v[i].bytes);
-	vec_deinit(&r->early);
 }
 
 static void copy_early(const struct gort *g, uint64_t start, uint64_t end, struct goheap_roots *ret)
@@ -184,13 +187,14 @@ struct err *goheap_roots_read(const struct goheap_objects *o, struct goheap_root
 		roots_read_queues(&r);
 	}
 	hash_map_deinit(&r.seen);
-	drop_early(ret);
 	return err;
 }
 
 void goheap_roots_deinit(struct goheap_roots *r)
 {
-	drop_early(r);
+	for (size_t i = 0; i < r->early.n; i++)
+		free(r->early.v[i].bytes);
+	vec_deinit(&r->early);
 	vec_deinit(&r->v);
 	vec_deinit(&r->stacks);
 	vec_deinit(&r->places);

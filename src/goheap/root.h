@@ -70,7 +70,7 @@ struct goheap_data {
 VEC_TYPE(goheap_data_vec, struct goheap_data);
 
 struct goheap_roots {
-	struct goheap_data_vec early;
+	struct goheap_data_vec early; /* kept for goheap_roots_view */
 	struct goheap_root_vec v;
 	struct goheap_stack_copy_vec stacks;
 	struct goheap_frame_place_vec places;
@@ -83,10 +83,22 @@ struct goheap_roots {
 };
 
 /*
- * For a target that runs, before its spans are read: copies the variables, so that none of them points to an object that is
+ * For a target that runs, or will, before its spans are read: copies the variables, so that none of them points to an object that is
  * newer than the spans. *ret is then given to goheap_roots_read(), which takes them from there.
  */
 void goheap_roots_early(const struct gort *g, struct goheap_roots *ret);
+
+/*
+ * Memory in which the variables are as they were when the roots were copied: what they point to is in the graph then, while
+ * what they point to now may be newer. `roots` and `under` are borrowed.
+ */
+struct goheap_roots_view {
+	struct memsrc src; /* first */
+	struct memsrc *under;
+	const struct goheap_roots *roots;
+};
+
+void goheap_roots_view_init(struct goheap_roots_view *v, const struct goheap_roots *roots, struct memsrc *under);
 
 /* *ret is empty, or of goheap_roots_early(). FORMAT or FAULT when there is no list of goroutines. */
 MUST_CHECK struct err *goheap_roots_read(const struct goheap_objects *o, struct goheap_roots *ret);

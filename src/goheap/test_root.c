@@ -93,6 +93,25 @@ static void globals_are_words_that_the_mask_has(void **state)
 	}
 }
 
+/* What a variable pointed to then is in the graph; it may be assigned while that is made. */
+static void variables_are_seen_as_they_were_when_roots_were_copied(void **state)
+{
+	struct view w;
+	FOR_LAYOUTS(&w)
+	{
+		struct goheap_roots_view then;
+		goheap_roots_early(&w.g, &w.roots);
+		fixture_put(&w.f, ROOTS_DATA, ROOTS_OBJECT(20), 8);
+		view_read(&w);
+		one(&w, GOHEAP_ROOT_GLOBAL, 0);
+		none(&w, 20);
+		goheap_roots_view_init(&then, &w.roots, w.g.src);
+		assert_true(memsrc_ptr(&then.src, ROOTS_DATA) == ROOTS_OBJECT(0));
+		assert_true(memsrc_ptr(w.g.src, ROOTS_DATA) == ROOTS_OBJECT(20));
+		assert_true(memsrc_ptr(&then.src, ROOTS_GS) == memsrc_ptr(w.g.src, ROOTS_GS)); /* what is no variable */
+	}
+}
+
 static void stacks_are_taken_from_their_pointer_on(void **state)
 {
 	(void)state;
@@ -252,6 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(globals_are_words_that_the_mask_has),
+		cmocka_unit_test(variables_are_seen_as_they_were_when_roots_were_copied),
 		cmocka_unit_test(stacks_are_taken_from_their_pointer_on),
 		cmocka_unit_test(specials_are_read_by_the_numbers_of_the_version),
 		cmocka_unit_test(what_waits_to_be_run_is_counted),

@@ -56,7 +56,7 @@ static struct err *check_memory(const struct owners_work *w, uint64_t pointers)
 
 struct err *owners_copy_roots(struct owners_work *w, enum owners_still still)
 {
-	if (still == OWNERS_RUNS)
+	if (still != OWNERS_STANDS)
 		goheap_roots_early(w->in->g, &w->raw_roots);
 	TRY(gort_heap_read(w->in->g, still == OWNERS_RUNS ? 2 : 1, &w->heap));
 	TRY(goheap_objects_init(w->in->g, &w->heap, &w->objects));
@@ -112,7 +112,11 @@ static struct err *type_objects(struct owners_work *w)
 {
 	struct goheap_seed_vec seeds = { 0 };
 	struct gort_types types;
-	gort_types_init(&types, w->in->g);
+	struct goheap_roots_view view;
+	struct gort then = *w->in->g; /* a variable may point elsewhere by now, to what is in no graph */
+	goheap_roots_view_init(&view, &w->raw_roots, then.src);
+	then.src = &view.src;
+	gort_types_init(&types, &then);
 	goheap_seeds_sampled(&w->objects, &types, &seeds);
 	if (w->in->declared)
 		goheap_seeds_declared(&types, w->in->declared, w->in->bias, &seeds);
