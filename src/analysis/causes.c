@@ -112,9 +112,28 @@ static bool is_held_elsewhere(const struct rule_context *c, const struct finding
 	       c->held.bytes >= c->held.all / 2 && !is_held_by(c, g);
 }
 
+/*
+ * What became more are the runtime's own records of threads and goroutines, held by all who refer to them, and about as many
+ * as there are more of those.
+ */
+static bool is_their_record(const struct rule_context *c, const struct finding *g)
+{
+	static const char *const records[] = { "*runtime.m", "*runtime.mPadded", "*runtime.g" };
+	const struct held *h = &c->held;
+	uint32_t at = h->container == HELD_BY_ROOT ? 0 : h->container + 1;
+	if (!h->path || at >= h->path->step_n || h->bytes < h->all / 2)
+		return false;
+	const char *type = c->in->last->owners.steps.v[h->path->step_at + at].type;
+	for (size_t i = 0; type && i < sizeof(records) / sizeof(records[0]); i++) {
+		if (strcmp(type, records[i]) == 0)
+			return alike(h->more, g->count_rate * c->seconds, OBJECTS_ALIKE);
+	}
+	return false;
+}
+
 static bool goroutine_keeps_heap(const struct rule_context *c, const struct finding *g, const struct finding *heap)
 {
-	if (is_held_by(c, g))
+	if (is_held_by(c, g) || is_their_record(c, g))
 		return true;
 	if (is_held_elsewhere(c, g))
 		return false;

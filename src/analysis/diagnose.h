@@ -34,6 +34,7 @@ struct diagnosis_sample {
 	uint64_t go_anon; /* all that the runtime holds and has not returned */
 	uint64_t goroutines, threads, fds, timers, vmas;
 	uint64_t deepest, deepest_stack; /* id of the goroutine with the largest stack; bytes */
+	uint64_t deepest_used;		 /* of that stack */
 	uint64_t cgroup_usage, working_set, anon, file, inactive_file, shmem, kernel, sock;
 };
 

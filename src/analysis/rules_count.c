@@ -383,7 +383,28 @@ static void describe_deepest(struct rule_context *c, struct finding *f, uint64_t
 			      stacks_at(stacks, g->created_by, 0)->line);
 }
 
-/* Stacks grow by doubling: few large steps, so the samples of one goroutine are compared, not their trend. */
+/* Of one goroutine that went deeper from look to look, and never came back: by how many times. 0: it did not. */
+static double deeper(const struct rule_context *c, uint64_t id)
+{
+	enum { SEEN = 5 };
+	double first = 0, last = 0;
+	size_t seen = 0;
+	for (size_t i = 0; i < c->in->n; i++) {
+		const struct diagnosis_sample *s = &c->in->samples[i];
+		if (s->deepest != id || !KNOWN(s->deepest_used))
+			continue;
+		if ((double)s->deepest_used < last)
+			return 0;
+		last = (double)s->deepest_used;
+		first = seen++ ? first : last;
+	}
+	return seen >= SEEN && first > 0 ? last / first : 0;
+}
+
+/*
+ * Stacks grow by doubling: few large steps, so the samples of one goroutine are compared, not their trend. A large stack may
+ * not double twice in a window; what is used of it grows all the time.
+ */
 static void rule_stack_depth(struct rule_context *c, const struct rule *r)
 {
 	uint64_t id = c->last->deepest, first = 0, doublings = 0, before = 0;
@@ -398,17 +419,18 @@ static void rule_stack_depth(struct rule_context *c, const struct rule *r)
 		doublings += before && s->deepest_stack > before;
 		before = s->deepest_stack;
 	}
-	if (!KNOWN(id) || seen < 3 || doublings < (uint64_t)r->threshold[1].value ||
-	    (double)before < r->threshold[0].value)
+	if (!KNOWN(id) || seen < 3 || (double)before < r->threshold[0].value)
+		return;
+	if (doublings < (uint64_t)r->threshold[1].value && (!doublings || deeper(c, id) < r->threshold[2].value))
 		return;
 	struct finding *f = rule_report(c, r);
 	f->class = mem_classes[CLASS_GO_STACK_INUSE].name;
 	f->bytes = before;
 	f->rate = (double)(before - first) / fmax(c->seconds, 0.001);
 	f->confidence = doublings > 2 ? 0.9 : 0.75;
-	rule_evidence(c, f, "The stack of goroutine %llu grew from %s to %s in %llu steps, and never shrank.",
+	rule_evidence(c, f, "The stack of goroutine %llu grew from %s to %s in %llu step%s, and never shrank.",
 		      (unsigned long long)id, rule_size(c, (double)first), rule_size(c, (double)before),
-		      (unsigned long long)doublings);
+		      (unsigned long long)doublings, doublings == 1 ? "" : "s");
 	describe_deepest(c, f, id);
 	f->advice = "A recursion without end, or one that goes as deep as its input: bound its depth or make it a "
 		    "loop. The "
@@ -492,7 +514,8 @@ const struct rule rules_count[] = {
 	  DIAGNOSIS_WARNING,
 	  rule_stack_depth,
 	  { { 1 * MIB, "bytes of one stack: recursion over ordinary input stays below" },
-	    { 2, "doublings within the window, each of them seen" } } },
+	    { 2, "doublings within the window, each of them seen" },
+	    { 1.5, "times as deep as at first, at every look at least as deep as before, where only one was seen" } } },
 	{ "cgroup",
 	  true,
 	  DIAGNOSIS_WARNING,

@@ -224,6 +224,29 @@ static void a_stack_that_only_doubles_leaks(void **state)
 	}
 }
 
+/* The next doubling of a large stack is far away. */
+static void one_doubling_of_a_stack_is_enough_where_it_fills_all_the_time(void **state)
+{
+	enum how { FILLS, COMES_BACK, STAYS, UNKNOWN, HOWS };
+	for (enum how how = FILLS; how < HOWS; how++) {
+		struct watch w;
+		watch_start(&w);
+		for (size_t i = 0; i < LOOKS; i++) {
+			w.v[i].deepest_stack = (uint64_t)64 * MIB << (i / 12);
+			w.v[i].deepest_used = (40 + 4 * i) * (uint64_t)MIB;
+			if (how == STAYS)
+				w.v[i].deepest_used = (60 + i / 2) * (uint64_t)MIB;
+			if (how == UNKNOWN)
+				w.v[i].deepest_used = ACCOUNT_UNKNOWN;
+		}
+		if (how == COMES_BACK)
+			w.v[9].deepest_used = MIB;
+		watch_judge(&w);
+		assert_int_equal(w.d.verdict, how == FILLS ? DIAGNOSIS_LEAK : DIAGNOSIS_NO_LEAK);
+		watch_end(&w);
+	}
+}
+
 static void a_recursion_is_named_where_it_recurs(void **state)
 {
 	struct watch w;
@@ -273,6 +296,7 @@ int main(void)
 		cmocka_unit_test(threads_leak_when_they_only_grow),
 		cmocka_unit_test(descriptors_leak_when_they_only_grow),
 		cmocka_unit_test(a_stack_that_only_doubles_leaks),
+		cmocka_unit_test(one_doubling_of_a_stack_is_enough_where_it_fills_all_the_time),
 		cmocka_unit_test(a_recursion_is_named_where_it_recurs),
 		cmocka_unit_test(cgroups_left_behind_leak),
 	};

@@ -180,6 +180,23 @@ static void what_is_reachable_proves_a_leak_without_a_collection(void **state)
 	watch_end(&w);
 }
 
+/* The runtime keeps a record of each thread. */
+static void records_of_threads_are_a_part_of_their_leak(void **state)
+{
+	for (int64_t more = 1; more <= 30; more += 29) {
+		struct watch w;
+		watch_start(&w);
+		walk(&w, 3 * MIB);
+		own_both(&w, 40, 97, "(no type)", "*runtime.mPadded");
+		RAMP(&w, threads, 8, more);
+		watch_judge(&w);
+		assert_non_null(watch_found(&w, "thread"));
+		assert_int_equal(watch_is_also(watch_found(&w, "thread"), "heap"), more == 30);
+		assert_int_equal(watch_found(&w, "heap") != NULL, more == 1); /* not so many of so few threads */
+		watch_end(&w);
+	}
+}
+
 static void growth_that_only_floats_is_no_leak(void **state)
 {
 	struct watch w;
@@ -452,6 +469,7 @@ int main(void)
 		cmocka_unit_test(garbage_between_collections_is_headroom),
 		cmocka_unit_test(growth_without_a_collection_proves_nothing),
 		cmocka_unit_test(what_is_reachable_proves_a_leak_without_a_collection),
+		cmocka_unit_test(records_of_threads_are_a_part_of_their_leak),
 		cmocka_unit_test(growth_that_only_floats_is_no_leak),
 		cmocka_unit_test(two_walks_alone_name_the_holder_and_prove_nothing),
 		cmocka_unit_test(a_cache_that_stops_is_no_leak_by_what_is_reachable),

@@ -80,6 +80,7 @@ static void look_at_goroutines(struct sampler *s, struct diagnosis_sample *ret)
 		sites_goroutine(&s->sites, site_of_pc(s, g->gopc), g->id, 1);
 		if (g->stack_hi - g->stack_lo > ret->deepest_stack) {
 			ret->deepest_stack = g->stack_hi - g->stack_lo;
+			ret->deepest_used = g->sp ? g->stack_hi - g->sp : ACCOUNT_UNKNOWN;
 			ret->deepest = g->id;
 		}
 	}

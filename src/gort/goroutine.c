@@ -24,6 +24,14 @@ static bool dead(unsigned status)
 	return status == GORT_G_DEAD || status == GORT_G_DEADEXTRA;
 }
 
+static uint64_t resting_sp(const struct gort_layout *l, const void *rec, size_t len)
+{
+	uint64_t in_syscall = gort_load(l, rec, len, GORT_g_syscallsp);
+	uint64_t sp = in_syscall ? in_syscall : gort_load(l, rec, len, GORT_g_sched_sp);
+	bool inside = sp >= gort_load(l, rec, len, GORT_g_stack_lo) && sp < gort_load(l, rec, len, GORT_g_stack_hi);
+	return inside ? sp : 0;
+}
+
 bool gort_goroutine_load(const struct gort_layout *l, const void *rec, struct gort_goroutine *ret)
 {
 	size_t len = gort_sizeof(l, GORT_g_SIZEOF);
@@ -32,6 +40,7 @@ bool gort_goroutine_load(const struct gort_layout *l, const void *rec, struct go
 		.id = gort_load(l, rec, len, GORT_g_goid),
 		.stack_lo = gort_load(l, rec, len, GORT_g_stack_lo),
 		.stack_hi = gort_load(l, rec, len, GORT_g_stack_hi),
+		.sp = resting_sp(l, rec, len),
 		.gopc = gort_load(l, rec, len, GORT_g_gopc),
 		.startpc = gort_load(l, rec, len, GORT_g_startpc),
 		.status = (uint8_t)status,

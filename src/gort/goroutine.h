@@ -28,6 +28,7 @@ extern const char *const gort_g_status_names[GORT_G_STATUS_MAX_]; /* NULL where 
 
 struct gort_goroutine {
 	uint64_t id, stack_lo, stack_hi;
+	uint64_t sp; /* where it was when it last gave way; 0: outside of its stack */
 	uint64_t gopc, startpc;
 	uint8_t status; /* enum gort_g_status, without the scan bit */
 	bool system;	/* one of the runtime's own, which runtime.NumGoroutine leaves out */
