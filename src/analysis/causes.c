@@ -120,13 +120,14 @@ static bool is_their_record(const struct rule_context *c, const struct finding *
 {
 	static const char *const records[] = { "*runtime.m", "*runtime.mPadded", "*runtime.g" };
 	const struct held *h = &c->held;
-	uint32_t at = h->container == HELD_BY_ROOT ? 0 : h->container + 1;
-	if (!h->path || at >= h->path->step_n || h->bytes < h->all / 2)
+	if (!h->path || h->bytes < h->all / 2 || !alike(h->more, g->count_rate * c->seconds, OBJECTS_ALIKE))
 		return false;
-	const char *type = c->in->last->owners.steps.v[h->path->step_at + at].type;
-	for (size_t i = 0; type && i < sizeof(records) / sizeof(records[0]); i++) {
-		if (strcmp(type, records[i]) == 0)
-			return alike(h->more, g->count_rate * c->seconds, OBJECTS_ALIKE);
+	const struct owners_step *steps = &c->in->last->owners.steps.v[h->path->step_at];
+	for (uint32_t at = h->container == HELD_BY_ROOT ? 0 : h->container + 1; at < h->path->step_n; at++) {
+		for (size_t i = 0; steps[at].type && i < sizeof(records) / sizeof(records[0]); i++) {
+			if (strcmp(steps[at].type, records[i]) == 0)
+				return true;
+		}
 	}
 	return false;
 }
