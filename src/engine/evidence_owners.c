@@ -28,10 +28,22 @@ static struct err *hold(struct target *t, const struct owners_options *opt, stru
 	return NULL;
 }
 
+static struct err *copy_running(struct target *t, struct owners_work *w)
+{
+	TRY(owners_copy_roots(w, t->live ? OWNERS_RUNS : OWNERS_STANDS));
+	return owners_copy_heap(w);
+}
+
 static struct err *copy_held(struct target *t, const struct owners_options *opt, struct owners_work *w)
 {
 	struct target_hold h = { .target = t };
 	struct err *err = hold(t, opt, &h);
+	if (err && err_code(err) == ERR_LIMIT) { /* a busy machine, a thread that waits for a disk */
+		snapshot_note(w->snapshot, "the target was not stopped: %s", err_text(err));
+		err_free(err);
+		target_let_go(&h);
+		return copy_running(t, w);
+	}
 	if (!err)
 		err = owners_copy_roots(w, opt->stop == OWNERS_STOP_FULL ? OWNERS_STANDS : OWNERS_PAUSES);
 	if (opt->stop == OWNERS_STOP_ROOTS)
@@ -51,10 +63,7 @@ static struct err *copy_held(struct target *t, const struct owners_options *opt,
 
 static struct err *copy_heap(struct target *t, const struct owners_options *opt, struct owners_work *w)
 {
-	if (opt->stop != OWNERS_STOP_NO)
-		return copy_held(t, opt, w);
-	TRY(owners_copy_roots(w, t->live ? OWNERS_RUNS : OWNERS_STANDS));
-	return owners_copy_heap(w);
+	return opt->stop != OWNERS_STOP_NO ? copy_held(t, opt, w) : copy_running(t, w);
 }
 
 uint64_t engine_memory_budget(const char *procfs)
