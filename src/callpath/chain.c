@@ -47,30 +47,38 @@ static bool keeps_pointer(const struct callpath *c, const struct place *p)
 	       bp->kind == SYM_RULE_AT && bp->offset == -16 && ra->kind == SYM_RULE_AT && ra->offset == -8;
 }
 
-/*
- * Direct calls in the Go function at `caller` to the one at `callee`; *site is the return address of the last of them.
- */
-static size_t calls_of(struct callpath *c, uint64_t caller, uint64_t callee, uint64_t *site)
+/* How one Go function names another in its code. */
+struct calls {
+	size_t n;      /* calls */
+	uint64_t site; /* return address of the last of them */
+	bool jumps;    /* it ends by going on there, and leaves no frame */
+};
+
+static struct calls calls_of(struct callpath *c, uint64_t caller, uint64_t callee)
 {
 	enum { CALL_LEN = 5 };
 	struct sym_pclntab *tab = c->target->gort.pclntab;
-	size_t index = 0, to = 0, found = 0;
+	struct calls found = { 0 };
+	size_t index = 0, to = 0;
 	if (!c->go || !sym_pclntab_find(tab, caller, &index))
-		return 0;
+		return found;
 	uint64_t len = sym_pclntab_entry(tab, index + 1) - caller;
 	if (len > CODE_MAX)
-		return 0;
+		return found;
 	AUTO_FREE unsigned char *code = xmalloc(len + 1);
 	AUTO_FREE struct sym_ref *refs = xcalloc(CALLS_MAX, sizeof(*refs));
 	if (!memsrc_read(c->target->mem, caller, code, len))
-		return 0;
+		return found;
 	size_t n = sym_disasm_refs(code, len, caller, refs, CALLS_MAX);
 	for (size_t i = 0; i < n; i++) {
-		if (refs[i].kind != SYM_REF_CALL || code[refs[i].at - caller] != 0xe8 ||
-		    !sym_pclntab_find(tab, refs[i].target, &to) || sym_pclntab_entry(tab, to) != callee)
+		if (refs[i].kind != SYM_REF_CALL || !sym_pclntab_find(tab, refs[i].target, &to) ||
+		    sym_pclntab_entry(tab, to) != callee)
 			continue;
-		found++;
-		*site = refs[i].at + CALL_LEN;
+		bool call = code[refs[i].at - caller] == 0xe8;
+		found.jumps |= !call;
+		found.n += call;
+		if (call)
+			found.site = refs[i].at + CALL_LEN;
 	}
 	return found;
 }
@@ -82,7 +90,7 @@ static size_t calls_of(struct callpath *c, uint64_t caller, uint64_t callee, uin
 static void mend(struct callpath *c, const struct place *last, uint64_t target)
 {
 	struct place f = { .kind = PLACE_NOWHERE };
-	uint64_t site = 0;
+	struct calls calls = { 0 };
 	if (target)
 		f = *place_at(c, target, true);
 	if (f.kind == PLACE_NOWHERE || f.kind == PLACE_C) {
@@ -91,10 +99,13 @@ static void mend(struct callpath *c, const struct place *last, uint64_t target)
 	}
 	if (f.function == last->function)
 		return;
-	size_t calls = last->kind == PLACE_C ? 0 : calls_of(c, f.function, last->function, &site);
-	if (!calls)
+	if (last->kind != PLACE_C)
+		calls = calls_of(c, f.function, last->function);
+	if (calls.jumps && !calls.n)
+		return;
+	if (!calls.n)
 		path_gap(&c->path);
-	path_add(&c->path, calls == 1 ? STEP(site, 0) : STEP(f.function, 1) | STEP_SOMEWHERE);
+	path_add(&c->path, calls.n == 1 && !calls.jumps ? STEP(calls.site, 0) : STEP(f.function, 1) | STEP_SOMEWHERE);
 }
 
 bool chain_add(struct callpath *c, const uint64_t *ra, size_t n)

@@ -233,8 +233,6 @@ enum walk_end walk_bytes(struct callpath *c, const struct callpath_raw *raw)
 			    .exact = true };
 	c->walk.n = 0;
 	c->walk_top = false;
-	if (raw->n_bytes < WORD)
-		return WALK_NONE;
 	set(&w.regs, SYM_REG_RIP, raw->ip);
 	set(&w.regs, SYM_REG_RSP, raw->sp);
 	set(&w.regs, SYM_REG_RBP, raw->bp);
@@ -242,6 +240,10 @@ enum walk_end walk_bytes(struct callpath *c, const struct callpath_raw *raw)
 	set(&w.regs, SYM_REG_R12, raw->regs[1]);
 	set(&w.regs, SYM_REG_R13, raw->regs[2]);
 	enum walk_end end = run(&w);
+	if (raw->n_bytes < WORD && end != WALK_TOP) { /* a thread that has just begun needs none */
+		c->walk.n = 0;
+		return WALK_NONE;
+	}
 	if (end == WALK_SWITCH && c->cgo_area)
 		run_callbacks(&w, raw);
 	return end;

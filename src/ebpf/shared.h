@@ -29,9 +29,12 @@ struct ebpf_call {
 };
 
 struct ebpf_slot {
-	ebpf_u32 busy, pad;
+	ebpf_u32 busy;
+	ebpf_u32 called_back; /* the goroutine's stack was entered from C */
 	ebpf_u64 walked,
 		left; /* of the last walk: where its last frame ended, and the frame pointer that led nowhere */
+	/* The return address of an allocator's call that is not over: where it was, there is another one meanwhile. */
+	ebpf_u64 probed_sp, probed_caller;
 	struct ebpf_event event;
 	/* frames, at once behind each other, then bytes; the last member only bounds what is written */
 	unsigned char data[8 * EBPF_SLOT_FRAMES + EBPF_STACK_BYTES_MAX + 4096];

@@ -12,15 +12,22 @@
 #include "base/cursor.h"
 #include "callpath/callpath.h"
 
-enum { STACK = 0x10000, CHAIN = 32 };
+enum { STACK = 0x10000, CHAIN = 32, RUNS = 512 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct target target;
 
-static void begin(void)
+static void begin(struct callpath **c, struct stacks *stacks)
 {
-	struct err *err = target_open("/proc", getpid(), &target);
+	struct err *err = target.row ? NULL : target_open("/proc", getpid(), &target);
+	assert(!err);
+	if (*c) {
+		callpath_free(*c);
+		stacks_deinit(stacks);
+	}
+	stacks_init(stacks);
+	err = callpath_new(&target, stacks, c);
 	assert(!err);
 }
 
@@ -49,12 +56,13 @@ static size_t take_chain(struct cursor *c, uint64_t *ret)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static unsigned char bytes[4096];
+	static struct stacks stacks;
+	static struct callpath *c;
+	static unsigned runs;
 	uint64_t user[CHAIN] = { 0 }, go[CHAIN] = { 0 };
 	struct cursor in;
-	struct stacks stacks;
-	struct callpath *c = NULL;
-	if (!target.row)
-		begin();
+	if (runs++ % RUNS == 0) /* what is seen is remembered: now and then all is new */
+		begin(&c, &stacks);
 	cursor_init(&in, data, size);
 	struct callpath_raw raw = { .flags = cursor_u8(&in), .user = user, .go = go, .bytes = bytes };
 	raw.ip = bend(cursor_u64(&in));
@@ -67,14 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		uint64_t v = bend(cursor_u64(&in));
 		memcpy(bytes + raw.n_bytes, &v, 8);
 	}
-	stacks_init(&stacks);
-	struct err *err = callpath_new(&target, &stacks, &c);
-	assert(!err);
 	bool whole = false, again = false;
 	uint32_t id = callpath_resolve(c, &raw, &whole);
 	assert(id < stacks.v.n && stacks_depth(&stacks, id) > 0);
 	assert(callpath_resolve(c, &raw, &again) == id && again == whole);
-	callpath_free(c);
-	stacks_deinit(&stacks);
 	return 0;
 }

@@ -56,10 +56,12 @@ def unnamed(pattern):
 
 
 def waiting(pid):
-    """The threads, once all of them are where they wait."""
-    for _ in range(100):
+    """The threads, once all of them are where they wait: five by Go, three by callbacks, one of C, one in Go."""
+    for _ in range(200):
         threads = paths_of(pid)
-        if all(any(f in t[1] for t in threads) for f in PATHS):
+        in_c = sum(bool(len(t[1]) > 1 and re.fullmatch(WAIT[0], t[1][0]) and t[1][1] == WAIT[1]) for t in threads)
+        in_go = sum("main.inSyscall" in t[1] and t[1][0].endswith("Syscall6") for t in threads)
+        if (in_c, in_go) == (9, 1):
             return threads
         time.sleep(0.1)
     raise AssertionError(f"the threads of the target do not arrive: {threads}")

@@ -86,6 +86,9 @@ static __always_inline void hand_on(const struct who *who, struct ebpf_slot *s, 
 static __always_inline void add_stack(struct ebpf_slot *s, const struct who *who, const struct place *at)
 {
 	struct task_struct *task = who->task;
+	struct ebpf_call *call = bpf_map_lookup_elem(&allocs, &who->id);
+	s->probed_sp = call ? call->sp : at->caller ? at->sp : 0;
+	s->probed_caller = call ? call->caller : at->caller;
 	note_stack(s, &who->process->process, at, BPF_CORE_READ(task, thread.fsbase));
 }
 

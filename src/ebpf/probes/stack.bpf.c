@@ -118,7 +118,7 @@ static __always_inline __u64 beyond_callback(const struct ebpf_slot *s, __u64 pc
 
 /*
  * The goroutine's addresses behind the n that are there. Each part that a callback ends is followed by the pc that the
- * goroutine had been left with. *called is set when C code called back into it.
+ * goroutine had been left with.
  */
 __noinline int walk_goroutine(struct ebpf_slot *s, const struct goroutine *g, __u32 n)
 {
@@ -129,6 +129,7 @@ __noinline int walk_goroutine(struct ebpf_slot *s, const struct goroutine *g, __
 	for (int i = 0; i < CALLBACKS_MAX; i++) {
 		put_frame(s, n + k, g->pc);
 		k += 1 + walk(s, bp, i ? bp : g->glo, g->ghi, n + k + 1);
+		s->called_back |= s->left != 0;
 		if (!s->left || n + k > EBPF_SLOT_FRAMES - EBPF_FRAMES_MAX - 2)
 			break;
 		bp = beyond_callback(s, g->pc, g->ghi);
@@ -140,7 +141,10 @@ __noinline int walk_goroutine(struct ebpf_slot *s, const struct goroutine *g, __
 
 /* ---- all of it ---- */
 
-/* Memory from sp up to `end`, as far as it is there, behind the frames. */
+/*
+ * Memory from sp up to `end`, as far as it is there, behind the frames. The return address of a function whose return is
+ * probed is put back into the copy.
+ */
 __noinline int copy_bytes(struct ebpf_slot *s, __u64 sp, __u64 end, __u32 most)
 {
 	if (!s)
@@ -166,6 +170,10 @@ __noinline int copy_bytes(struct ebpf_slot *s, __u64 sp, __u64 end, __u32 most)
 		done += n;
 	}
 	s->event.n_bytes = done;
+	__u64 probed = at + s->probed_sp - sp;
+	barrier_var(probed);
+	if (s->probed_sp >= sp && s->probed_sp - sp + 8 <= done && probed <= sizeof(s->data) - PAGE)
+		*(__u64 *)(s->data + probed) = s->probed_caller;
 	return 0;
 }
 
@@ -176,7 +184,7 @@ int note_stack(struct ebpf_slot *s, const struct ebpf_process *p, const struct p
 		return 0;
 	find_goroutine(p, fsbase, at->sp, &g);
 	__u32 n = 1, k = 0;
-	bool called_back = false;
+	s->called_back = 0;
 	put_frame(s, 0, at->ip);
 	if (at->caller)
 		put_frame(s, n++, at->caller);
@@ -188,7 +196,6 @@ int note_stack(struct ebpf_slot *s, const struct ebpf_process *p, const struct p
 	}
 	if (g.pc) {
 		k = walk_goroutine(s, &g, n);
-		called_back = s->left != 0;
 		if (k > EBPF_FRAMES_MAX) {
 			k = EBPF_FRAMES_MAX;
 			flags |= EBPF_GO_CUT;
@@ -205,6 +212,6 @@ int note_stack(struct ebpf_slot *s, const struct ebpf_process *p, const struct p
 	s->event.regs[1] = at->r12;
 	s->event.regs[2] = at->r13;
 	if (p->copy_stack && !(flags & EBPF_ON_GOROUTINE))
-		copy_bytes(s, at->sp, g.base && !called_back ? g.base : g.hi, p->copy_stack);
+		copy_bytes(s, at->sp, g.base && !s->called_back ? g.base : g.hi, p->copy_stack);
 	return 0;
 }
