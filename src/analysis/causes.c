@@ -27,14 +27,43 @@ static void also(struct finding *f, const char *kind)
 	}
 }
 
+static bool is_native(const struct finding *f)
+{
+	return strcmp(f->kind, "cgo") == 0 || strcmp(f->kind, "mmap") == 0;
+}
+
+static double weight(const struct finding *f)
+{
+	return f->bytes == ACCOUNT_UNKNOWN ? 0 : (double)f->bytes;
+}
+
+/* "malloc < make < main.Open < main.main" */
+static const char *path_words(struct rule_context *c, const struct finding *f)
+{
+	enum { SHOWN = 8 };
+	const char *text = "";
+	for (size_t i = 0; i < f->stack.n && i < SHOWN; i++)
+		text = rule_text(c, "%s%s%s", text, i ? " < " : "", f->stack.v[i].function);
+	return text;
+}
+
 /* `part` becomes a part of `whole`, and is no finding any more. */
 static void absorb(struct rule_context *c, struct finding *whole, struct finding *part)
 {
 	also(whole, part->kind);
 	for (size_t i = 0; i < FINDING_ALSO && part->also[i]; i++)
 		also(whole, part->also[i]);
-	for (size_t i = 0; i < part->evidence.n; i++)
-		*vec_push(&whole->evidence) = part->evidence.v[i];
+	for (size_t i = 0; i < part->evidence.n; i++) {
+		bool said = false;
+		for (size_t k = 0; k < whole->evidence.n; k++)
+			said |= strcmp(whole->evidence.v[k], part->evidence.v[i]) == 0;
+		if (!said)
+			*vec_push(&whole->evidence) = part->evidence.v[i];
+	}
+	if (is_native(part))
+		rule_evidence(c, whole, "The path of that memory: %s.", path_words(c, part));
+	if (is_native(part) && weight(part) > weight(whole))
+		whole->class = part->class;
 	if (isfinite(part->rate) && part->rate > 0) { /* what it brings is its weight */
 		whole->rate = (isfinite(whole->rate) ? whole->rate : 0) + part->rate;
 		whole->bytes = (whole->bytes == ACCOUNT_UNKNOWN ? 0 : whole->bytes) +

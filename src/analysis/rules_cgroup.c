@@ -80,7 +80,8 @@ static void rule_kernel_memory(struct rule_context *c, const struct rule *r)
 	if (!rule_own_cgroup(c))
 		return;
 	const struct account_cgroup *cg = &c->after->cgroup;
-	double more = grown(c, SAMPLE(kernel));
+	/* Probes that record are charged to whoever put them there, which may be this cgroup. */
+	double more = c->off.known ? 0 : grown(c, SAMPLE(kernel));
 	if (!large(c, r, cg->kernel) && more < r->threshold[2].value)
 		return;
 	struct finding *f = rule_report(c, r);
@@ -107,7 +108,7 @@ static uint64_t others(const struct account *a, const struct account_process **m
 	*most = NULL;
 	for (size_t i = 0; i < a->cgroup.processes.n; i++) {
 		const struct account_process *p = &a->cgroup.processes.v[i];
-		if (p->pid == a->pid)
+		if (p->pid == a->pid || (p->comm && strcmp(p->comm, "ullage") == 0)) /* who asks goes away again */
 			continue;
 		sum += p->rss;
 		if (!*most || p->rss > (*most)->rss)

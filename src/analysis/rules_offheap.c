@@ -93,6 +93,11 @@ static void doubt(struct rule_context *c, struct finding *f, const struct offhea
 	}
 }
 
+static const char *place_words(const struct finding *f)
+{
+	return *f->site.function ? f->site.function : "a path that is not known";
+}
+
 static void describe_pace(struct rule_context *c, struct finding *f, const struct offheap_group *g)
 {
 	double half = first_half(g);
@@ -184,7 +189,7 @@ static const char *free_advice(struct rule_context *c, const struct finding *f, 
 		c,
 		"Give back what %s%s allocates: free() it, or call the library's own function that closes, frees "
 		"or unreferences it, on every path out of %s. %s",
-		g->c ? g->c->function : "that call", g->c ? "()" : "", *f->site.function ? f->site.function : "there",
+		g->c ? g->c->function : "that call", g->c ? "()" : "", place_words(f),
 		go ? "The garbage collector does not see memory of C." : "A restart is the only relief until then.");
 }
 
@@ -194,7 +199,7 @@ static void report_malloc(struct rule_context *c, const struct rule *r, const st
 	bool exact = g->low >= g->high;
 	f->class = c_class(c);
 	f->confidence = !c->off.exact ? 0.75 : exact ? 0.95 : 0.85;
-	rule_evidence(c, f, "Of what was allocated there in %s, this was not freed: %s, %s.",
+	rule_evidence(c, f, "Allocated in C on calls from %s in %s and not freed: %s, %s.", place_words(f),
 		      rule_time(c, c->off.seconds), amount(c, g, "blocks"), per_second(c, g->bytes));
 	if (c->off.exact)
 		rule_evidence(c, f, "By the allocator's own figures what is in use grew by %s in the same time.",
@@ -226,6 +231,55 @@ static void report_allocator(struct rule_context *c, const struct rule *r, const
 		      amount(c, g, "times"), per_second(c, g->bytes));
 	describe_pace(c, f, g);
 	f->advice = free_advice(c, f, g);
+}
+
+/* The largest group of a sort that came evenly and is most of its sort; NULL. */
+static const struct offheap_group *most_of(const struct rule_context *c, const struct rule *r, enum offheap_sort sort)
+{
+	const struct offheap_group *most = NULL;
+	double all = 0;
+	for (size_t i = 0; i < c->off.v.n; i++) { /* largest first */
+		const struct offheap_group *g = &c->off.v.v[i];
+		if (g->sort != sort || (sort == OFFHEAP_TOUCHED && g->what != RECORD_WHAT_ANON))
+			continue;
+		most = most ? most : g;
+		all += g->bytes;
+	}
+	bool even = most && most->count >= r->threshold[3].value && offheap_steady(&c->off, most);
+	return even && most->bytes >= all / 2 ? most : NULL;
+}
+
+/*
+ * A program that calls malloc so often that few calls can be watched: that memory in use grows is known from the allocator,
+ * and where memory was fresh is known from the kernel. Whoever keeps what it takes is who needs fresh memory.
+ */
+static void rule_cgo_unseen(struct rule_context *c, const struct rule *r)
+{
+	static const double RARELY = 0.5;
+	double grown = c->off.grown[RECORD_MALLOC];
+	if (!c->off.exact || !(c->off.malloc_on < RARELY) || rule_found(c, "cgo") || !large(c, r, grown))
+		return;
+	const struct offheap_group *g = most_of(c, r, OFFHEAP_ALLOCATOR), *touched = most_of(c, r, OFFHEAP_TOUCHED);
+	g = g && g->bytes >= grown / 2 ? g : touched;
+	if (!g || g->bytes < grown / 2 || !g->site || rule_awaits_collection(c, g))
+		return;
+	struct finding *f = report_group(c, r, g);
+	f->class = c_class(c);
+	f->bytes = (uint64_t)grown;
+	f->rate = grown / c->off.seconds;
+	f->count = ACCOUNT_UNKNOWN;
+	f->count_rate = (double)NAN;
+	f->confidence = 0.8;
+	rule_evidence(c, f, "By the allocator's own figures what is in use grew by %s in %s.", rule_size(c, grown),
+		      rule_time(c, c->off.seconds));
+	rule_evidence(
+		c, f,
+		"Its calls are too many to be watched, but for %.0f%% of the time: which blocks stay was not seen. "
+		"Fresh memory for them was taken on calls from there: %s of it.",
+		100 * c->off.malloc_on, rule_size(c, g->bytes));
+	describe_pace(c, f, g);
+	f->advice =
+		rule_text(c, "%s A larger `ullage record --budget` sees the blocks themselves.", free_advice(c, f, g));
 }
 
 static void rule_cgo(struct rule_context *c, const struct rule *r)
@@ -322,8 +376,9 @@ static void rule_mmap(struct rule_context *c, const struct rule *r)
 		struct finding *f = report_group(c, r, g);
 		f->class = mem_classes[class_of(c, g)].name;
 		f->confidence = 0.9;
-		rule_evidence(c, f, "Mapped there in %s and not unmapped: %s, %s.", rule_time(c, c->off.seconds),
-			      amount(c, g, g->count == 1 ? "mapping" : "mappings"), per_second(c, g->bytes));
+		rule_evidence(c, f, "Mapped by %s in %s and not unmapped: %s, %s.", place_words(f),
+			      rule_time(c, c->off.seconds), amount(c, g, g->count == 1 ? "mapping" : "mappings"),
+			      per_second(c, g->bytes));
 		if (isfinite(c->off.grown[RECORD_MMAP]))
 			rule_evidence(c, f, "All that the process maps grew by %s in the same time.",
 				      rule_size(c, c->off.grown[RECORD_MMAP]));
@@ -542,6 +597,14 @@ const struct rule rules_offheap[] = {
 	    { 0.0005, "of RSS: a large process has large habits" },
 	    GROWTH_SHARE,
 	    { 4, "blocks: fewer are events, not a rate" } } },
+	{ "cgo",
+	  true,
+	  DIAGNOSIS_WARNING,
+	  rule_cgo_unseen,
+	  { { 1 * MIB, "bytes in use more, by the allocator's figures" },
+	    { 0.001, "of RSS" },
+	    GROWTH_SHARE,
+	    { 4, "times fresh memory was taken" } } },
 	{ "mmap",
 	  true,
 	  DIAGNOSIS_WARNING,

@@ -187,6 +187,41 @@ static void an_interval_is_said_as_one(void **state)
 	}
 }
 
+/* A million calls a second: what stays was not seen, but where memory was fresh. */
+static void calls_too_many_to_be_watched_are_told_by_fresh_memory(void **state)
+{
+	static const struct {
+		double on;
+		int64_t grown, fresh, other;
+		enum watch_pace pace;
+		bool leak;
+	} t[] = {
+		{ 0.02, 8 * MIB, 6 * MIB, 0, WATCH_EVEN, true },
+		{ 0.60, 8 * MIB, 6 * MIB, 0, WATCH_EVEN, false },      /* watched well enough to have seen it */
+		{ 0.02, MIB - 1, 6 * MIB, 0, WATCH_EVEN, false },      /* in use hardly grew: memory that was freed */
+		{ 0.02, 8 * MIB, 3 * MIB, 0, WATCH_EVEN, false },      /* from elsewhere */
+		{ 0.02, 8 * MIB, 6 * MIB, 7 * MIB, WATCH_EVEN, true }, /* the larger of two */
+		{ 0.02, 8 * MIB, 6 * MIB, 0, WATCH_EARLY, false },     /* it stopped */
+	};
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		for (int touched = 0; touched < 2; touched++) {
+			struct watch w;
+			begin(&w);
+			w.record.malloc_on_ratio = t[i].on;
+			in_use_grows(&w, t[i].grown);
+			enum record_kind kind = touched ? RECORD_RESIDENT : RECORD_MMAP;
+			ROW(&w, kind, t[i].fresh, 50, t[i].pace, FROM_C);
+			if (t[i].other)
+				ROW(&w, kind, t[i].other, 50, t[i].pace, "malloc", "x", "example.org/app.Other");
+			assert_int_equal(judge(&w), t[i].leak ? DIAGNOSIS_LEAK : DIAGNOSIS_NO_LEAK);
+			if (t[i].leak)
+				assert_string_equal(watch_found(&w, "cgo")->site.function,
+						    t[i].other ? "example.org/app.Other" : "example.org/app.Open");
+			watch_end(&w);
+		}
+	}
+}
+
 /* An allocator without figures of its own: resident memory outside of the Go heap must have grown. */
 static void other_allocators_are_held_against_resident_memory(void **state)
 {
@@ -668,6 +703,7 @@ static void connections_that_are_never_closed_are_one_cause(void **state)
 		assert_non_null(f);
 		assert_int_equal(watch_is_also(f, "cgo"), i < 2);
 		assert_int_equal(watch_says(f, "Connections are never closed"), i < 2);
+		assert_int_equal(watch_says(f, "The path of that memory: malloc < virConnectOpen < "), i < 2);
 		assert_int_equal(w.d.findings.n, i < 2 ? 1 : 2);
 		watch_end(&w);
 	}
@@ -711,6 +747,7 @@ int main(void)
 		cmocka_unit_test(the_first_and_the_last_tell_without_eighths),
 		cmocka_unit_test(little_and_few_are_no_leak),
 		cmocka_unit_test(an_interval_is_said_as_one),
+		cmocka_unit_test(calls_too_many_to_be_watched_are_told_by_fresh_memory),
 		cmocka_unit_test(other_allocators_are_held_against_resident_memory),
 		cmocka_unit_test(what_a_collection_may_free_is_open),
 		cmocka_unit_test(the_address_space_has_the_last_word),
