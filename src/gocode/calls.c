@@ -351,20 +351,20 @@ static void note_captures(struct gocode_reader *r)
 	vec_deinit(&closures);
 }
 
-void gocode_calls_read(struct gocode_reader *reader, struct gocode_call_vec *ret)
+void gocode_calls_read(struct gocode_reader *r, struct gocode_call_vec *ret)
 {
-	struct scan r = { .r = reader, .g = reader->g };
-	r.sync_map = gocode_names_find(&reader->names, SYNC_MAP, sizeof(SYNC_MAP) - 1);
-	size_t n = sym_pclntab_count(r.g->pclntab);
-	r.sets = xcalloc(n / 64 + 1, sizeof(*r.sets));
-	read_text(&r);
-	note_captures(reader);
-	for (size_t f = 0; f < n && reader->budget; f++) {
-		if (r.sets[f / 64] >> f % 64 & 1)
-			gocode_flow_variables(reader, f);
+	struct scan s = { .r = r, .g = r->g };
+	s.sync_map = gocode_names_find(&r->names, SYNC_MAP, sizeof(SYNC_MAP) - 1);
+	size_t n = sym_pclntab_count(r->g->pclntab);
+	s.sets = xcalloc(n / 64 + 1, sizeof(*s.sets));
+	read_text(&s);
+	note_captures(r);
+	for (size_t f = 0; f < n && r->budget; f++) {
+		if (s.sets[f / 64] >> f % 64 & 1)
+			gocode_flow_variables(r, f);
 	}
-	elect_all(reader, false, ret);
-	elect_all(reader, true, ret);
-	free(r.sets);
-	hash_map_deinit(&r.methods);
+	elect_all(r, false, ret);
+	elect_all(r, true, ret);
+	free(s.sets);
+	hash_map_deinit(&s.methods);
 }
