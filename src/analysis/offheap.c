@@ -95,12 +95,12 @@ static double known(uint64_t v)
 
 static void add_row(struct offheap_group *g, const struct record_row *row, enum offheap_sort sort, uint32_t stack)
 {
-	if (!g->count)
+	if (g->count <= 0)
 		g->first = row->first_ns;
 	g->first = row->first_ns < g->first ? row->first_ns : g->first;
 	g->last = row->last_ns > g->last ? row->last_ns : g->last;
 	g->sort = sort;
-	if ((double)row->bytes > g->largest || !g->largest) {
+	if ((double)row->bytes > g->largest || g->largest <= 0) {
 		g->largest = (double)row->bytes;
 		g->what = row->what;
 		g->stack = stack;

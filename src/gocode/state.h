@@ -43,7 +43,7 @@ struct gocode_pool {
 static inline struct gocode_value gocode_state_get(struct gocode_page *const *s, size_t i)
 {
 	const struct gocode_page *p = s[i / GOCODE_PAGE];
-	return p ? p->v[i % GOCODE_PAGE] : (struct gocode_value){ GOCODE_NOTHING };
+	return p ? p->v[i % GOCODE_PAGE] : (struct gocode_value){ .what = GOCODE_NOTHING };
 }
 
 void gocode_state_put(struct gocode_pool *pool, struct gocode_page **s, size_t i, struct gocode_value v);
