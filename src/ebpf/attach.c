@@ -111,7 +111,7 @@ static struct err *attach_calls(struct ebpf *e)
 {
 	struct bpf_program *const every[] = { e->skel->progs.every_enter, e->skel->progs.every_exit };
 	struct ebpf_links single = { 0 };
-	if (attach_single(e, &single)) {
+	if (e->wanted & EBPF_WANT_OLD || attach_single(e, &single)) {
 		ebpf_links_destroy(&single);
 		return attach_all(e, every, 2, "hooking system calls");
 	}

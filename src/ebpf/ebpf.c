@@ -147,7 +147,7 @@ struct err *ebpf_open(const struct ebpf_options *opt, struct ebpf **ret)
 	libbpf_set_print(no_print);
 	struct ebpf *e = xcalloc(1, sizeof(*e));
 	e->wanted = opt->wanted;
-	e->multi = has_multi();
+	e->multi = has_multi() && !(opt->wanted & EBPF_WANT_OLD);
 	e->ring_bytes = ring_size(opt->ring_bytes);
 	struct err *err = load(e);
 	if (!err)

@@ -31,6 +31,7 @@ enum ebpf_want {
 	EBPF_WANT_FAULT = 1u << 1,   /* page faults */
 	EBPF_WANT_ALLOC = 1u << 2,   /* C allocators */
 	EBPF_WANT_GOALLOC = 1u << 3, /* the Go runtime's allocator */
+	EBPF_WANT_OLD = 1u << 4,     /* in the ways of kernels before 6.10, and without tracefs: for tests */
 };
 
 struct ebpf_options {

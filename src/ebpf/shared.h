@@ -42,7 +42,7 @@ struct ebpf_slot {
 
 struct ebpf_counters {
 	ebpf_u64 hits[16], lost[16]; /* by enum ebpf_kind */
-	ebpf_u64 unpaired;	     /* returns without a beginning, and beginnings that could not be kept */
+	ebpf_u64 unpaired;	     /* beginnings that could not be kept */
 	ebpf_u64 program_ns;
 };
 

@@ -254,9 +254,10 @@ static void calls_under_way_when_probes_go_off_are_counted(void **state)
 	ebpf_stats(w.e, &stats);
 	waitpid(w.pid, NULL, 0);
 	ok(ebpf_poll(w.e, 0, keep, &w));
-	assert_int_equal(stats.unfinished, 3);
-	assert_int_equal(w.seen.n, 1);
-	assert_int_equal(w.seen.v[0].ev.kind, EBPF_EXIT);
+	uint64_t told = 0;
+	for (size_t i = 0; i < w.seen.n; i++)
+		told += w.seen.v[i].ev.kind == EBPF_ALLOC && w.seen.v[i].ev.arg == SLOW;
+	assert_int_equal(told + stats.unfinished, 3);
 	watch_end(&w);
 }
 
@@ -418,5 +419,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_placed_is_left_out_and_counted),
 		cmocka_unit_test(a_process_that_becomes_another_takes_its_probes_along),
 	};
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests(tests, NULL, NULL);
+	old_ways = EBPF_WANT_OLD; /* and once more */
+	return failed + cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,11 +53,13 @@ static inline void keep(void *arg, const struct ebpf_event *ev)
 	s->n_go = ev->n_go;
 }
 
+static unsigned old_ways; /* EBPF_WANT_OLD, or 0 */
+
 /* A session, or the test is skipped with its reason. */
 static inline struct ebpf *session_open(unsigned wanted, size_t ring)
 {
 	struct ebpf *e = NULL;
-	struct err *err = ebpf_open(&(struct ebpf_options){ wanted, ring }, &e);
+	struct err *err = ebpf_open(&(struct ebpf_options){ wanted | old_ways, ring }, &e);
 	if (!err)
 		return e;
 	print_message("%s\n", err_text(err));

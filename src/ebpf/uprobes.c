@@ -108,7 +108,7 @@ static int attach_each(struct ebpf *e, const struct ebpf_target *v, size_t n, bo
 		if (returns && !has_return(&v[i].probe))
 			continue;
 		LIBBPF_OPTS(bpf_uprobe_opts, opts, .bpf_cookie = v[i].cookie, .retprobe = returns,
-			    .attach_mode = PROBE_ATTACH_MODE_PERF);
+			    .attach_mode = PROBE_ATTACH_MODE_LINK);
 		struct bpf_program *program = returns ? e->skel->progs.alloc_return : e->skel->progs.alloc_entry;
 		struct bpf_link *link = bpf_program__attach_uprobe_opts(program, v[i].probe.pid, v[i].probe.path,
 									v[i].probe.offset, &opts);

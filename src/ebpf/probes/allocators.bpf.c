@@ -122,10 +122,8 @@ int alloc_return(struct pt_regs *ctx)
 		return 0;
 	__u64 cookie = bpf_get_attach_cookie(ctx);
 	struct ebpf_call *found = bpf_map_lookup_elem(&allocs, &who.id);
-	if (!found) {
-		count_unpaired();
-		return 0;
-	}
+	if (!found)
+		return 0; /* it began before the probes did, or told already by the one that jumped there */
 	struct ebpf_call call = *found;
 	if (ctx->sp != call.sp + 8 || (__u32)cookie != (__u32)call.cookie)
 		return 0; /* of a call within */
