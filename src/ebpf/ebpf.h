@@ -14,6 +14,13 @@
  * Needs:  Linux 5.15 with BTF (6.1, 6.12 and 6.18 are tested); CAP_BPF and CAP_PERFMON, on kernels before 6.10
  *         CAP_SYS_ADMIN for allocators. CAP_DAC_READ_SEARCH to open tracefs or a library of another user.
  * Memory: in the kernel, all of it taken at the start: two rings of `ring_bytes`, 45 KiB a processor, 6 MiB of tables.
+ * Cost:   CPU time of whoever is probed (bench_probes, 6.18 on a busy virtual machine; bare metal is cheaper):
+ *         mmap() with its stack and 2 KiB of copy, and munmap() 1.3 us; a page fault that is told 1.1 us, one that is not
+ *         below what can be measured; malloc() with return and stack, and free() at a `push` 3.2 us, of which the three
+ *         traps are half. At an instruction that the kernel must step over (most that are no `push`) 29 us.
+ *         Every other system call of the machine: 15 ns while calls are hooked one by one, 55 ns at the tracepoint of all.
+ *         Probes go on in 10 ms and off in 70 ms (which waits for the kernel; hits end at once), on kernels before 6.10 in
+ *         some ms for each probe.
  * Threads: none; one session, one thread.
  */
 

@@ -61,9 +61,12 @@ static __always_inline struct ebpf_slot *begin(const struct who *who, __u32 kind
 	return s;
 }
 
-static __always_inline __u64 wake(void *to)
+/* Only the record that makes it much wakes the reader: a wake-up costs ten times what a record does. */
+static __always_inline __u64 wake(void *to, __u32 size)
 {
-	return bpf_ringbuf_query(to, BPF_RB_AVAIL_DATA) >= session.wake_bytes ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+	__u64 waiting = bpf_ringbuf_query(to, BPF_RB_AVAIL_DATA);
+	bool much = waiting < session.wake_bytes && waiting + size >= session.wake_bytes;
+	return much ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline void hand_on(const struct who *who, struct ebpf_slot *s, __u64 started)
@@ -73,8 +76,8 @@ static __always_inline void hand_on(const struct who *who, struct ebpf_slot *s, 
 	if (size > sizeof(struct ebpf_slot) - __builtin_offsetof(struct ebpf_slot, event))
 		size = sizeof(s->event);
 	bool masses = kind >= EBPF_FAULT && kind <= EBPF_GOALLOC;
-	long failed = masses ? bpf_ringbuf_output(&bulk, &s->event, size, wake(&bulk))
-			     : bpf_ringbuf_output(&ring, &s->event, size, wake(&ring));
+	long failed = masses ? bpf_ringbuf_output(&bulk, &s->event, size, wake(&bulk, size))
+			     : bpf_ringbuf_output(&ring, &s->event, size, wake(&ring, size));
 	__sync_lock_test_and_set(&s->busy, 0);
 	if (failed)
 		count_lost(who->process, kind);
