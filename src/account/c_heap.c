@@ -10,20 +10,20 @@
 
 /* ---- which allocator ---- */
 
-/* By the name of a mapped library, or by a function of the program. */
+/* By what the path of a mapped library has in it, or by a function of the program. */
 static const struct {
 	const char *library, *function, *name;
 } allocators[] = {
-	{ "libjemalloc", "je_malloc", "jemalloc" },
-	{ "libjemalloc", "mallctlnametomib", "jemalloc" },
-	{ "libtcmalloc", "tc_malloc", "tcmalloc" },
-	{ "libtcmalloc", "TCMallocInternalMalloc", "tcmalloc" },
-	{ "libmimalloc", "mi_malloc", "mimalloc" },
-	{ "libsnmalloc", "sn_malloc", "snmalloc" },
-	{ "libhoard", NULL, "Hoard" },
-	{ "libscudo", NULL, "Scudo" },
-	{ "ld-musl", "__malloc_donate", "musl" },
-	{ "libc.musl", "__bin_chunk", "musl" },
+	{ "/libjemalloc", "je_malloc", "jemalloc" },
+	{ "/libjemalloc", "mallctlnametomib", "jemalloc" },
+	{ "/libtcmalloc", "tc_malloc", "tcmalloc" },
+	{ "/libtcmalloc", "TCMallocInternalMalloc", "tcmalloc" },
+	{ "/libmimalloc", "mi_malloc", "mimalloc" },
+	{ "/libsnmalloc", "sn_malloc", "snmalloc" },
+	{ "/libhoard", NULL, "Hoard" },
+	{ "/libscudo", NULL, "Scudo" },
+	{ "/ld-musl", "__malloc_donate", "musl" },
+	{ "-linux-musl/libc.so", "__bin_chunk", "musl" },
 };
 
 static const char *base_name(const char *path)
@@ -37,11 +37,11 @@ static bool starts(const char *s, const char *with)
 	return strncmp(s, with, strlen(with)) == 0;
 }
 
-static const char *find_library(const struct target *t, const char *prefix)
+static const char *find_library(const struct target *t, const char *part)
 {
 	for (size_t i = 0; i < t->maps.n; i++) {
 		const struct vma *v = &t->maps.v[i];
-		if (v->inode && v->flags & VMA_EXEC && starts(base_name(v->name), prefix))
+		if (v->inode && v->flags & VMA_EXEC && strstr(v->name, part))
 			return base_name(v->name);
 	}
 	return NULL;

@@ -118,6 +118,20 @@ static void check_preloads(struct target *t, struct account *a)
 		add_preloads(t, a, text);
 }
 
+/* What uprobes leave behind, `ullage record`'s own among them. */
+static void note_uprobes(const struct target *t, struct account *a)
+{
+	for (size_t i = 0; i < t->maps.n; i++) {
+		if (strncmp(t->maps.v[i].name, "[uprobes", strlen("[uprobes")) != 0)
+			continue;
+		account_note(a,
+			     "uprobes were used on this process: what the kernel mapped for them (%s) stays until it "
+			     "ends, at most some pages, in class kernel",
+			     t->maps.v[i].name);
+		return;
+	}
+}
+
 void integrity_check(struct target *t, const struct role *roles, struct account *a)
 {
 	a->integrity.exe_matches_disk = t->live ? proc_exe_on_disk(&t->live->process) : -1;
@@ -134,4 +148,5 @@ void integrity_check(struct target *t, const struct role *roles, struct account 
 			check_text(t, v, a);
 	}
 	check_preloads(t, a);
+	note_uprobes(t, a);
 }

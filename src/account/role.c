@@ -26,7 +26,8 @@ static const struct {
 	{ "[vdso]", { ROLE_KERNEL, CLASS_KERNEL, CLASS_KERNEL, "[vdso]", "kernel" } },
 	{ "[vvar", { ROLE_KERNEL, CLASS_KERNEL, CLASS_KERNEL, "[vvar]", "kernel" } },
 	{ "[vsyscall]", { ROLE_KERNEL, CLASS_KERNEL, CLASS_KERNEL, "[vsyscall]", "kernel" } },
-	{ "[uprobes]", { ROLE_KERNEL, CLASS_KERNEL, CLASS_KERNEL, "[uprobes]", "kernel: uprobes" } },
+	{ "[uprobes",
+	  { ROLE_KERNEL, CLASS_KERNEL, CLASS_KERNEL, "[uprobes]", "kernel: uprobes" } }, /* and -trampoline */
 	{ "[anon: Go: ", { ROLE_NAMED, CLASS_GO_META_OTHER, CLASS_GO_META_OTHER, NULL, NULL } },
 	{ "[anon_shmem:", { ROLE_SHM, CLASS_SHM, CLASS_SHM, NULL, NULL } },
 	{ "[anon:", { ROLE_NAMED, CLASS_MMAP_ANON, CLASS_MMAP_ANON, NULL, NULL } },

@@ -210,13 +210,13 @@ static bool find_version(struct glibc *g, const unsigned char *text, size_t len)
 static void read_version(struct glibc *g)
 {
 	const struct vma *data = vma_find(g->where.maps, g->v[0].main_arena);
-	AUTO_FREE unsigned char *text = xmalloc(TEXT_MAX);
-	for (size_t i = 0; data && i < g->where.maps->n; i++) {
+	for (size_t i = 0; data && data->inode && i < g->where.maps->n; i++) {
 		const struct vma *v = &g->where.maps->v[i];
 		if (v->inode != data->inode || v->dev_major != data->dev_major || v->dev_minor != data->dev_minor ||
 		    v->flags & VMA_WRITE || !(v->flags & VMA_READ))
 			continue;
 		size_t len = (size_t)num_min(vma_size(v), TEXT_MAX);
+		AUTO_FREE unsigned char *text = xmalloc(len);
 		if (memsrc_read(g->where.src, v->start, text, len) && find_version(g, text, len))
 			return;
 	}

@@ -9,8 +9,9 @@ enum {
 	WORD = 8,
 	CACHES_MAX = 1 << 20,
 	CACHE_BYTES_MAX = 0x300,
-	COUNT_MAX = 65535,  /* entries of a cache's list */
-	FAST_MAX = 1 << 24, /* entries of a fast bin */
+	CACHE_BLOCKS = 1024, /* lists lead to and fro in heaps */
+	COUNT_MAX = 65535,   /* entries of a cache's list */
+	FAST_MAX = 1 << 24,  /* entries of a fast bin */
 	PAGE_BITS = 12,
 };
 
@@ -185,7 +186,7 @@ static bool read_cache(struct list s, const struct glibc_cache *c)
 bool glibc_lists_read(struct glibc_lists *l, glibc_chunk_fn fn, void *ctx)
 {
 	struct memcache cache AUTO(memcache);
-	memcache_init_sized(&cache, l->g->where.src, 4096, 4096);
+	memcache_init_sized(&cache, l->g->where.src, MEMCACHE_BLOCK, CACHE_BLOCKS);
 	const struct list s = { .l = l, .src = &cache.src, .fn = fn, .ctx = ctx };
 	bool whole = !l->cut;
 	for (size_t i = 0; i < l->h->arenas.n; i++)

@@ -45,6 +45,8 @@ static void add_c_heap(struct account *a)
 	a->c_heap.inuse = 2 * MIB;
 	a->c_heap.free = 3 * MIB;
 	a->c_heap.top = MIB;
+	a->c_heap.thread_cache = 4096;
+	a->c_heap.unknown = 0;
 	a->c_heap.mmapped = MIB;
 	a->c_heap.mmapped_blocks = 1;
 	*vec_push(&a->c_heap.arenas) = (struct account_c_arena){

@@ -120,6 +120,7 @@ void report_text(const struct account *a, const struct report_options *opt, stru
 	text_classes(&s, a);
 	text_owners(&s, a, opt->top);
 	text_runtime(&s, a);
+	text_c_heap(&s, a);
 	text_cgroup(&s, a);
 	say_space(&s, &a->space);
 	if (opt->vmas)

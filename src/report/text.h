@@ -20,3 +20,4 @@ void text_vmas(struct say *s, const struct account *a);
 void text_runtime(struct say *s, const struct account *a);
 void text_cgroup(struct say *s, const struct account *a);
 void text_integrity(struct say *s, const struct account *a);
+void text_c_heap(struct say *s, const struct account *a);

@@ -196,6 +196,53 @@ void text_cgroup(struct say *s, const struct account *a)
 	say_processes(s, cg);
 }
 
+/* ---- the C heap ---- */
+
+static void say_arenas(struct say *s, const struct account_c_heap *h)
+{
+	enum { SHOWN = 3 };
+	char x[SAY_NUM_LEN], y[SAY_NUM_LEN];
+	for (size_t i = 0; h->arenas.n > 1 && i < h->arenas.n && i < SHOWN; i++) {
+		const struct account_c_arena *a = &h->arenas.v[i];
+		AUTO(strbuf) struct strbuf f;
+		strbuf_init(&f);
+		say_and(&f, "%s in use of %s", say_size(a->inuse, x), say_size(a->system, y));
+		say_and(&f, "%s kept", say_size(a->free, x));
+		say_and(&f, "%s thread%s", say_num(a->threads, y), a->threads == 1 ? "" : "s");
+		say_fact(s, a->main ? "main arena" : "arena", "%s", f.buf);
+	}
+	if (h->arenas.n > SHOWN)
+		say_fact(s, "", "and %s more", say_num(h->arenas.n - SHOWN, x));
+}
+
+/* Of a C heap that is worth a word: a hundredth of RSS, or one that could not be read. */
+void text_c_heap(struct say *s, const struct account *a)
+{
+	enum { SHARE = 100 };
+	const struct account_c_heap *h = &a->c_heap;
+	char x[SAY_NUM_LEN], y[SAY_NUM_LEN];
+	AUTO(strbuf) struct strbuf f;
+	strbuf_init(&f);
+	if (!h->allocator || (h->system != ACCOUNT_UNKNOWN && h->system < a->rss / SHARE))
+		return;
+	say_title(s, "C heap");
+	if (h->system == ACCOUNT_UNKNOWN) {
+		say_fact(s, "allocator", "%s, which is not read", h->allocator);
+		return;
+	}
+	say_fact(s, "allocator", "%s", h->allocator);
+	say_and(&f, "%s of %s that it has", say_size(h->inuse, x), say_size(h->system, y));
+	if (h->mmapped && h->mmapped != ACCOUNT_UNKNOWN)
+		say_and(&f, "%s of it in %s large blocks", say_size(h->mmapped, x), say_num(h->mmapped_blocks, y));
+	say_fact(s, "in use", "%s", f.buf);
+	strbuf_clear(&f);
+	say_and(&f, "%s for reuse", say_size(h->free, x));
+	say_and(&f, "%s of it in caches of threads", say_size(h->thread_cache, x));
+	say_and(&f, "%s at the ends of arenas", say_size(h->top, x));
+	say_fact(s, "kept", "%s", f.buf);
+	say_arenas(s, h);
+}
+
 ERR_PRINTF(3, 4)
 static void say_alarm(struct say *s, enum style_role role, const char *fmt, ...)
 {
@@ -219,6 +266,9 @@ void text_integrity(struct say *s, const struct account *a)
 	if (in->text_modified && in->text_modified != ACCOUNT_UNKNOWN)
 		say_alarm(s, STYLE_WARN, "%s of code differ from the file, %s breakpoints in it",
 			  say_size(in->text_modified, x), in->probes ? "with" : "without");
+	else if (in->probes)
+		say_alarm(s, STYLE_WARN, "%s breakpoint%s or uprobes in code; each such page is a private copy",
+			  say_num(in->probes, x), in->probes == 1 ? "" : "s");
 	for (size_t i = 0; i < in->foreign_exec.n; i++)
 		say_alarm(s, STYLE_BAD, "executable memory that belongs to no loaded file: %s", in->foreign_exec.v[i]);
 	for (size_t i = 0; i < in->preloaded.n; i++)
