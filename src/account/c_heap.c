@@ -126,14 +126,17 @@ static void find_kinds(const struct target *t, const struct role *roles, const s
 void c_heap_find(struct target *t, const struct role *roles, const struct gort_heap *heap, struct arena *arena,
 		 struct c_heap *ret)
 {
-	AUTO_FREE struct role *own = roles ? NULL : xcalloc(t->maps.n + 1, sizeof(*own));
+	AUTO_FREE struct role *own = NULL;
 	*ret = (struct c_heap){ .kinds = xcalloc(t->maps.n + 1, 1) };
 	if (t->is_go && !target_uses_cgo(t) && !has_libc(t))
 		return; /* there is no C in it */
-	if (own)
+	if (!roles) {
+		own = xcalloc(t->maps.n + 1, sizeof(*own));
 		role_assign(t, own);
+		roles = own;
+	}
 	ret->allocator = ret->foreign = find_foreign(t, arena);
-	find_kinds(t, roles ? roles : own, heap, ret->kinds);
+	find_kinds(t, roles, heap, ret->kinds);
 	const struct glibc_where where = { t->mem, &t->maps, ret->kinds };
 	struct err *err = glibc_find(&where, &ret->g);
 	ret->found = !err;

@@ -8,7 +8,7 @@
 #include "gort/split.h"
 
 /* Of malloc's heaps, what one colour may cover. */
-static const uint64_t C_HEAP_PICTURED = 256 * 1024;
+static const uint64_t C_HEAP_PICTURED = UINT64_C(256) * 1024;
 
 /* The vsyscall page lies in the kernel's half of the address space. */
 static const uint64_t USER_END = UINT64_C(1) << 63;

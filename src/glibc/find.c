@@ -9,7 +9,6 @@
 
 enum {
 	PAGE = 4096,
-	WORD = 8,
 	STEP = 1 << 20,		  /* data read at a time */
 	DATA_MAX = 256 << 20,	  /* ... and in all */
 	RING_MAX = 65536,	  /* arenas */
@@ -21,6 +20,8 @@ enum {
 	THREADS_MAX = 1 << 22, /* of Linux */
 	TEXT_MAX = 4 << 20,    /* of a library, in which its version is looked for */
 };
+
+#define WORD ((size_t)8)
 
 static const uint64_t USER_END = UINT64_C(1) << 47;
 
@@ -42,14 +43,14 @@ static bool is_chunk_address(uint64_t p)
 /* The head of bin i looks like a chunk whose fd and bk are the bin's two words. */
 static uint64_t bin_at(const struct glibc_arena_layout *l, uint64_t arena, unsigned i)
 {
-	return arena + l->bins + (uint64_t)i * 2 * WORD - GLIBC_CHUNK_FD;
+	return arena + l->bins + i * WORD * 2 - GLIBC_CHUNK_FD;
 }
 
 static bool are_bins(const struct glibc_arena_layout *l, const unsigned char *p, uint64_t addr)
 {
 	unsigned empty = 0;
 	for (unsigned i = 0; i < GLIBC_BINS; i++) {
-		const unsigned char *bin = p + l->bins + (size_t)i * 2 * WORD;
+		const unsigned char *bin = p + l->bins + i * WORD * 2;
 		uint64_t fd = load_u64(bin), bk = load_u64(bin + WORD), self = bin_at(l, addr, i);
 		if (fd == self && bk == self)
 			empty++;
@@ -125,7 +126,7 @@ static bool try_par(const struct glibc_where *w, const unsigned char *p, size_t 
 {
 	for (unsigned i = 0; i < glibc_n_par_layouts; i++) {
 		const struct glibc_par_layout *l = &glibc_par_layouts[i];
-		if (len < l->bytes + 3u * WORD || !is_par(w, l, p))
+		if (len < l->bytes + 3 * WORD || !is_par(w, l, p))
 			continue;
 		m->par = addr;
 		m->params = l;

@@ -91,7 +91,7 @@ static void follow_all(struct search *s, uint64_t descriptor)
 		return;
 	hash_map_at(&s->known, head, NULL);
 	for (uint64_t i = 0; i < 2 * HEADS - 1; i++) {
-		uint64_t at = head + i * HEAD_BYTES - (HEADS - 1) * HEAD_BYTES;
+		uint64_t at = head + i * HEAD_BYTES - HEAD_BYTES * (uint64_t)(HEADS - 1);
 		if (at != head && is_head(s->src, at))
 			follow(s, at);
 	}

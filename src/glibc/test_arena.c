@@ -9,7 +9,9 @@
 
 #include "fixture/chunks.h"
 
-enum { PAGE = 4096, RECORDS_OTHER = 0x30 + 2200 + 8 };
+#define PAGE UINT64_C(4096)
+
+enum { RECORDS_OTHER = 0x30 + 2200 + 8 };
 
 static void read_all(struct chunks *c, struct glibc *g, struct glibc_pages *pages, struct glibc_arenas *ret)
 {

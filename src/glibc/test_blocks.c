@@ -9,7 +9,9 @@
 
 #include "fixture/chunks.h"
 
-enum { PAGE = 4096, HEAD = GLIBC_CHUNK_HEAD };
+#define PAGE UINT64_C(4096)
+
+enum { HEAD = GLIBC_CHUNK_HEAD };
 
 static void expect_block(const struct glibc_block *b, enum glibc_state state, uint64_t size)
 {

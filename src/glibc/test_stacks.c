@@ -9,7 +9,9 @@
 
 #include "fixture/chunks.h"
 
-enum { PAGE = 4096, LIST = 0x2c0, TID = 0x2d0, STACK = 0x690, TCB = 0x700 };
+#define PAGE UINT64_C(4096)
+
+enum { LIST = 0x2c0, TID = 0x2d0, STACK = 0x690, TCB = 0x700 };
 
 /* A descriptor near the end of a stack of that many pages, linked behind `prev` and before `next`. */
 static uint64_t add_stack(struct chunks *c, uint64_t start, unsigned pages, uint32_t tid)
