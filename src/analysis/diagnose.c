@@ -213,6 +213,43 @@ static void raise_levels(struct diagnosis *d)
 	}
 }
 
+/* An iteration of both ends, which lasts for so long that somebody seems to have forgotten it. */
+static bool lasts(const struct rule_context *c, const struct owners_iterator *it)
+{
+	const struct owners_iterator_vec *then = &c->in->first->owners.iterators;
+	for (size_t i = 0; i < then->n; i++) {
+		const struct owners_iterator *t = &then->v[i];
+		if (t->goroutine == it->goroutine && t->depth == it->depth && t->map == it->map && t->mark == it->mark)
+			return true;
+	}
+	return false;
+}
+
+static void note_iterators(struct rule_context *c)
+{
+	static const double LONG = 10; /* seconds: no loop body takes so long that is not meant to wait */
+	enum { NAMED = 3 };
+	const struct snapshot *a = c->in->first, *b = c->in->last;
+	if (!a || !b || !(a->parts & b->parts & SNAPSHOT_OWNERS))
+		return;
+	double seconds = (double)(b->clock.monotonic - a->clock.monotonic) / 1e9;
+	unsigned long long n = 0;
+	for (size_t i = 0; i < b->owners.iterators.n && seconds >= LONG; i++) {
+		const struct owners_iterator *it = &b->owners.iterators.v[i];
+		if (!lasts(c, it) || n++ >= NAMED)
+			continue;
+		*vec_push(&c->d->notes) =
+			rule_text(c,
+				  "an iteration by goroutine %llu over %s%s%s%s has been under way for %.0f s or more: "
+				  "until it ends, what it goes through cannot be freed",
+				  (unsigned long long)it->goroutine, it->type, it->owner ? " (" : "",
+				  it->owner ? it->owner : "", it->owner ? ")" : "", seconds);
+	}
+	if (n > NAMED)
+		*vec_push(&c->d->notes) =
+			rule_text(c, "%llu more iterations have been under way for so long", n - NAMED);
+}
+
 static void note_missing(struct rule_context *c)
 {
 	const struct diagnosis_input *in = c->in;
@@ -250,6 +287,7 @@ void diagnose(const struct diagnosis_input *in, struct diagnosis *ret)
 	raise_levels(ret);
 	vec_sort(&ret->findings, by_weight);
 	note_missing(&c);
+	note_iterators(&c);
 	vec_deinit(&c.growth);
 	offheap_deinit(&c.off);
 	stacks_deinit(&c.stacks);

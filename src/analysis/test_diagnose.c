@@ -201,6 +201,31 @@ static void a_limit_near_the_working_set_is_too_low(void **state)
 	watch_end(&w);
 }
 
+static void an_iteration_that_lasts_is_told(void **state)
+{
+	static const struct owners_iterator then[] = { { 7, 96, 0xc000, 5, "map[int]int", "main.m -> map[int]int" },
+						       { 8, 96, 0xc000, 5, "map[int]int", NULL } };
+	static const struct owners_iterator now[] = { { 7, 96, 0xc000, 5, "map[int]int", "main.m -> map[int]int" },
+						      { 8, 96, 0xc000, 6, "map[int]int", NULL } }; /* began anew */
+	for (int64_t seconds = 9; seconds <= 10; seconds++) {
+		struct watch w;
+		watch_start(&w);
+		w.first.parts |= SNAPSHOT_OWNERS;
+		w.last.parts |= SNAPSHOT_OWNERS;
+		w.last.clock.monotonic = w.first.clock.monotonic + seconds * SECOND;
+		for (size_t i = 0; i < 2; i++) {
+			*vec_push(&w.first.owners.iterators) = then[i];
+			*vec_push(&w.last.owners.iterators) = now[i];
+		}
+		watch_judge(&w);
+		assert_int_equal(w.d.notes.n, seconds == 10);
+		if (w.d.notes.n)
+			assert_non_null(strstr(w.d.notes.v[0],
+					       "by goroutine 7 over map[int]int (main.m -> map[int]int) has been"));
+		watch_end(&w);
+	}
+}
+
 static void gomaxprocs_is_held_against_the_quota(void **state)
 {
 	for (int over = 0; over < 2; over++) {
@@ -277,6 +302,7 @@ int main(void)
 		cmocka_unit_test(kernel_memory_is_named),
 		cmocka_unit_test(another_process_is_named),
 		cmocka_unit_test(a_limit_near_the_working_set_is_too_low),
+		cmocka_unit_test(an_iteration_that_lasts_is_told),
 		cmocka_unit_test(gomaxprocs_is_held_against_the_quota),
 		cmocka_unit_test(native_growth_is_inconclusive),
 		cmocka_unit_test(the_root_cgroup_is_not_judged),

@@ -270,20 +270,25 @@ static const struct snap_table owners_stuck =
 	      K(owners_stuck, 3, stack, SNAP_STACK), K(owners_stuck, 4, created_by, SNAP_STACK),
 	      F(owners_stuck, 5, retained));
 
+static const struct snap_table owners_iterator =
+	TABLE(owners_iterator, "OwnersIterator", N(owners_iterator, 1, goroutine), N(owners_iterator, 2, depth),
+	      N(owners_iterator, 3, map), N(owners_iterator, 4, mark), F(owners_iterator, 5, type),
+	      F(owners_iterator, 6, owner));
+
 static const struct snap_table owners_finalizers =
 	TABLE(owners_finalizers, "OwnersFinalizers", F(owners_finalizers, 1, set), F(owners_finalizers, 2, cleanups),
 	      F(owners_finalizers, 3, queued), F(owners_finalizers, 4, blocked), F(owners_finalizers, 5, at),
 	      F(owners_finalizers, 6, cycles), F(owners_finalizers, 7, resurrected));
 
-static const struct snap_table owners =
-	TABLE(owners, "Owners", ANY(owners, 1, stacks, SNAP_STACKS, &snap_table_frame, 0), F(owners, 2, jvm),
-	      N(owners, 3, reachable), N(owners, 4, reachable_objects), N(owners, 5, floating),
-	      N(owners, 6, floating_objects), F(owners, 7, heap_marked), F(owners, 8, typed_ratio),
-	      F(owners, 9, stopped_ns), F(owners, 10, elapsed_ns), N(owners, 11, copied),
-	      N(owners, 12, inconsistencies), R(owners, 13, roots, &owners_root), R(owners, 14, types, &owners_type),
-	      R(owners, 15, steps, &owners_step), R(owners, 16, paths, &owners_path), R(owners, 17, maps, &owners_map),
-	      R(owners, 18, waste, &owners_waste), R(owners, 19, holders, &owners_holder),
-	      R(owners, 20, stuck, &owners_stuck), M(owners, 21, finalizers, &owners_finalizers));
+static const struct snap_table owners = TABLE(
+	owners, "Owners", ANY(owners, 1, stacks, SNAP_STACKS, &snap_table_frame, 0), F(owners, 2, jvm),
+	N(owners, 3, reachable), N(owners, 4, reachable_objects), N(owners, 5, floating),
+	N(owners, 6, floating_objects), F(owners, 7, heap_marked), F(owners, 8, typed_ratio), F(owners, 9, stopped_ns),
+	F(owners, 10, elapsed_ns), N(owners, 11, copied), N(owners, 12, inconsistencies),
+	R(owners, 13, roots, &owners_root), R(owners, 14, types, &owners_type), R(owners, 15, steps, &owners_step),
+	R(owners, 16, paths, &owners_path), R(owners, 17, maps, &owners_map), R(owners, 18, waste, &owners_waste),
+	R(owners, 19, holders, &owners_holder), R(owners, 20, stuck, &owners_stuck),
+	M(owners, 21, finalizers, &owners_finalizers), R(owners, 22, iterators, &owners_iterator));
 
 /* ---- the whole ---- */
 

@@ -54,7 +54,7 @@ struct by_status {
 	X(fd_kind, "FdKind") X(fd_socket, "Socket") X(fd_epoll, "Epoll") X(fd_row, "Descriptor") \
 	X(fd_cgroup, "CgroupLeft") X(fds, "Fds") X(owners_root, "OwnersRoot") X(owners_type, "OwnersType") \
 	X(owners_step, "OwnersStep") X(owners_path, "OwnersPath") X(owners_map, "OwnersMap") \
-	X(owners_waste, "OwnersWaste") X(owners_holder, "OwnersHolder") X(owners_stuck, "OwnersStuck") \
+	X(owners_waste, "OwnersWaste") X(owners_holder, "OwnersHolder") X(owners_stuck, "OwnersStuck") X(owners_iterator, "OwnersIterator") \
 	X(owners_finalizers, "OwnersFinalizers") X(owners, "Owners") \
 	X(snapshot_identity, "Identity") X(snapshot_clock, "Clock") \
 	X(snapshot, "Snapshot")

@@ -197,5 +197,6 @@ void goheap_roots_deinit(struct goheap_roots *r)
 	vec_deinit(&r->early);
 	vec_deinit(&r->v);
 	vec_deinit(&r->stacks);
+	vec_deinit(&r->iterators);
 	vec_deinit(&r->places);
 }

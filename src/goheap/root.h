@@ -60,6 +60,19 @@ struct goheap_stack_copy {
 
 VEC_TYPE(goheap_stack_copy_vec, struct goheap_stack_copy);
 
+/*
+ * A map that a goroutine goes through: the iterator is alive on its stack, and has not come to the end.
+ * Source: runtime/map.go (hiter), internal/runtime/maps/table.go (Iter): key, elem, type and map are the first words of both.
+ */
+struct goheap_iterator {
+	uint64_t goid;
+	uint64_t depth;	    /* of the iterator, bytes below the stack's upper end: the same when the stack is moved */
+	uint64_t map, type; /* addresses: of the map's header, of its type as the iterator says */
+	uint64_t mark;	    /* of what is chosen when it begins, mostly by chance, and stays */
+};
+
+VEC_TYPE(goheap_iterator_vec, struct goheap_iterator);
+
 /* Data or bss of a module, copied before the spans were. */
 struct goheap_data {
 	uint64_t start;
@@ -73,6 +86,7 @@ struct goheap_roots {
 	struct goheap_data_vec early; /* kept for goheap_roots_view */
 	struct goheap_root_vec v;
 	struct goheap_stack_copy_vec stacks;
+	struct goheap_iterator_vec iterators; /* of exact stacks */
 	struct goheap_frame_place_vec places;
 	uint64_t finalizers, cleanups, queued;	   /* how many there are; queued: of both */
 	uint64_t stack_bytes;			   /* read */

@@ -3,6 +3,7 @@
 
 #include "base/cursor.h"
 #include "base/num.h"
+#include "goheap/dynamic.h"
 #include "goheap/root_parts.h"
 #include "gort/goroutine.h"
 
@@ -11,6 +12,7 @@ enum {
 	WORD = 8,
 	RUN_MAX = 1024 * 1024, /* longest read of neighbouring stacks; a longer stack is read in pieces */
 	RUN_GAP = 4096,	       /* read over rather than starting another read */
+	ITERATORS_MAX = 1 << 16,
 };
 
 static const uint64_t STACK_MAX = UINT64_C(1) << 30; /* what the runtime itself allows */
@@ -22,6 +24,7 @@ struct stacks {
 	size_t rec_len;
 	unsigned char *recs, *bytes;
 	struct roots_frames *frames;
+	struct goheap_dynamic_ranges ranges;
 	uint64_t live[RUN_MAX / WORD / 64 + 1]; /* of the stack at hand, a bit a word */
 	uint32_t place[RUN_MAX / WORD];		/* and where in its frames it is */
 	uint64_t addrs[BATCH], pc[BATCH];	/* pc: of the innermost frame; 0: its frames are not to be followed */
@@ -102,6 +105,44 @@ static void take_words(struct stacks *k, const struct goheap_stack_copy *s, uint
 	k->r->out->stack_bytes += len;
 }
 
+/* Words of an iterator. */
+enum { ITER_KEY, ITER_ELEM, ITER_TYPE, ITER_MAP, ITER_FIXED, ITER_SWISS_FIXED, ITER_OLD_FIXED = 8, ITER_WORDS };
+
+static bool is_type(const struct goheap_dynamic_ranges *r, uint64_t word)
+{
+	for (size_t i = 0; word - r->lo < r->len && i < r->types.n; i++) {
+		if (word >= r->types.v[i].start && word < r->types.v[i].end)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t word_at(const unsigned char *bytes, size_t i)
+{
+	return load_u64(bytes + i * WORD);
+}
+
+/* A live word with a type and the next with a map; the word of the key is zero once it has come to its end. */
+static void find_iterators(struct stacks *k, const struct goheap_stack_copy *s, const unsigned char *bytes, size_t len)
+{
+	struct goheap_iterator_vec *found = &k->r->out->iterators;
+	size_t fixed = gort_has(k->r->g->layout, GORT_map_used) ? ITER_SWISS_FIXED : ITER_OLD_FIXED;
+	for (size_t i = 0; i + ITER_WORDS <= len / WORD && found->n < ITERATORS_MAX; i++) {
+		size_t at = i + ITER_TYPE;
+		uint64_t map = word_at(bytes, i + ITER_MAP), type = word_at(bytes, at);
+		if (!(k->live[at / 64] >> (at % 64) & 1) || map < k->r->lo || map >= k->r->hi ||
+		    !word_at(bytes, i + ITER_KEY) || !is_type(&k->ranges, type))
+			continue;
+		*vec_push(found) = (struct goheap_iterator){
+			.goid = s->goid,
+			.depth = s->hi - (s->sp + i * WORD),
+			.map = map,
+			.type = type,
+			.mark = hash_u64(word_at(bytes, i + ITER_FIXED)) ^ word_at(bytes, i + fixed),
+		};
+	}
+}
+
 static int by_object(const void *a, const void *b)
 {
 	const struct goheap_root *x = a, *y = b;
@@ -167,6 +208,8 @@ static void read_run(struct stacks *k, struct goheap_stack_copy *v, size_t from,
 		s->exact = pc && roots_frames_live(k->frames, pc, s->sp, bytes, len, &ret);
 		s->first = (uint32_t)out->v.n;
 		take_words(k, s, s->sp, bytes, len, s->exact ? k->live : NULL);
+		if (s->exact)
+			find_iterators(k, s, bytes, len);
 		join_words(&out->v, s);
 	}
 }
@@ -253,7 +296,9 @@ struct err *roots_read_stacks(struct roots_reader *r)
 	k->recs = xmalloc(BATCH * k->rec_len);
 	k->bytes = xmalloc(RUN_MAX);
 	k->frames = roots_frames_new(r->g);
+	goheap_dynamic_ranges_init(&k->ranges, r->g);
 	struct err *err = read_list(k);
+	goheap_dynamic_ranges_deinit(&k->ranges);
 	roots_frames_places(k->frames, &r->out->places);
 	roots_frames_free(k->frames);
 	free(k->recs);

@@ -25,6 +25,7 @@ void owners_deinit(struct owners *o)
 	vec_deinit(&o->waste);
 	vec_deinit(&o->holders);
 	vec_deinit(&o->stuck);
+	vec_deinit(&o->iterators);
 	stacks_deinit(&o->stacks);
 }
 

@@ -99,6 +99,16 @@ struct owners_finalizers {
 	uint64_t resurrected;
 };
 
+/*
+ * An iteration under way: over a map, by an iterator on the stack of a goroutine, or by iter.Pull, which has a goroutine of its
+ * own. At another moment it is the same when goroutine, depth, map and mark are.
+ */
+struct owners_iterator {
+	uint64_t goroutine, depth, map, mark; /* depth: place on the stack; map: address. 0: iter.Pull */
+	const char *type, *owner;	      /* "map[string]int", "iter.Pull"; the map's path, or NULL */
+};
+
+VEC_TYPE(owners_iterator_vec, struct owners_iterator);
 VEC_TYPE(owners_root_vec, struct owners_root);
 VEC_TYPE(owners_type_vec, struct owners_type);
 VEC_TYPE(owners_step_vec, struct owners_step);
@@ -125,6 +135,7 @@ struct owners {
 	struct owners_waste_vec waste;
 	struct owners_holder_vec holders;
 	struct owners_stuck_vec stuck;
+	struct owners_iterator_vec iterators;
 	struct owners_finalizers finalizers;
 	struct stacks stacks;
 };

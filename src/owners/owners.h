@@ -113,6 +113,9 @@ void owners_sampled_join(struct owners_work *w);
 /* Maps, pools, channels, contexts, closures, slices, strings, ...: .maps, .holders, .waste. owners/holders.c */
 MUST_CHECK struct err *owners_holders_fill(struct owners_work *w);
 
+/* Iterations under way: .iterators, and unless it is to be quick a row of .holders for those of one owner. owners/iterators.c */
+MUST_CHECK struct err *owners_iterators_fill(struct owners_work *w);
+
 /* Goroutines that wait for what nobody else reaches: .stuck. owners/stuck.c */
 MUST_CHECK struct err *owners_stuck_fill(struct owners_work *w);
 

@@ -136,7 +136,7 @@ static struct err *find_paths(struct owners_work *w)
 
 /* What there is to be told beside the sums, in this order: each may need those before. */
 static struct err *(*const parts[])(struct owners_work *w) = {
-	type_objects, find_paths, owners_stuck_fill, owners_finalizers_fill, owners_holders_fill,
+	type_objects, find_paths, owners_stuck_fill, owners_finalizers_fill, owners_iterators_fill, owners_holders_fill,
 };
 
 struct err *owners_finish(struct owners_work *w)

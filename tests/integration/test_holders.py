@@ -174,3 +174,21 @@ def handles_of_cgo(version, variant):
     with holding(version, variant, "handles") as target:
         row = only(owners_of(target)["holders"], kind="cgo.Handle")
         equal("handles", row["elements"], target.known()["handles"]["handles"])
+
+
+@test(each=CASES + [("1.24", "noswissmap")])
+def iterations_under_way(version, variant):
+    """By iterators that are alive on stacks; what a loop left behind is none."""
+    with holding(version, variant, "iterators") as target:
+        known, holders = target.known()["iterators"], owners_of(target)["holders"]
+        found = {(r["type"], r["count"]) for r in holders if r["kind"] == "iterator"}
+        truth = {("map[string]*main.Item", known["visit"]), ("iter.Pull", known["pull"])}
+        equal("iterations", found, {t for t in truth if t[1]})
+
+
+@test
+def an_iteration_that_lasts_is_told_by_diagnose():
+    with holding("1.24", "stripped", "iterators=1") as target:
+        notes = ullage_json("diagnose", target.pid, "--for", "10s")["notes"]
+    check(any("over map[string]*main.Item" in n and "has been under way for" in n for n in notes), f"{notes}")
+    check(any("over iter.Pull has been" in n for n in notes), f"{notes}")

@@ -50,6 +50,7 @@ var parts = []part{
 	{"timers", 120, timers},
 	{"handles", 90, handles},
 	{"trie", 500, trie},
+	{"iterators", 3, iterators},
 }
 
 var known = map[string]any{}
