@@ -15,6 +15,7 @@
 
 enum {
 	WORD = 8,
+	TINY = 16,
 	BATCH = 1024,	     /* pointers that are looked up together */
 	KEPT = 256,	     /* types whose masks a worker remembers */
 	HAND_OVER = 1 << 20, /* edges: an array so large is handed on, a smaller one copied */
@@ -75,12 +76,20 @@ struct reading {
 
 /* ---- from pointers to edges ---- */
 
+/* Small values without pointers share such slots: what an interface points to may be the second in one. */
+static bool is_shared(const struct goheap_objects *o, uint32_t span)
+{
+	const struct goheap_place *p = &o->places[span];
+	return p->size == TINY && p->flags & GOHEAP_PLACE_NOSCAN;
+}
+
 static void tell(struct reading *r, struct worker *w)
 {
 	for (size_t i = 0; i < w->n_told; i++) {
 		uint32_t c = w->told[i].candidate, object = w->c.number[c];
 		uint64_t bit = UINT64_C(1) << object % 64;
-		if (object == GOHEAP_NONE || w->c.interior[c] || r->by_iface[object / 64] & bit ||
+		if (object == GOHEAP_NONE || (w->c.interior[c] && !is_shared(r->o, w->c.span[c])) ||
+		    r->by_iface[object / 64] & bit ||
 		    __atomic_fetch_or(&r->by_iface[object / 64], bit, __ATOMIC_RELAXED) & bit)
 			continue;
 		*vec_push(&w->seen) = (struct goheap_seen){ object, GOHEAP_SEEN_IFACE, w->told[i].rtype };

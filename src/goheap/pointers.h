@@ -39,7 +39,7 @@ struct goheap_pointers {
 
 /*
  * Fills the graph (made by graph_init(n, n_inner)) with the edges of all allocated objects. An interface tells only of an
- * object that it points to the start of. LIMIT when a block of the graph has 2^32 edges.
+ * object that it points to the start of, or whose slot small values share. LIMIT when a block of the graph has 2^32 edges.
  */
 MUST_CHECK struct err *goheap_pointers_read(const struct goheap_objects *o, struct graph *graph,
 					    struct goheap_pointers *ret);
