@@ -8,7 +8,7 @@
 
 #include "record/ranges.h"
 
-enum { K = 4096 };
+#define K UINT64_C(4096)
 
 static void map(struct record_ranges *r, uint64_t start, uint64_t end, uint32_t path, int64_t time)
 {
