@@ -164,7 +164,7 @@ struct err *ebpf_open(const struct ebpf_options *opt, struct ebpf **ret)
 
 void ebpf_links_destroy(struct ebpf_links *links)
 {
-	for (size_t i = 0; i < links->n; i++)
+	for (size_t i = links->n; i-- > 0;) /* the last one first */
 		bpf_link__destroy(links->v[i]);
 	vec_deinit(links);
 }

@@ -102,6 +102,7 @@ struct ebpf_probe {
 	unsigned
 		sp_adjust; /* bytes between sp at that instruction and the return address; must be 0 where the return is
 			       probed */
+	bool often; /* called all the time: such probes go on last and off first, since each takes milliseconds */
 };
 
 /* The probes of allocators; those before are switched off and forgotten. ARG: one that cannot be. */

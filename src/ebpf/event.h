@@ -9,7 +9,8 @@
  * not by arrival: what takes memory has the time at which the kernel (or the allocator) was done, what gives it back the
  * time at which it began. So, for any address, "given back" never seems to come after "taken again". A call that does
  * both (MREMAP, REALLOC) has both times: it gave back from `began` on, and what it took was there at `time`. Calls that
- * failed are not handed over, but for EBPF_ALLOC and EBPF_REALLOC. ebpf_settled() says how far the order is known.
+ * failed are not handed over, but for EBPF_ALLOC and EBPF_REALLOC. The word before a block that goes is where glibc has
+ * the size of its chunk, with three flags; 0: it could not be read. ebpf_settled() says how far the order is known.
  */
 
 #ifdef __BPF__ /* the kernel's names */
@@ -37,12 +38,12 @@ enum ebpf_kind {
 	EBPF_SHMDT,    /* address		0: see maps	-		-		-		no stack */
 	EBPF_FAULT,    /* address		-		-		-		error code */
 	EBPF_ALLOC,    /* block, 0: failed	bytes asked	-		-		function	of a C allocator */
-	EBPF_FREE,     /* block		-		-		-		function	no stack */
-	EBPF_REALLOC,  /* new block		bytes asked	old block	-		function	addr 0: len 0 freed it, else it failed */
-	EBPF_GOALLOC,  /* 0			bytes asked	-		-		function	of the Go runtime */
-	EBPF_EXEC,     /* -			-		-		-		-		no stack; its memory is another one now */
-	EBPF_EXIT,     /* -			-		-		-		-		the whole process; no stack */
-	EBPF_FORK,     /* pid of the child	-		-		-		1: it shares the memory (vfork)		no stack */
+	EBPF_FREE,     /* block		-		-		word before	function	no stack */
+	EBPF_REALLOC, /* new block		bytes asked	old block	word before	function	addr 0: len 0 freed it, else it failed */
+	EBPF_GOALLOC, /* 0			bytes asked	-		-		function	of the Go runtime */
+	EBPF_EXEC,    /* -			-		-		-		-		no stack; its memory is another one now */
+	EBPF_EXIT,    /* -			-		-		-		-		the whole process; no stack */
+	EBPF_FORK,    /* pid of the child	-		-		-		1: it shares the memory (vfork)		no stack */
 	EBPF_KIND_MAX_
 };
 /* clang-format on */
@@ -77,8 +78,8 @@ struct ebpf_event {
 	ebpf_u32 weight;  /* it stands for so many: the sampling period of a fault, else 1 */
 	ebpf_u64 addr, len, old_addr, old_len, arg;
 	ebpf_u64 ip, sp, bp;
-	ebpf_u64 regs[3]; /* rbx, r12, r13: what unwinding may need besides */
-	ebpf_u64 goid;	  /* 0: none */
+	ebpf_u64 regs[3];	    /* rbx, r12, r13: what unwinding may need besides */
+	ebpf_u64 goid;		    /* 0: none */
 };
 
 /*

@@ -29,9 +29,9 @@ struct ebpf {
 	bool is_on;
 	struct probes *skel;
 	struct ring_buffer *rings;
-	struct ebpf_links links;	    /* of tracepoints, as long as the session */
-	struct ebpf_links entries, returns; /* of allocators, while they are on */
-	struct ebpf_targets targets;	    /* sorted by process and path */
+	struct ebpf_links links;     /* of tracepoints, as long as the session */
+	struct ebpf_links uprobes;   /* of allocators, while they are on */
+	struct ebpf_targets targets; /* sorted by process and path */
 	uint64_t unfinished, refused;
 	uint64_t left; /* bytes that this poll may still hand over */
 	size_t ring_bytes;

@@ -25,6 +25,7 @@ struct ebpf_call {
 	ebpf_u64 began;
 	ebpf_u64 cookie;	     /* of the probe; 0 for a system call */
 	ebpf_u64 len, old_addr, out; /* arguments that are gone when it returns */
+	ebpf_u64 old_len;	     /* the word before old_addr */
 	ebpf_u64 ip, sp, caller;
 };
 

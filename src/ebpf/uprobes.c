@@ -38,6 +38,8 @@ static int by_place(const void *a, const void *b)
 {
 	const struct ebpf_probe *x = &((const struct ebpf_target *)a)->probe,
 				*y = &((const struct ebpf_target *)b)->probe;
+	if (x->often != y->often)
+		return x->often ? 1 : -1;
 	if (x->pid != y->pid)
 		return x->pid < y->pid ? -1 : 1;
 	int order = strcmp(x->path, y->path);
@@ -46,7 +48,8 @@ static int by_place(const void *a, const void *b)
 
 static bool same_file(const struct ebpf_target *a, const struct ebpf_target *b)
 {
-	return a->probe.pid == b->probe.pid && strcmp(a->probe.path, b->probe.path) == 0;
+	return a->probe.often == b->probe.often && a->probe.pid == b->probe.pid &&
+	       strcmp(a->probe.path, b->probe.path) == 0;
 }
 
 void ebpf_targets_drop(struct ebpf *e)
@@ -96,7 +99,7 @@ static int attach_multi(struct ebpf *e, const struct ebpf_target *v, size_t n, b
 	struct bpf_link *link = bpf_program__attach_uprobe_multi(program, v->probe.pid, v->probe.path, NULL, &opts);
 	if (!link)
 		return -errno;
-	*vec_push(returns ? &e->returns : &e->entries) = link;
+	*vec_push(&e->uprobes) = link;
 	*placed += returns ? 0 : count;
 	return 0;
 }
@@ -116,7 +119,7 @@ static int attach_each(struct ebpf *e, const struct ebpf_target *v, size_t n, bo
 			failed = -errno;
 			continue;
 		}
-		*vec_push(returns ? &e->returns : &e->entries) = link;
+		*vec_push(&e->uprobes) = link;
 		*placed += returns ? 0 : 1;
 	}
 	return failed;
@@ -129,11 +132,11 @@ struct err *ebpf_probes_on(struct ebpf *e)
 	if (e->is_on)
 		return NULL;
 	e->is_on = true;
-	/* Returns first: what has begun under probes is seen to its end. */
-	for (int returns = 1; returns >= 0; returns--) {
-		for (size_t i = 0; i < e->targets.n; i = end) {
-			for (end = i + 1; end < e->targets.n && same_file(&e->targets.v[i], &e->targets.v[end]);)
-				end++;
+	for (size_t i = 0; i < e->targets.n; i = end) {
+		for (end = i + 1; end < e->targets.n && same_file(&e->targets.v[i], &e->targets.v[end]);)
+			end++;
+		/* Returns first: what has begun under probes is seen to its end. */
+		for (int returns = 1; returns >= 0; returns--) {
 			int os = e->multi ? attach_multi(e, e->targets.v + i, end - i, returns, &placed)
 					  : attach_each(e, e->targets.v + i, end - i, returns, &placed);
 			failed = os ? os : failed;
@@ -164,7 +167,6 @@ void ebpf_probes_off(struct ebpf *e)
 	if (!e->is_on)
 		return;
 	e->is_on = false;
-	ebpf_links_destroy(&e->entries);
-	ebpf_links_destroy(&e->returns);
+	ebpf_links_destroy(&e->uprobes);
 	e->unfinished += drop_unfinished(e);
 }

@@ -66,7 +66,9 @@ static __always_inline int told_at_once(const struct arguments *args, const stru
 	s->event.arg = (__u32)cookie;
 	s->event.addr = addr;
 	s->event.len = size_asked(args, cookie);
-	if (kind != EBPF_FREE)
+	if (kind == EBPF_FREE)
+		user_word(addr - 8, &s->event.old_len);
+	else
 		add_stack(s, who, at);
 	hand_on(who, s, now);
 	return 0;
@@ -98,6 +100,8 @@ int alloc_entry(struct pt_regs *ctx)
 		.sp = at.sp,
 		.caller = at.caller,
 	};
+	if (kind == EBPF_REALLOC && call.old_addr)
+		user_word(call.old_addr - 8, &call.old_len);
 	if (bpf_map_update_elem(&allocs, &who.id, &call, BPF_ANY))
 		count_unpaired();
 	return 0;
@@ -135,6 +139,7 @@ int alloc_return(struct pt_regs *ctx)
 	s->event.addr = block_given(&call, ctx->ax);
 	s->event.len = call.len;
 	s->event.old_addr = call.old_addr;
+	s->event.old_len = call.old_len;
 	s->event.arg = (__u32)call.cookie;
 	/* The callee-saved registers are again what they were: this is the stack as it was at the function's entry. */
 	struct place at = { call.ip, call.sp, ctx->bp, ctx->bx, ctx->r12, ctx->r13, call.caller };
