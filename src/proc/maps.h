@@ -32,7 +32,7 @@ MUST_CHECK struct err *proc_rollup_parse(int fd, struct proc_rollup *ret);
 /* One mapping of /proc/PID/smaps; costs the kernel a page table walk, so ask only when needed (--pss, lazyfree). */
 struct proc_smap {
 	uint64_t start, end;
-	uint64_t rss, pss, swap, swap_pss, anonymous, lazyfree, anon_huge, hugetlb; /* bytes */
+	uint64_t rss, pss, swap, swap_pss, anonymous, lazyfree, anon_huge, hugetlb, dirty; /* bytes */
 };
 
 VEC_TYPE(proc_smap_vec, struct proc_smap);

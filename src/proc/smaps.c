@@ -20,6 +20,8 @@ static const struct smaps_row {
 	{ "Anonymous", offsetof(struct proc_smap, anonymous) },
 	{ "LazyFree", offsetof(struct proc_smap, lazyfree) },
 	{ "AnonHugePages", offsetof(struct proc_smap, anon_huge) },
+	{ "Private_Dirty", offsetof(struct proc_smap, dirty) },
+	{ "Shared_Dirty", offsetof(struct proc_smap, dirty) },
 	{ "Private_Hugetlb", offsetof(struct proc_smap, hugetlb) },
 	{ "Shared_Hugetlb", offsetof(struct proc_smap, hugetlb) },
 };
