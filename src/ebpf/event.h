@@ -78,8 +78,8 @@ struct ebpf_event {
 	ebpf_u32 weight;  /* it stands for so many: the sampling period of a fault, else 1 */
 	ebpf_u64 addr, len, old_addr, old_len, arg;
 	ebpf_u64 ip, sp, bp;
-	ebpf_u64 regs[3];	    /* rbx, r12, r13: what unwinding may need besides */
-	ebpf_u64 goid;		    /* 0: none */
+	ebpf_u64 regs[3]; /* rbx, r12, r13: what unwinding may need besides */
+	ebpf_u64 goid;	  /* 0: none */
 };
 
 /*

@@ -187,7 +187,7 @@ static void fill_class(const struct record_blocks_end *end, unsigned bin, struct
 	k->grown = not_negative(k->grown);
 	k->grown_bytes = not_negative(k->grown_bytes);
 	k->replaced = smaller(k->before, k->seen * (end->scale_low + end->scale_high) / 2);
-	if (!end->before || !end->after) {
+	if (!end->before || !end->after || (end->large && bin_end(bin) >= end->large)) {
 		k->most = k->most_bytes = NO_LIMIT;
 		return;
 	}
@@ -229,7 +229,7 @@ static void fill_classes(const struct record_cells *c, const struct record_block
 static double likely(const struct record_cell *at, const struct class *k, const struct record_blocks_end *end)
 {
 	double net = at->n ? (double)at->n - unseen_deaths(at, k) : 0;
-	if (!end->before || !end->after)
+	if (!end->before || !end->after || (end->large && bin_end(at->bin) >= end->large))
 		return net * (end->scale_low + end->scale_high) / 2;
 	double grown = k->net > 0 ? k->grown * net / k->net : 0;
 	return grown + (k->deaths > 0 ? k->replaced * (double)at->deaths / k->deaths : 0);

@@ -24,7 +24,8 @@ VEC_TYPE(record_size_vec, struct record_size);
 /* What the bounds are drawn from when the window ends. */
 struct record_blocks_end {
 	const struct record_size_vec *before, *after; /* NULL: the allocator's state is not known */
-	bool confirmed;				      /* record_blocks_confirm() was asked of all */
+	uint64_t large; /* chunks from this size on may be elsewhere, and are not among them; 0: none */
+	bool confirmed; /* record_blocks_confirm() was asked of all */
 	double scale_low,
 		scale_high; /* the program's whole way through the window, against its way in phases; from, to */
 };

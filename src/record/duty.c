@@ -3,13 +3,12 @@
 
 #include "base/hash.h"
 
-enum {
-	MS = 1000000,
-	PHASES = 16,	       /* wanted in the window: bounds are drawn from how much they differ */
-	PERIOD_MIN = 200 * MS, /* attaching and detaching cost milliseconds too */
-	PERIOD_MAX = 2000 * MS,
-	PHASE_MIN = 2 * MS,
-};
+enum { PHASES = 16 }; /* wanted in the window: bounds are drawn from how much they differ */
+
+#define MS INT64_C(1000000)
+#define PERIOD_MIN (200 * MS) /* attaching and detaching cost milliseconds too */
+#define PERIOD_MAX (2000 * MS)
+#define PHASE_MIN (2 * MS)
 
 static int64_t period(const struct record_duty *d)
 {
@@ -36,9 +35,9 @@ static double jitter(struct record_duty *d)
 void record_duty_begin(struct record_duty *d, const struct record_duty_step *s)
 {
 	d->on = true;
-	d->began = d->last_time = d->phase_began = s->now;
+	d->last_time = d->phase_began = s->now;
 	d->last_cpu = s->cpu_ns;
-	d->last_hits = d->phase_hits = s->hits;
+	d->last_spent = s->spent_ns;
 	d->rate = 1; /* until it is known */
 	d->account = allowance(d);
 	d->rate = RECORD_DUTY_IDLE;
@@ -53,35 +52,22 @@ static void earn(struct record_duty *d, const struct record_duty_step *s)
 	double rate = used / (double)passed, weight = (double)passed / (double)(passed + 500 * MS);
 	d->rate += (rate - d->rate) * weight;
 	double earned = used > RECORD_DUTY_IDLE * (double)passed ? used : RECORD_DUTY_IDLE * (double)passed;
-	double spent = s->hits > d->last_hits ? (double)(s->hits - d->last_hits) * d->hit_ns : 0;
+	double spent = s->spent_ns > d->last_spent ? (double)(s->spent_ns - d->last_spent) : 0;
 	d->account += d->budget * earned - spent;
 	d->last_time = s->now;
 	d->last_cpu = s->cpu_ns;
-	d->last_hits = s->hits;
+	d->last_spent = s->spent_ns;
 }
 
 bool record_duty_want(struct record_duty *d, const struct record_duty_step *s)
 {
 	earn(d, s);
-	if (d->on) {
-		if (d->account >= 0 || s->now - d->phase_began < PHASE_MIN)
-			return true;
-		/* What is owed is earned back first, and then the allowance of a phase. */
-		double rate = d->rate > RECORD_DUTY_IDLE ? d->rate : RECORD_DUTY_IDLE;
-		double pause = (allowance(d) - d->account) / (d->budget * rate) * jitter(d);
-		if (pause > (double)d->window)
-			pause = (double)d->window;
+	if (d->on && d->account < 0 && s->now - d->phase_began >= PHASE_MIN) {
 		d->on = false;
-		d->resume_at = s->now + (int64_t)pause;
-		return false;
+		d->share = jitter(d);
+	} else if (!d->on && d->account >= d->share * allowance(d)) {
+		d->on = true;
+		d->phase_began = s->now;
 	}
-	if (s->now < d->resume_at)
-		return false;
-	if (d->account < 0) { /* it ran less than was thought */
-		d->resume_at = s->now + PERIOD_MIN;
-		return false;
-	}
-	d->on = true;
-	d->phase_began = s->now;
-	return true;
+	return d->on;
 }

@@ -244,7 +244,8 @@ static void simulate(struct sim *s, const struct kind *kinds, size_t n, int warm
 	}
 	struct record_size_vec before = { s->before, CLASSES, CLASSES }, after = { s->after, CLASSES, CLASSES };
 	double scale = (double)TICKS / (double)on;
-	struct record_blocks_end end = { &before, &after, true, scale, scale };
+	struct record_blocks_end end = { .before = &before, .after = &after, .confirmed = true };
+	end.scale_low = end.scale_high = scale;
 	record_blocks_bounds(&s->book, &end, ret);
 }
 

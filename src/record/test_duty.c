@@ -18,7 +18,7 @@ struct outcome {
 
 static struct outcome simulate(double cpus, double rate, int64_t window)
 {
-	struct record_duty d = { .budget = 0.01, .hit_ns = 1000, .window = window, .random = 3 };
+	struct record_duty d = { .budget = 0.01, .window = window, .random = 3 };
 	struct record_duty_step s = { .now = SECOND };
 	record_duty_begin(&d, &s);
 	struct outcome o = { 0 };
@@ -31,7 +31,7 @@ static struct outcome simulate(double cpus, double rate, int64_t window)
 		hits += done;
 		cpu += cpus * seconds * 1e9;
 		o.on += on ? seconds : 0;
-		s = (struct record_duty_step){ SECOND + t + step, (uint64_t)cpu, (uint64_t)hits };
+		s = (struct record_duty_step){ SECOND + t + step, (uint64_t)cpu, (uint64_t)(hits * 1000) };
 		bool want = record_duty_want(&d, &s);
 		o.phases += want && !on;
 		on = want;
