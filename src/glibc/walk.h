@@ -9,7 +9,8 @@
  * chunks of one size whose lists agree with their counts, and lead to chunks of the sizes that the lists are for.
  * A target that runs changes heads while they are read: where they do not fit, they are read again, and what does not fit
  * then is UNKNOWN up to the next place from which many chunks in a row fit. So is what lies on pages in swap.
- * Cost: heaps are read once, in large pieces, through a buffer of 1 MiB: about 0.5 ms a MiB.
+ * Cost: heaps are read once, in large pieces, through a buffer of 1 MiB: 0.3 ms of CPU a MiB, 0.6 where all chunks are of
+ * 64 bytes.
  */
 
 #include "glibc/heaps.h"

@@ -68,6 +68,20 @@ def exact_to_the_byte(libc, pattern, threads):
         equal("arenas", len(heap["arenas"]), 1 if pattern == "onearena" else threads)
 
 
+@test(timeout=60)
+def memory_of_others_in_the_heap():
+    """Somebody else moved the end of the heap eight times: that memory is not malloc's, and all around it is told."""
+    with start("own", "sbrk", 1) as target:
+        known = Known(target.ready)
+        account = ullage_json("map", target.pid)
+        heap = account["c_heap"]
+        account_adds_up(account)
+        equal("unknown", heap["unknown_bytes"], 8 * 5008)
+        equal("arena", heap["system_bytes"], known.arena)
+        equal("fordblks", heap["free_bytes"] - heap["thread_cache_bytes"], known.free)
+        within("records", heap["inuse_bytes"] - known.live, 0, 4096)
+
+
 @test(each=[("1.19", "cgo"), ("1.27", "cgopie")], timeout=60)
 def go_with_c(version, variant):
     with go_target(version, variant, 4, program="cheap") as target:
