@@ -17,6 +17,7 @@ enum {
 	HEADS = 3,	   /* of lists, one behind the other: stacks in use, stacks of the program's own, kept ones */
 	HEAD_BYTES = 16,
 	STEPS_MAX = 8 * GLIBC_STACKS_MAX, /* through lists, in all */
+	UNGUARDED_MAX = 4096,		  /* mappings without a guard that are looked at */
 	STACK_MIN = 16 * 1024,		  /* PTHREAD_STACK_MIN */
 };
 
@@ -97,13 +98,19 @@ static void follow_all(struct search *s, uint64_t descriptor)
 	}
 }
 
-/* A stack that does not say where it is has a mapping to itself, behind one that nobody may touch. */
-static void add_guarded(struct search *s, const struct glibc_where *w, size_t i, uint64_t descriptor)
+/* Does mapping i stand behind one that nobody may touch? */
+static bool is_guarded(const struct glibc_where *w, size_t i)
 {
 	const struct vma *v = &w->maps->v[i], *guard = i ? v - 1 : NULL;
+	return guard && guard->end == v->start && !guard->inode && !(guard->flags & (VMA_READ | VMA_WRITE | VMA_EXEC));
+}
+
+/* A stack that does not say where it is has a guarded mapping to itself. */
+static void add_guarded(struct search *s, const struct glibc_where *w, size_t i, uint64_t descriptor)
+{
+	const struct vma *v = &w->maps->v[i];
 	struct glibc_stack stack;
-	if (!guard || guard->end != v->start || guard->inode || guard->flags & (VMA_READ | VMA_WRITE | VMA_EXEC) ||
-	    vma_size(v) < STACK_MIN || !read_descriptor(s->src, descriptor, &stack) || stack.end)
+	if (!is_guarded(w, i) || !read_descriptor(s->src, descriptor, &stack) || stack.end)
 		return;
 	stack.start = v->start;
 	stack.end = v->end;
@@ -137,9 +144,16 @@ void glibc_stacks_find(const struct glibc_where *w, struct glibc_stack_vec *ret)
 	struct memcache cache AUTO(memcache);
 	memcache_init(&cache, w->src);
 	struct search s = { .src = &cache.src, .found = ret };
-	for (size_t i = 0; i < w->maps->n && ret->n < GLIBC_STACKS_MAX; i++) {
-		if (w->kinds[i] == GLIBC_MAP_ANON && vma_size(&w->maps->v[i]) >= PAGE)
+	/* mappings without guards are looked at where those with one were no stacks: a program may have many */
+	for (int pass = 0; pass < 2 && !ret->n; pass++) {
+		unsigned looks = pass ? UNGUARDED_MAX : GLIBC_STACKS_MAX;
+		for (size_t i = 0; i < w->maps->n && looks && ret->n < GLIBC_STACKS_MAX; i++) {
+			if (w->kinds[i] != GLIBC_MAP_ANON || vma_size(&w->maps->v[i]) < STACK_MIN ||
+			    is_guarded(w, i) != (pass == 0))
+				continue;
+			looks--;
 			look_in_last_page(&s, w, i);
+		}
 	}
 	hash_map_deinit(&s.known);
 	vec_sort(ret, by_start);
