@@ -39,5 +39,10 @@ int BPF_PROG(fault_user, unsigned long address, struct pt_regs *regs, unsigned l
 SEC("tp_btf/page_fault_kernel")
 int BPF_PROG(fault_kernel, unsigned long address, struct pt_regs *regs, unsigned long error)
 {
-	return (long)address < 0 ? 0 : fault(address, error);
+	/*
+	 * What must not fault brings nothing in: that is how probes read, and so our own reads come here as well. Read
+	 * without a helper, since those set just this while they read.
+	 */
+	struct task_struct *task = bpf_get_current_task_btf();
+	return (long)address < 0 || task->pagefault_disabled ? 0 : fault(address, error);
 }

@@ -67,6 +67,7 @@ struct thread_struct {
 struct task_struct {
 	struct mm_struct *mm;
 	int pid, tgid;
+	int pagefault_disabled;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct signal_struct *signal;
