@@ -115,6 +115,7 @@ static struct err *attach_calls(struct ebpf *e)
 		ebpf_links_destroy(&single);
 		return attach_all(e, every, 2, "hooking system calls");
 	}
+	e->single = true;
 	for (size_t i = 0; i < single.n; i++)
 		*vec_push(&e->links) = single.v[i];
 	vec_deinit(&single);

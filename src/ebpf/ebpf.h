@@ -157,3 +157,18 @@ struct ebpf_stats {
 };
 
 void ebpf_stats(struct ebpf *e, struct ebpf_stats *ret);
+
+/* What works here, for `doctor`: each asked of the thing itself. */
+enum { EBPF_ROWS_MAX = 4 };
+
+struct ebpf_rows {
+	struct ebpf_row {
+		const char *check;
+		bool ok;
+		char found[256];
+		const char *remedy; /* NULL when ok */
+	} v[EBPF_ROWS_MAX];
+	size_t n;
+};
+
+void ebpf_doctor(struct ebpf_rows *ret);

@@ -63,6 +63,13 @@ uint64_t ebpf_settled(struct ebpf *e)
 	return 0;
 }
 
+void ebpf_doctor(struct ebpf_rows *ret)
+{
+	*ret = (struct ebpf_rows){ .v = { { "bpf programs", false, "this ullage was built without them",
+					    "tools/setup build, then build again; all but record works without" } },
+				   .n = 1 };
+}
+
 void ebpf_stats(struct ebpf *e, struct ebpf_stats *ret)
 {
 	*ret = (struct ebpf_stats){ 0 };

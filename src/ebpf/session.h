@@ -27,6 +27,7 @@ struct ebpf {
 	unsigned wanted;
 	bool multi; /* many uprobes a link */
 	bool is_on;
+	bool single; /* system calls are hooked one by one */
 	struct probes *skel;
 	struct ring_buffer *rings;
 	struct ebpf_links links;     /* of tracepoints, as long as the session */

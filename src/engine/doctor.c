@@ -7,6 +7,7 @@
 #include <sys/utsname.h>
 
 #include "base/num.h"
+#include "ebpf/ebpf.h"
 #include "engine/evidence.h"
 #include "model/account.h"
 #include "proc/cgroup.h"
@@ -78,6 +79,16 @@ static void check_capabilities(struct doctor *d)
 	if (*scope && strcmp(scope, "0") != 0 && !(have >> 19 & 1))
 		row(d, "yama", DOCTOR_MISSING, arena_printf(&d->arena, "kernel.yama.ptrace_scope is %s", scope),
 		    "sysctl kernel.yama.ptrace_scope=0, or CAP_SYS_PTRACE");
+}
+
+/* What `record` needs; everything else works without. */
+static void check_probes(struct doctor *d)
+{
+	struct ebpf_rows rows;
+	ebpf_doctor(&rows);
+	for (size_t i = 0; i < rows.n; i++)
+		row(d, rows.v[i].check, rows.v[i].ok ? DOCTOR_OK : DOCTOR_DEGRADED,
+		    arena_strdup(&d->arena, rows.v[i].found), rows.v[i].remedy);
 }
 
 /* ---- the target ---- */
@@ -229,6 +240,7 @@ struct err *engine_doctor(const char *procfs, int pid, struct doctor *ret)
 	arena_init(&ret->arena);
 	check_kernel(ret);
 	check_capabilities(ret);
+	check_probes(ret);
 	if (pid <= 0)
 		return NULL;
 	struct err *err = check_target(ret, procfs, pid);

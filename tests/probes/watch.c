@@ -5,14 +5,17 @@
  * of JSON an event, then one of counters. For tests and for whoever changes the probes.
  *
  * PROBE is KIND:FUNCTION:PATH:OFFSET:SIZE:COUNT:ADDR:OUT, all but PATH in numbers (enum ebpf_kind, enum ebpf_register);
- * probes are on from the start, and off before the last poll. It says "ready" on its error output once all is attached.
+ * probes are on from the start, and off before the last poll. It says "ready" on its error output once all is attached,
+ * and ends early when its input does.
  */
 
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/err.h"
 #include "base/num.h"
@@ -94,6 +97,13 @@ static struct ebpf_probe parse(char *spec, int pid)
 				    .arg_out = (enum ebpf_register)n[7] };
 }
 
+static bool input_ended(void)
+{
+	struct pollfd in = { .fd = 0, .events = POLLIN };
+	char c;
+	return poll(&in, 1, 0) > 0 && read(0, &c, 1) <= 0;
+}
+
 static int64_t now_ms(void)
 {
 	struct timespec t;
@@ -110,7 +120,7 @@ static struct err *watch(struct ebpf *e, int pid, int64_t ms, uint64_t period)
 	int64_t start = now_ms();
 	TRY(ebpf_probes_on(e));
 	fprintf(stderr, "ready, probes on in %d ms\n", (int)(now_ms() - start));
-	for (int64_t end = now_ms() + ms; now_ms() < end;)
+	for (int64_t end = now_ms() + ms; now_ms() < end && !input_ended();)
 		TRY(ebpf_poll(e, 20, print, NULL));
 	start = now_ms();
 	ebpf_probes_off(e);
