@@ -115,9 +115,10 @@ enum { N_PROBES = sizeof(probes) / sizeof(probes[0]) };
 
 static const void *const functions[N_PROBES] = { inner, outer, tail, leaves, again, release, aligned, counted, slow };
 
-static void place(struct watch *w, char path[64])
+static void place(struct watch *w)
 {
-	snprintf(path, 64, "/proc/%d/exe", w->pid);
+	static char path[64]; /* as long as what points to it */
+	snprintf(path, sizeof(path), "/proc/%d/exe", w->pid);
 	for (size_t i = 0; i < N_PROBES; i++) {
 		probes[i].pid = w->pid;
 		probes[i].path = path;
@@ -128,9 +129,8 @@ static void place(struct watch *w, char path[64])
 
 static struct watch watch_allocator(void **state, void (*body)(void *arg))
 {
-	char path[64];
 	struct watch w = watch_start(state, EBPF_WANT_ALLOC, 0, body);
-	place(&w, path);
+	place(&w);
 	return w;
 }
 
@@ -337,10 +337,9 @@ static void an_end_by_force_leaves_no_changed_instruction(void **state)
 	assert_int_equal(pipe(ends), 0);
 	pid_t watcher = fork();
 	if (watcher == 0) {
-		char path[64];
 		struct watch w = { .e = session_open(EBPF_WANT_ALLOC, 0), .pid = pid };
 		ok(ebpf_process_add(w.e, pid, &(struct ebpf_process){ 0 }));
-		place(&w, path);
+		place(&w);
 		ok(ebpf_probes_on(w.e));
 		if (write(ends[1], "", 1) != 1)
 			_exit(1);
