@@ -95,6 +95,7 @@ void modules_free(struct callpath *c)
 	for (size_t i = 0; i < c->modules.n; i++) {
 		struct module *m = &c->modules.v[i];
 		sym_cfi_free(m->cfi);
+		sym_lines_free(m->lines);
 		vec_deinit(&m->functions);
 		if (m->has_elf)
 			sym_elf_close(&m->elf);
@@ -172,6 +173,7 @@ static void find_skew(struct module *m, const struct vma *v)
 static void open_module(struct callpath *c, struct module *m, const struct vma *v)
 {
 	m->opened = true;
+	m->vma = *v;
 	int fd = target_file(c->target, v);
 	struct err *err = fd < 0 ? err_gone() : sym_elf_open(fd, m->path, &m->elf);
 	m->has_elf = !err;
@@ -181,6 +183,17 @@ static void open_module(struct callpath *c, struct module *m, const struct vma *
 		err = sym_cfi_open(fd, &m->elf, &m->cfi);
 	}
 	err_free(err); /* without it there are offsets, and frame pointers */
+}
+
+struct sym_lines *module_lines(struct callpath *c, struct module *m)
+{
+	if (m->lined || !m->has_elf || !m->elf.has_dwarf)
+		return m->lines;
+	m->lined = true;
+	int fd = target_file(c->target, &m->vma);
+	if (fd >= 0)
+		err_free(sym_lines_open(fd, m->path, &m->lines));
+	return m->lines;
 }
 
 struct module *module_at(struct callpath *c, uint64_t pc, uint64_t *addr, uint32_t *index)

@@ -9,6 +9,7 @@
 #include "callpath/callpath.h"
 #include "gort/unwind.h"
 #include "sym/cfi.h"
+#include "sym/lines.h"
 
 enum { STEPS_MAX = 1024 }; /* of one path */
 
@@ -21,7 +22,10 @@ struct module {
 	uint64_t skew; /* address - offset in the file, of its code segment */
 	bool placed;   /* skew is known */
 	struct sym_cfi *cfi;
-	struct sym_elf elf; /* keeps the symbols' names */
+	struct sym_lines *lines; /* NULL: no debug information, or not looked for yet */
+	bool lined;		 /* looked for */
+	struct vma vma;		 /* of which the file was opened */
+	struct sym_elf elf;	 /* keeps the symbols' names */
 	bool has_elf;
 	struct sym_symbol_vec functions; /* one an address, by address */
 };
@@ -136,6 +140,9 @@ struct module *module_at(struct callpath *c, uint64_t pc, uint64_t *addr, uint32
 
 /* The function of a file that holds addr; NULL: no symbol says. */
 const struct sym_symbol *module_function(const struct module *m, uint64_t addr);
+
+/* Its debug information, read when it is first asked for; NULL: none. */
+struct sym_lines *module_lines(struct callpath *c, struct module *m);
 
 /* ---- place.c ---- */
 

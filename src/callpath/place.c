@@ -5,7 +5,7 @@
 #include "callpath/parts.h"
 #include "sym/demangle.h"
 
-enum { INLINED_MAX = 64 };
+enum { INLINED_MAX = 64, C_INLINED_MAX = 16 };
 
 static const struct {
 	const char *name;
@@ -62,23 +62,39 @@ static bool go_place(struct callpath *c, uint64_t pc, bool exact, struct place *
 	return true;
 }
 
-static uint32_t c_frame(struct callpath *c, const struct module *m, uint64_t addr, const struct sym_symbol *s)
+/* Without debug information the file is the one that holds the code. */
+static void add_c_frame(struct callpath *c, struct place *p, const struct module *m, uint64_t addr,
+			const struct sym_symbol *s, const struct sym_line *line)
 {
 	char buf[SYM_DEMANGLED_MAX], offset[512];
-	struct frame f = { .file = m->path };
+	struct frame f = { .file = line ? line->file : m->path, .line = line ? line->line : 0 };
 	if (s) {
 		f.function = sym_demangle(s->name, buf);
+	} else if (line && *line->function) {
+		f.function = line->function;
 	} else {
 		snprintf(offset, sizeof(offset), "%s+0x%llx", m->name, (unsigned long long)addr);
 		f.function = offset;
 	}
-	return stacks_frame(c->out, &f);
+	add_frame(c, p, stacks_frame(c->out, &f));
+}
+
+static void add_c_frames(struct callpath *c, struct place *p, struct module *m, uint64_t addr)
+{
+	struct sym_line lines[C_INLINED_MAX];
+	struct sym_lines *from = module_lines(c, m);
+	size_t n = from ? sym_lines_at(from, addr, lines, C_INLINED_MAX) : 0;
+	for (size_t i = 0; i + 1 < n; i++) {
+		struct frame f = { lines[i].function, lines[i].file, lines[i].line, true, 0 };
+		add_frame(c, p, stacks_frame(c->out, &f));
+	}
+	add_c_frame(c, p, m, addr, module_function(m, addr), n ? &lines[n - 1] : NULL);
 }
 
 static bool c_place(struct callpath *c, uint64_t pc, bool exact, struct place *p)
 {
 	uint64_t addr = 0, end = 0;
-	const struct module *m = module_at(c, exact ? pc : pc - 1, &addr, &p->module);
+	struct module *m = module_at(c, exact ? pc : pc - 1, &addr, &p->module);
 	if (!m)
 		return false;
 	const struct sym_symbol *s = module_function(m, addr);
@@ -93,7 +109,7 @@ static bool c_place(struct callpath *c, uint64_t pc, bool exact, struct place *p
 		p->function = pc - addr + s->addr - !exact;
 	else if (m->cfi && sym_cfi_function(m->cfi, addr, &p->function, &end))
 		p->function = pc - addr + p->function - !exact;
-	add_frame(c, p, c_frame(c, m, addr, s));
+	add_c_frames(c, p, m, addr);
 	return true;
 }
 

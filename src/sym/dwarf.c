@@ -8,6 +8,7 @@
 
 #include "base/cursor.h"
 #include "base/err.h"
+#include "sym/debug.h"
 
 enum {
 	GO_KIND = 0x2900,
@@ -39,8 +40,7 @@ static bool is_debug(const char *name)
 	return name && (strncmp(name, ".debug_", 7) == 0 || strncmp(name, ".zdebug_", 8) == 0);
 }
 
-/* What the debug sections need; UINT64_MAX where they are in a form that is not read. */
-static uint64_t unpacked(Elf *elf)
+uint64_t sym_debug_bytes(Elf *elf)
 {
 	uint64_t sum = 0;
 	size_t names = 0, n = 0;
@@ -212,7 +212,7 @@ struct err *sym_dwarf_variables(int fd, const char *name, struct arena *arena, s
 		return err_new(ERR_FORMAT, "%s is no ELF file", name);
 	struct reader r = { .arena = arena, .out = ret };
 	struct err *err = NULL;
-	uint64_t need = unpacked(elf);
+	uint64_t need = sym_debug_bytes(elf);
 	if (need == UINT64_MAX)
 		err = err_new(ERR_LIMIT, "the debug information of %s is too large, or packed in an unknown way", name);
 	else if (need)

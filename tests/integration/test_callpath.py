@@ -21,8 +21,10 @@ PATHS = {
     "main.scratchC": WAIT + ["scratch_wait", "c_scratch"] + CGO + [r"main\._Cfunc_c_scratch", r"main\.scratchC"],
     "main.sortC": WAIT + [HIDDEN + "|compare", HIDDEN + r"|msort_with_tmp.*", HIDDEN + r"|msort_with_tmp.*", "qsort_r",
                           "sort_wait"] + CGO + [r"main\._Cfunc_sort_wait", r"main\.sortC"],
-    "main.templates": WAIT + [r"waiting<double>::allocate", r"std::vector<double, waiting<double> >::_M_default_append",
-                              r"shapes::bag<double>::grow", "cxx_wait"] + CGO + [r"main\._Cfunc_cxx_wait", r"main\.templates"],
+    "main.templates": WAIT + [r"waiting<double>::allocate", r"std::allocator_traits<waiting<double> >::allocate",
+                              r"std::_Vector_base<double, waiting<double> >::_M_allocate",
+                              r"std::vector<double, waiting<double> >::_M_default_append",
+                              r"std::vector<double, waiting<double> >::resize", r"shapes::bag<double>::grow", "cxx_wait"] + CGO + [r"main\._Cfunc_cxx_wait", r"main\.templates"],
     "main.inSyscall": [r".*syscall(/linux)?\.Syscall6", r"syscall\.RawSyscall6", r"syscall\.Syscall", r"main\.inSyscall"],
 }
 
@@ -146,6 +148,21 @@ def without_a_copy_nothing_is_guessed(version):
             follows(name, path[-len(go):], go)
             allowed = "|".join(patterns + GOROUTINE + [re.escape(UNKNOWN)])
             check(all(re.fullmatch(allowed, f) for f in path), f"{name}: {path} has a frame that was never there")
+
+
+@test
+def c_code_has_lines_where_it_has_debug_information():
+    with go_target("1.27", "cgo", program="crossing") as target:
+        waiting(target.pid)
+        done = subprocess.run([PROBE, str(target.pid)], stdout=subprocess.PIPE, check=True, text=True, timeout=60)
+        places = {tuple(line.split("\t")[1:3]) for line in done.stdout.splitlines() if line.startswith("\t")}
+        source = open(os.path.join(TARGETS, "crossing", "main.go"), encoding="utf-8").read().splitlines()
+        for function in ("c_leaf", "c_middle", "c_outer"):
+            line = next(i for i, text in enumerate(source, 1) if f" {function}(int fd)" in text)
+            found = [place for name, place in places if name == function]
+            check(len(found) == 1 and found[0].endswith(f"crossing/main.go:{line}"), f"{function} is at {found}, not {line}")
+        grow = [place for name, place in places if name == "shapes::bag<double>::grow"]
+        check(len(grow) == 1 and re.search(r"lib/cxx\.cc:\d+$", grow[0]), f"a template's function is at {grow}")
 
 
 @test

@@ -19,7 +19,7 @@
 #include "callpath/callpath.h"
 #include "proc/process.h"
 
-enum { FRAMES_MAX = 127, BYTES_MAX = 16384, REPEATS = 20000 };
+enum { FRAMES_MAX = 127, BYTES_MAX = 16384, REPEATS = 20000, CALLBACK_BYTES = 96 };
 
 struct thread {
 	int pid;
@@ -72,7 +72,7 @@ static size_t follow(const struct thread *th, uint64_t bp, struct bounds *s, uin
 /* Where the goroutine's stack goes on beyond a callback from C; 0: it does not. */
 static uint64_t beyond_callback(const struct thread *th, const struct bounds *s, uint64_t mark)
 {
-	for (uint64_t at = s->lo; at < s->lo + 12 * 8 && at + 16 <= s->hi; at += 8) {
+	for (uint64_t at = s->lo; at < s->lo + CALLBACK_BYTES && at + 16 <= s->hi; at += 8) {
 		uint64_t saved = word(th, at) == mark ? word(th, at + 8) : 0;
 		if (saved)
 			return saved > at && saved < s->hi ? at + 8 : 0;
