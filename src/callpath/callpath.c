@@ -59,7 +59,7 @@ static enum place_kind kind_at(struct callpath *c, uint64_t ra)
 
 static bool is_switch(enum place_kind kind)
 {
-	return kind == PLACE_SWITCH || kind == PLACE_ASMCGOCALL;
+	return kind == PLACE_SWITCH || kind == PLACE_MCALL || kind == PLACE_ASMCGOCALL;
 }
 
 static size_t position(const uint64_t *v, size_t n, uint64_t pc)
@@ -189,8 +189,9 @@ static bool join(struct callpath *c, const struct callpath_raw *raw, enum walk_e
 		c->path.n++;
 	memcpy(c->path.v, c->walk.v, c->path.n * sizeof(*c->walk.v));
 	bool go = raw->flags & CALLPATH_ON_SYSTEM && raw->n_go;
-	/* Without a goroutine, nothing waits for what a switch began: the thread is idle. */
-	if (end == WALK_TOP || (end == WALK_SWITCH && raw->flags & CALLPATH_NO_GO))
+	/* A goroutine that has been left, and is none now: the thread looks for another one. */
+	bool idle = raw->flags & CALLPATH_NO_GO && place_of(c, path_last(&c->path)).kind == PLACE_MCALL;
+	if (end == WALK_TOP || idle)
 		return true;
 	if (end == WALK_SWITCH && go)
 		return add_goroutine(c, raw);

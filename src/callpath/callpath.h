@@ -16,8 +16,8 @@
  * Files are read as they are mapped (map_files, /proc/PID/root), by inode; what they say is bounded.
  * Cost:   a stack seen before: a look-up of 10 ns a frame of the copy and one of the whole. A new one: some 10 us, and
  *         once for each file what reading its symbols and frame information costs (a millisecond for libc).
- * Memory: symbols and frame information of the files that stacks go through; CALLPATH_PLACES_MAX and
- *         CALLPATH_STACKS_MAX bound the rest.
+ * Memory: symbols, frame and debug information of the files that stacks go through, within CALLPATH_FILES_BYTES and
+ *         CALLPATH_LINES_MAX; the rest within CALLPATH_PLACES_MAX and CALLPATH_STACKS_MAX.
  * Threads: none; one object, one thread.
  */
 
@@ -25,8 +25,10 @@
 #include "target/target.h"
 
 enum {
-	CALLPATH_PLACES_MAX = 1 << 20, /* addresses remembered; more than that and all are forgotten once */
-	CALLPATH_STACKS_MAX = 1 << 18, /* different ones of a process; the rest is the stack "(unknown)" */
+	CALLPATH_PLACES_MAX = 1 << 20,	/* addresses remembered; more than that and all are forgotten once */
+	CALLPATH_STACKS_MAX = 1 << 18,	/* different ones of a process; the rest is the stack "(unknown)" */
+	CALLPATH_FILES_BYTES = 1 << 30, /* of symbols and frame information; what is more has offsets for names */
+	CALLPATH_LINES_MAX = 8,		/* files whose debug information is read */
 };
 
 /* What the probe says of a stack: the same bits as in ebpf/event.h. */

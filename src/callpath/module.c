@@ -170,6 +170,26 @@ static void find_skew(struct module *m, const struct vma *v)
 	}
 }
 
+static uint64_t section_bytes(const struct module *m, const char *name)
+{
+	const struct sym_section *s = sym_elf_section(&m->elf, name);
+	return s && !s->nobits ? s->size : 0;
+}
+
+/* Is there room for what will be kept of it? A function takes half as much again as its symbol, its frame as much again. */
+static bool affordable(struct callpath *c, const struct module *m)
+{
+	const struct sym_table *t = m->elf.symtab.size ? &m->elf.symtab : &m->elf.dynsym;
+	uint64_t frames = section_bytes(m, ".eh_frame") + section_bytes(m, ".debug_frame");
+	uint64_t parts[] = { t->size, t->size, t->names_size, frames, frames };
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		if (parts[i] > CALLPATH_FILES_BYTES - c->file_bytes)
+			return false;
+		c->file_bytes += parts[i];
+	}
+	return true;
+}
+
 static void open_module(struct callpath *c, struct module *m, const struct vma *v)
 {
 	m->opened = true;
@@ -179,8 +199,10 @@ static void open_module(struct callpath *c, struct module *m, const struct vma *
 	m->has_elf = !err;
 	if (!err && m->elf.machine == EM_X86_64) {
 		find_skew(m, v);
-		read_functions(c, m, fd, v->inode == c->target->exe_inode && c->target->is_go);
-		err = sym_cfi_open(fd, &m->elf, &m->cfi);
+		bool read = affordable(c, m);
+		if (read)
+			read_functions(c, m, fd, v->inode == c->target->exe_inode && c->target->is_go);
+		err = read ? sym_cfi_open(fd, &m->elf, &m->cfi) : NULL;
 	}
 	err_free(err); /* without it there are offsets, and frame pointers */
 }
@@ -190,6 +212,8 @@ struct sym_lines *module_lines(struct callpath *c, struct module *m)
 	if (m->lined || !m->has_elf || !m->elf.has_dwarf)
 		return m->lines;
 	m->lined = true;
+	if (c->n_lines++ >= CALLPATH_LINES_MAX)
+		return NULL;
 	int fd = target_file(c->target, &m->vma);
 	if (fd >= 0)
 		err_free(sym_lines_open(fd, m->path, &m->lines));

@@ -45,6 +45,7 @@ enum place_kind {
 	PLACE_C,
 	PLACE_GO,
 	PLACE_SWITCH,	   /* systemstack and its like: the goroutine's stack is left here */
+	PLACE_MCALL,	   /* the same, and the goroutine may be left for good */
 	PLACE_ASMCGOCALL,  /* the same for C, or a call of C by the system stack itself */
 	PLACE_MARK,	   /* what a goroutine that left its stack has as its saved pc: no call at all */
 	PLACE_CROSSCALL,   /* from C to Go: keeps C's registers */
@@ -94,6 +95,8 @@ struct callpath {
 	struct module_vec modules;
 	struct range_vec ranges; /* by address, disjoint */
 	uint64_t misses;	 /* addresses in no mapping */
+	uint64_t file_bytes;	 /* read of files */
+	unsigned n_lines;	 /* files whose debug information was read */
 	struct hash_map place_index;
 	VEC(struct place) places;
 	VEC(struct sym_cfi_row) rows;

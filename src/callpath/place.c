@@ -14,7 +14,7 @@ static const struct {
 	{ "crosscall2", PLACE_CROSSCALL },
 	{ "runtime.asmcgocall", PLACE_ASMCGOCALL },
 	{ "runtime.cgocallback", PLACE_CGOCALLBACK },
-	{ "runtime.mcall", PLACE_SWITCH },
+	{ "runtime.mcall", PLACE_MCALL },
 	{ "runtime.morestack", PLACE_SWITCH },
 	{ "runtime.systemstack", PLACE_SWITCH },
 	{ "runtime.systemstack_switch", PLACE_MARK },

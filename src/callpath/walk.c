@@ -154,6 +154,7 @@ static bool step(struct walker *w, const struct place *p)
 	case PLACE_C:
 		return step_c(w, p);
 	case PLACE_SWITCH:
+	case PLACE_MCALL:
 		w->end = WALK_SWITCH;
 		return !w->system && step_go(w, p);
 	case PLACE_ASMCGOCALL:

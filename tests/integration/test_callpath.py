@@ -151,6 +151,25 @@ def without_a_copy_nothing_is_guessed(version):
 
 
 @test
+def a_library_that_was_deleted_or_replaced_is_known_as_it_is_mapped():
+    """Its file is the mapped one, not what has its name now."""
+    built = build("1.27", "cgo", "crossing")
+    directory = tempfile.mkdtemp(prefix="ullage-")
+    at_end(shutil.rmtree, directory, True)
+    for library in glob.glob(built + ".lib/*.so"):
+        shutil.copy(library, directory)
+    with go_target("1.27", "cgo", program="crossing", env={**os.environ, "LD_LIBRARY_PATH": directory}) as target:
+        waiting(target.pid)
+        os.remove(os.path.join(directory, "libnofp.so"))
+        os.rename(os.path.join(directory, "libcxx.so"), os.path.join(directory, "libnofp.so"))
+        threads = waiting(target.pid)
+        for name in ("main.scratchC", "main.templates"):
+            whole, path = thread_with(threads, name)
+            follows(name, path, PATHS[name] + GOROUTINE)
+            check(whole, f"{name} is not whole")
+
+
+@test
 def c_code_has_lines_where_it_has_debug_information():
     with go_target("1.27", "cgo", program="crossing") as target:
         waiting(target.pid)
