@@ -72,10 +72,10 @@ static size_t position(const uint64_t *v, size_t n, uint64_t pc)
 }
 
 /*
- * The chain goes on after the step of the path that is in it and nearest to its end; false: none is. What lies between
+ * The chain goes on after the step of the path that is in it and nearest to its end, if one is. What lies between
  * that and the end of the path, the chain has skipped, and so there may be more.
  */
-static bool follow(struct callpath *c, const uint64_t *chain, size_t n, bool *top)
+static void follow(struct callpath *c, const uint64_t *chain, size_t n, bool *top)
 {
 	for (size_t back = 1; back <= c->path.n && back <= OVERLAP_MAX; back++) {
 		uint64_t step = c->path.v[c->path.n - back];
@@ -85,9 +85,8 @@ static bool follow(struct callpath *c, const uint64_t *chain, size_t n, bool *to
 		if (back > 1)
 			path_gap(&c->path);
 		*top = chain_add(c, chain + at + 1, n - at - 1);
-		return true;
+		return;
 	}
-	return false;
 }
 
 /* Of `user`, what lies below the goroutine's stack: up to the switch, or to where it is the same as `go`. */
@@ -195,12 +194,8 @@ static bool join(struct callpath *c, const struct callpath_raw *raw, enum walk_e
 		return true;
 	if (end == WALK_SWITCH && go)
 		return add_goroutine(c, raw);
-	if (follow(c, raw->user, raw->n_user, &top) && (top || !go))
-		return top;
-	if (top || !go)
-		return top;
-	path_gap(&c->path);
-	return add_goroutine(c, raw);
+	follow(c, raw->user, raw->n_user, &top);
+	return top || !go ? top : add_goroutine(c, raw);
 }
 
 static uint32_t without_line(struct callpath *c, uint32_t frame)

@@ -112,15 +112,18 @@ bool chain_add(struct callpath *c, const uint64_t *ra, size_t n)
 {
 	for (size_t i = 0; i < n && ra[i]; i++) {
 		uint64_t target = 0;
-		struct place p = *place_at(c, ra[i], false), last = place_of(c, path_last(&c->path));
-		bool is_return = chain_is_return(c, ra[i], &target) || p.top;
+		struct place last = place_of(c, path_last(&c->path));
+		bool injected = last.kind == PLACE_INJECTED;
+		struct place p = *place_at(c, ra[i], injected);
+		bool is_return = injected || chain_is_return(c, ra[i], &target) || p.top;
 		if (p.kind == PLACE_NOWHERE || !is_return) {
 			path_gap(&c->path);
 			return false;
 		}
+		last = place_of(c, path_last(&c->path)); /* its row may have been forgotten meanwhile */
 		if (c->path.n && last.kind != PLACE_NOWHERE && !keeps_pointer(c, &last))
 			mend(c, &last, target);
-		path_add(&c->path, STEP(ra[i], 0));
+		path_add(&c->path, STEP(ra[i], injected));
 		if (p.top)
 			return true;
 	}

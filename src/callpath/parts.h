@@ -47,6 +47,8 @@ enum place_kind {
 	PLACE_SWITCH,	   /* systemstack and its like: the goroutine's stack is left here */
 	PLACE_MCALL,	   /* the same, and the goroutine may be left for good */
 	PLACE_ASMCGOCALL,  /* the same for C, or a call of C by the system stack itself */
+	PLACE_ALIGNED,	   /* a call of C without a change of stack: the stack pointer is kept where it then is */
+	PLACE_INJECTED,	   /* entered without a call, in the middle of whatever ran */
 	PLACE_MARK,	   /* what a goroutine that left its stack has as its saved pc: no call at all */
 	PLACE_CROSSCALL,   /* from C to Go: keeps C's registers */
 	PLACE_CGOCALLBACK, /* the goroutine's side of the same */

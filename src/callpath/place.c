@@ -13,9 +13,13 @@ static const struct {
 } special[] = {
 	{ "crosscall2", PLACE_CROSSCALL },
 	{ "runtime.asmcgocall", PLACE_ASMCGOCALL },
+	{ "runtime.asyncPreempt", PLACE_INJECTED },
+	{ "runtime.callCgoMmap", PLACE_ALIGNED },
+	{ "runtime.callCgoMunmap", PLACE_ALIGNED },
 	{ "runtime.cgocallback", PLACE_CGOCALLBACK },
 	{ "runtime.mcall", PLACE_MCALL },
 	{ "runtime.morestack", PLACE_SWITCH },
+	{ "runtime.sigpanic", PLACE_INJECTED },
 	{ "runtime.systemstack", PLACE_SWITCH },
 	{ "runtime.systemstack_switch", PLACE_MARK },
 };

@@ -105,6 +105,16 @@ static bool step_crosscall(struct walker *w, const struct place *p)
 	return true;
 }
 
+/* runtime.callCgoMmap and its like align the stack and put the stack pointer that they had where it points to then. */
+static bool step_aligned(struct walker *w, const struct place *p)
+{
+	enum { ALIGNMENT = 16 };
+	uint64_t sp = w->regs.v[SYM_REG_RSP], old = 0;
+	if (!w->exact && word_at(w, sp, &old) && old >= sp && old - sp < ALIGNMENT)
+		w->regs.v[SYM_REG_RSP] = old;
+	return step_go(w, p);
+}
+
 /* By the frame pointer, where the file says nothing: if it leads up, to what a call left. */
 static bool step_frame_pointer(struct walker *w)
 {
@@ -161,6 +171,13 @@ static bool step(struct walker *w, const struct place *p)
 		return w->system ? step_asmcgocall(w, p) : step_go(w, p);
 	case PLACE_CROSSCALL:
 		return step_crosscall(w, p);
+	case PLACE_ALIGNED:
+		return step_aligned(w, p);
+	case PLACE_INJECTED:
+		if (!step_go(w, p))
+			return false;
+		w->exact = true;
+		return true;
 	case PLACE_GO:
 	case PLACE_MARK:
 	case PLACE_CGOCALLBACK:
