@@ -168,7 +168,7 @@ static bool is_go_wrapper(const char *function)
 		"syscall.*", "internal/*", "golang.org/x/sys/*", "vendor/golang.org/x/sys/*", "runtime/*", NULL,
 	};
 	return stack_is_runtime(function) || strstr(function, "._Cfunc_") || strstr(function, "._C2func_") ||
-	       strstr(function, "._cgo_") || strstr(function, "_cgoexp_") || is_one_of(function, packages);
+	       strstr(function, "_cgoexp_") || is_one_of(function, packages);
 }
 
 /* "image_open" of "main._Cfunc_image_open": the wrapper that cgo makes of each C function. NULL: no such wrapper. */
@@ -209,15 +209,29 @@ static bool see_go(const struct frame *f, struct record_site *site)
 	return true;
 }
 
+/* cgo calls with pointers from a function literal of its own, "main.f.func1" in the very line of main.f: the latter is meant. */
+static const struct frame *without_literal(const struct stacks *s, uint32_t stack, uint32_t at)
+{
+	const struct frame *f = stacks_at(s, stack, at);
+	if (at + 1 >= stacks_depth(s, stack))
+		return f;
+	const struct frame *outer = stacks_at(s, stack, at + 1);
+	size_t n = strlen(outer->function);
+	bool literal = n && strncmp(f->function, outer->function, n) == 0 && strncmp(f->function + n, ".func", 5) == 0;
+	return literal && f->line == outer->line && strcmp(f->file, outer->file) == 0 ? outer : f;
+}
+
 struct record_site record_site(const struct stacks *s, uint32_t stack)
 {
 	struct record_site site = { 0 };
 	for (uint32_t i = 0; i < stacks_depth(s, stack); i++) {
 		const struct frame *f = stacks_at(s, stack, i);
-		if (!is_go(f))
+		if (!is_go(f)) {
 			see_c(f, &site);
-		else if (!see_go(f, &site))
+		} else if (!see_go(f, &site)) {
+			site.go = without_literal(s, stack, i);
 			break;
+		}
 	}
 	if (!site.called && site.entry)
 		site.called = site.entry->function;
@@ -226,11 +240,11 @@ struct record_site record_site(const struct stacks *s, uint32_t stack)
 
 enum record_taker record_taker(const struct record *r, const struct record_row *row)
 {
+	if (row->kind == RECORD_MALLOC || row->kind == RECORD_GO)
+		return RECORD_BY_PROGRAM;
 	if (row->what == RECORD_WHAT_GO)
 		return RECORD_BY_RUNTIME;
 	struct record_site site = record_site(&r->stacks, row->stack);
-	if (row->kind == RECORD_MALLOC || row->kind == RECORD_GO)
-		return RECORD_BY_PROGRAM;
 	if (site.runtime && !site.thread)
 		return RECORD_BY_RUNTIME;
 	return site.allocator ? RECORD_BY_ALLOCATOR : RECORD_BY_PROGRAM;

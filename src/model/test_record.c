@@ -107,6 +107,16 @@ static void a_c_function_without_a_name_is_told_by_its_wrapper(void **state)
 	record_deinit(&r);
 }
 
+static void a_literal_that_cgo_makes_is_not_who_called(void **state)
+{
+	site_is(STACK("malloc@libc.so.6", "f@app", "runtime.cgocall@cgocall.go", "main._Cfunc_f@_cgo_gotypes.go",
+		      "main.touch.func1@main.go", "main.touch@main.go"),
+		"main.touch", "f", "f");
+	site_is(STACK("malloc@libc.so.6", "f@app", "runtime.cgocall@cgocall.go", "main._Cfunc_f@_cgo_gotypes.go",
+		      "main.touch.func1@other.go", "main.touch@main.go"),
+		"main.touch.func1", "f", "f");
+}
+
 static void a_callback_into_go_is_the_caller_of_what_it_calls(void **state)
 {
 	site_is(STACK("malloc@libc.so.6", "inner@app", "runtime.cgocall@cgocall.go", "main.callback@main.go",
@@ -146,7 +156,11 @@ static void what_an_allocator_maps_is_told_from_what_the_program_maps(void **sta
 					      "runtime.mallocgc@malloc.go", "main.f@main.go"));
 	assert_int_equal(record_taker(&r, &row), RECORD_BY_RUNTIME);
 	assert_string_equal(record_site(&r.stacks, row.stack).go->function, "main.f");
+	row.kind = RECORD_GO;
+	row.what = RECORD_WHAT_GO;
+	assert_int_equal(record_taker(&r, &row), RECORD_BY_PROGRAM);
 	row.kind = RECORD_RESIDENT;
+	row.what = RECORD_WHAT_UNKNOWN;
 	row.stack = stack_of(&r.stacks, STACK("runtime.memmove@memmove_amd64.s", "main.f@main.go"));
 	assert_int_equal(record_taker(&r, &row), RECORD_BY_PROGRAM);
 	row.stack = stack_of(&r.stacks, STACK("runtime.mmap@mem_linux.go", "runtime.sysMap@mem.go"));
@@ -161,6 +175,7 @@ int main(void)
 		cmocka_unit_test(a_repeated_note_is_kept_once),
 		cmocka_unit_test(the_go_function_that_called_into_c_is_named),
 		cmocka_unit_test(a_c_function_without_a_name_is_told_by_its_wrapper),
+		cmocka_unit_test(a_literal_that_cgo_makes_is_not_who_called),
 		cmocka_unit_test(wrappers_of_system_calls_are_passed_over),
 		cmocka_unit_test(a_callback_into_go_is_the_caller_of_what_it_calls),
 		cmocka_unit_test(a_thread_of_c_is_named_by_where_it_began),
