@@ -131,7 +131,8 @@ static void say_part(struct say *s, const struct record *r, const struct record_
 	strbuf_printf(&t, " %s: %s %s, ", words->left, say_num(sum->count, num),
 		      sum->count == 1 ? words->one : words->many);
 	record_rate_words(r, sum->bytes, &t);
-	if (r->rows.n && sum->resident != ACCOUNT_UNKNOWN && part != RECORD_PART_RESIDENT)
+	bool mapped = part != RECORD_PART_RESIDENT && part != RECORD_PART_TOUCHED;
+	if (mapped && sum->resident != ACCOUNT_UNKNOWN)
 		say_and(&t, "%s of it resident", say_size(sum->resident, size));
 	else if (sum->untouched)
 		say_and(&t, "%s of it never touched", say_size(sum->untouched, size));
@@ -272,7 +273,8 @@ static void say_cost(struct say *s, const struct record *r)
 	if (isfinite(r->cpu_ratio))
 		say_and(&t, "%.2g %% of the CPU time of what was watched", 100 * r->cpu_ratio);
 	if (r->unwound_short)
-		say_and(&t, "%s stacks with frames that could not be known", say_num(r->unwound_short, num));
+		say_and(&t, "%s stack%s with frames that could not be known", say_num(r->unwound_short, num),
+			r->unwound_short == 1 ? "" : "s");
 	if (t.len)
 		say_fact(s, "cost", "%s", t.buf);
 	if (r->lost)
