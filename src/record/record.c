@@ -465,7 +465,7 @@ static void run_free(struct run *run)
 
 static struct err *run_all(struct run *run)
 {
-	struct ebpf_options how = { ebpf_wanted(run), RING_BYTES };
+	struct ebpf_options how = { ebpf_wanted(run), run->w.opt->ring_bytes ? run->w.opt->ring_bytes : RING_BYTES };
 	say(run, "loading the probes");
 	TRY(ebpf_open(&how, &run->w.e));
 	TRY(add_processes(run));

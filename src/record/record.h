@@ -25,6 +25,7 @@ struct record_options {
 	int64_t window_ns;
 	unsigned wanted; /* 1u << enum record_kind */
 	double budget;	 /* share of the targets' CPU time that probes of allocators and page faults may cost; 0: 1 % */
+	size_t ring_bytes;			  /* of the kernel, for events, twice (ebpf); 0: the usual */
 	const volatile sig_atomic_t *interrupted; /* ends the window; may be NULL */
 	void (*progress)(const char *step);	  /* may be NULL */
 };
