@@ -15,6 +15,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "base/parallel.h"
 #include "ebpf/session.h"
 #include <probes.skel.h>
 
@@ -176,10 +177,19 @@ struct err *ebpf_open(const struct ebpf_options *opt, struct ebpf **ret)
 	return NULL;
 }
 
+static void destroy(void *ctx, size_t i, unsigned worker)
+{
+	struct ebpf_links *links = ctx;
+	bpf_link__destroy(links->v[links->n - 1 - i]);
+}
+
+/*
+ * The last one first. The kernel waits for tens of milliseconds at each, and what another link probes is trapped all that
+ * while: so several at once.
+ */
 void ebpf_links_destroy(struct ebpf_links *links)
 {
-	for (size_t i = links->n; i-- > 0;) /* the last one first */
-		bpf_link__destroy(links->v[i]);
+	parallel_for(links->n, destroy, links);
 	vec_deinit(links);
 }
 
