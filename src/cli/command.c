@@ -12,6 +12,7 @@ const struct command *const command_table[] = {
 	&command_goroutines,
 	&command_timers,
 	&command_fds,
+	&command_record,
 	&command_snap,
 	&command_show,
 	&command_diff,

@@ -37,6 +37,7 @@ extern const struct command command_owners;
 extern const struct command command_goroutines;
 extern const struct command command_timers;
 extern const struct command command_fds;
+extern const struct command command_record;
 extern const struct command command_snap;
 extern const struct command command_show;
 extern const struct command command_diff;
@@ -74,15 +75,17 @@ MUST_CHECK struct err *command_print_help(const struct command *c);
 	  0,                                                                                                           \
 	  NULL,                                                                                                        \
 	  "write to FILE, which appears whole or not at all (- is standard output)" },                                 \
-		{ "color",                                                                                             \
-		  0,                                                                                                   \
-		  OPTION_CHOICE,                                                                                       \
-		  offsetof(struct type, color),                                                                        \
-		  "WHEN",                                                                                              \
-		  true,                                                                                                \
-		  1,                                                                                                   \
-		  option_when,                                                                                         \
-		  "auto, always or never; auto is a terminal without NO_COLOR" },                                      \
+		OPTION_ROWS_SCREEN(type)
+#define OPTION_ROWS_SCREEN(type)                                                                                       \
+	{ "color",                                                                                                     \
+	  0,                                                                                                           \
+	  OPTION_CHOICE,                                                                                               \
+	  offsetof(struct type, color),                                                                                \
+	  "WHEN",                                                                                                      \
+	  true,                                                                                                        \
+	  1,                                                                                                           \
+	  option_when,                                                                                                 \
+	  "auto, always or never; auto is a terminal without NO_COLOR" },                                              \
 	{                                                                                                              \
 		"procfs", 0, OPTION_STR, offsetof(struct type, procfs), "DIR", false, 0, NULL,                         \
 			"where proc is mounted (default /proc)"                                                        \

@@ -48,7 +48,8 @@ func init() {
 
 func prepare(names []string) {
 	C.reserve(&reserved, reservedBytes)
-	C.free_block(C.take_block(100)) // what libraries do at their first call is done
+	block := C.take_block(100) // what libraries do at their first call is done
+	C.free_block(block)
 	C.cxx_churn(1)
 }
 
@@ -267,7 +268,8 @@ func loseThreads() []path {
 //go:noinline
 func mapInC() []path {
 	for i := 0; i < 10; i++ {
-		C.touch_pages(C.map_anon(5<<12), 5<<12)
+		block := C.map_anon(5 << 12)
+		C.touch_pages(block, 5<<12)
 		pause()
 	}
 	return []path{{Kind: "mmap", Function: "main.mapInC", Entry: "map_anon", What: "anon", Bytes: 10 * 5 << 12, Count: 10}}

@@ -90,10 +90,15 @@ func mapAndUnmap() []path {
 
 //go:noinline
 func allocateInGo() []path {
-	for i := 0; i < 1000; i++ {
-		kept = append(kept, make([]byte, 5000))
+	for i := 0; i < cap(kept); i++ {
+		kept = append(kept, allocateOne())
 	}
-	return []path{{Kind: "go", Function: "main.allocateInGo", Bytes: 1000 * 5376, Count: 1000, AtLeast: true}}
+	return []path{{Kind: "go", Function: "main.allocateOne", Bytes: int64(cap(kept)) * 5000, Count: int64(cap(kept))}}
+}
+
+//go:noinline
+func allocateOne() []byte {
+	return make([]byte, 5000)
 }
 
 func run(names []string, done chan<- []path) {
