@@ -167,6 +167,18 @@ static const char *c_class(const struct rule_context *c)
 	return mem_classes[split ? CLASS_C_HEAP_INUSE : CLASS_C_HEAP].name;
 }
 
+/* What Go calls, as its source has it, else the C function that takes memory: "C.make()", "make()". */
+static const char *called(struct rule_context *c, const struct offheap_group *g)
+{
+	static const char wrapper[] = "._Cfunc_";
+	for (uint32_t i = 0; i < stacks_depth(&c->off.stacks, g->stack); i++) {
+		const char *at = strstr(stacks_at(&c->off.stacks, g->stack, i)->function, wrapper);
+		if (at)
+			return rule_text(c, "C.%s()", at + sizeof(wrapper) - 1);
+	}
+	return g->c ? rule_text(c, "%s()", g->c->function) : "that call";
+}
+
 static const char *free_advice(struct rule_context *c, const struct finding *f, const struct offheap_group *g)
 {
 	static const struct {
@@ -187,9 +199,9 @@ static const char *free_advice(struct rule_context *c, const struct finding *f, 
 	bool go = g->site && g->site != g->c;
 	return rule_text(
 		c,
-		"Give back what %s%s allocates: free() it, or call the library's own function that closes, frees "
+		"Give back what %s allocates: free() it, or call the library's own function that closes, frees "
 		"or unreferences it, on every path out of %s. %s",
-		g->c ? g->c->function : "that call", g->c ? "()" : "", place_words(f),
+		called(c, g), place_words(f),
 		go ? "The garbage collector does not see memory of C." : "A restart is the only relief until then.");
 }
 

@@ -169,19 +169,25 @@ static bool is_native_judged(const struct rule_context *c, enum mem_class k)
 	return false;
 }
 
-/* It grew and stopped, or came at once: what fills, or was needed once. */
-static bool has_ended(const struct trend *t)
+/*
+ * It grew and stopped, or came at once: what fills, or was needed once. Where the looks between the two readings saw little
+ * of the growth, it was over before they began.
+ */
+static bool has_ended(const struct trend *t, double grown)
 {
 	enum { LOOKS = 5 };
-	return t->n >= LOOKS && (t->levelled || t->step > 0.6);
+	static const double LITTLE = 0.25;
+	return t->n >= LOOKS && (t->levelled || t->step > 0.6 || t->growth < LITTLE * grown);
 }
 
-static bool native_growth_ended(const struct rule_context *c)
+/* Of what the looks saw of a class: all private memory outside of the Go heap, or the rest of what is resident. */
+static struct trend looks_of(const struct rule_context *c, enum mem_class k)
 {
 	struct series s;
+	if (k == CLASS_SHM)
+		return rule_trend(c, SAMPLE(rss));
 	rule_outside_series(c, &s);
-	struct trend t = trend_of(&s);
-	return has_ended(&t);
+	return trend_of(&s);
 }
 
 /* Without a record. */
@@ -225,16 +231,16 @@ static bool is_retained(const struct rule_context *c, enum mem_class k)
 	return !material((double)is->inuse - (double)was->inuse, (double)was->inuse);
 }
 
-static void open_class(struct rule_context *c, enum mem_class k, bool ended)
+static void open_class(struct rule_context *c, enum mem_class k)
 {
 	double resident = (double)c->after->classes[k].resident - (double)c->before->classes[k].resident;
 	double space = (double)c->after->classes[k].virtual_size - (double)c->before->classes[k].virtual_size;
 	bool only_space = !material(resident, (double)c->before->rss);
 	/* Address space that nobody touches costs nothing until it is gone: only much of it is worth a word. */
-	struct trend t = rule_trend(c, SAMPLE(virtual_size));
-	if (only_space ? k != CLASS_MMAP_ANON || space < 64 * MIB || has_ended(&t) : ended)
-		return;
+	struct trend t = only_space ? rule_trend(c, SAMPLE(virtual_size)) : looks_of(c, k);
 	double grown = only_space ? space : resident;
+	if ((only_space && (k != CLASS_MMAP_ANON || space < 64 * MIB)) || has_ended(&t, grown))
+		return;
 	rule_open(c,
 		  &(struct diagnosis_open){
 			  .class = mem_classes[k].name,
@@ -258,10 +264,9 @@ static void open_native(struct rule_context *c)
 	};
 	if (!c->before || !c->after)
 		return;
-	bool ended = native_growth_ended(c);
 	for (size_t i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
 		if (!is_native_judged(c, classes[i]) && !is_retained(c, classes[i]))
-			open_class(c, classes[i], ended);
+			open_class(c, classes[i]);
 	}
 }
 

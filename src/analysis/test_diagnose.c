@@ -249,6 +249,7 @@ static void native_growth_is_inconclusive(void **state)
 		struct watch w;
 		watch_start(&w);
 		w.last.account.classes[classes[i]].resident = 30 * MIB;
+		RAMP(&w, rss_anon, 90 * MIB, 3 * MIB / 2);
 		watch_judge(&w);
 		assert_int_equal(w.d.verdict, DIAGNOSIS_INCONCLUSIVE);
 		assert_string_equal(w.d.open.v[0].class, mem_classes[classes[i]].name);

@@ -74,6 +74,7 @@ static void blocks_of_one_path_that_are_never_freed_leak(void **state)
 	assert_true(watch_says(f, "The C function that allocates is make_buffer."));
 	assert_true(watch_says(f, "8.00 MiB in 200 blocks"));
 	assert_true(watch_says(f, "50% of it in the first half"));
+	assert_true(watch_says(f, "Give back what C.make() allocates"));
 	watch_end(&w);
 }
 
