@@ -30,7 +30,7 @@ static const struct option_row options[] = {
 	{ "interval", 0, OPTION_DURATION, AT(interval_ns), "DURATION", false, 0, NULL,
 	  "time between quick looks (default a twentieth of --for)" },
 	{ "no-bpf", 0, OPTION_FLAG, AT(no_bpf), NULL, false, 0, NULL,
-	  "put no probes into the kernel; this version never does" },
+	  "record nothing: growth outside of the Go heap stays inconclusive" },
 	OPTION_ROWS_JSON(diagnose_cli),
 	OPTION_ROWS_OUT(diagnose_cli),
 	OPTION_ROWS_TARGET(diagnose_cli),
@@ -41,6 +41,7 @@ static const struct option_row options[] = {
 static struct err *watch(int pid, const struct diagnose_cli *opt, struct diagnose_run *run)
 {
 	struct diagnose_options want = {
+		.no_bpf = opt->no_bpf,
 		.window_ns = opt->window_ns,
 		.interval_ns = opt->interval_ns,
 		.procfs = opt->procfs,
@@ -184,6 +185,8 @@ const struct command command_diagnose = {
 		 "count (goroutines, timers, threads, descriptors, cgroups). Garbage between collections,\n"
 		 "caches that fill, page cache and memory not yet returned are explained, not accused.\n"
 		 "Between rare collections growth proves nothing: then it says how long to look.\n"
+		 "When memory outside of the Go heap, mappings or threads grow, it records who takes them,\n"
+		 "within 1 % of the target's CPU, and names the call path (see `ullage record`).\n"
 		 "Interrupt ends the window early, with a verdict over what was seen.\n"
 		 "Snapshots of one process (`ullage snap`) are judged in its place: three can prove that a\n"
 		 "heap grows, five that a count does.",
@@ -192,6 +195,7 @@ const struct command command_diagnose = {
 	.defaults = &defaults,
 	.size = sizeof(defaults),
 	.needs = "Your own processes need nothing. Those of other users need CAP_SYS_PTRACE and\n"
-		 "CAP_DAC_READ_SEARCH, or root; `ullage doctor PID` says what is missing.",
+		 "CAP_DAC_READ_SEARCH, or root. To record, CAP_BPF and CAP_PERFMON besides.\n"
+		 "`ullage doctor PID` says what is missing.",
 	.run = run,
 };

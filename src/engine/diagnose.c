@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "engine/diagnose_record.h"
 #include "engine/evidence.h"
 #include "engine/sampler.h"
 
@@ -27,13 +28,6 @@ static int64_t now_ns(void)
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
-static void sleep_until(int64_t at)
-{
-	struct timespec ts = { at / 1000000000, at % 1000000000 };
-	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &ts,
-			NULL); /* an interrupt ends it: the caller looks at the clock */
 }
 
 static bool interrupted(const struct diagnose_options *opt)
@@ -131,32 +125,35 @@ static struct err *look(struct sampler *s, struct walks *w, bool last, struct di
 }
 
 /* Until a collection ends, or the window does. */
-static void await_collection(const struct sampler *s, const struct diagnose_options *opt, int64_t end)
+static void await_collection(const struct sampler *s, struct diagnose_record *rec, int64_t end)
 {
+	const struct diagnose_options *opt = rec->opt;
 	uint64_t before = sampler_gc_count(s);
 	while (!interrupted(opt) && now_ns() < end && sampler_gc_count(s) == before && before != ACCOUNT_UNKNOWN)
-		sleep_until((int64_t)num_min((uint64_t)now_ns() + POLL, (uint64_t)end));
+		diagnose_record_until(rec, (int64_t)num_min((uint64_t)now_ns() + POLL, (uint64_t)end));
 	if (before == ACCOUNT_UNKNOWN)
-		sleep_until(end);
+		diagnose_record_until(rec, end);
 }
 
-static struct err *watch(struct sampler *s, const struct diagnose_options *opt, struct diagnose_run *run)
+static struct err *watch(struct sampler *s, struct diagnose_record *rec, struct diagnose_run *run)
 {
-	int64_t start = now_ns(), end = start + opt->window_ns, interval = interval_of(opt);
+	const struct diagnose_options *opt = rec->opt;
+	int64_t end = rec->end, start = end - opt->window_ns, interval = interval_of(opt);
 	int64_t slack = end - (int64_t)((double)opt->window_ns * SLACK);
 	struct walks walks = { .wanted = run->first.parts & SNAPSHOT_OWNERS };
 	progress(opt, "watching the process");
 	for (int64_t next = start; !interrupted(opt) && run->samples.n + 2 < DIAGNOSIS_SAMPLES; next += interval) {
 		while (!interrupted(opt) && now_ns() < next)
-			sleep_until(next);
+			diagnose_record_until(rec, next);
 		TRY(look(s, &walks, false, run));
+		diagnose_record_consider(rec, run);
 		if (next + interval >= slack)
 			break;
 	}
 	while (!interrupted(opt) && now_ns() < slack)
-		sleep_until(slack);
+		diagnose_record_until(rec, slack);
 	if (!interrupted(opt))
-		await_collection(s, opt, end);
+		await_collection(s, rec, end);
 	return look(s, &walks, true, run);
 }
 
@@ -174,7 +171,10 @@ static struct err *end_early(struct err *err, struct diagnose_run *run)
 
 static struct err *run_window(int pid, const struct diagnose_options *opt, struct sampler *s, struct diagnose_run *run)
 {
-	struct err *err = watch(s, opt, run);
+	struct diagnose_record rec;
+	diagnose_record_init(&rec, pid, opt, now_ns() + opt->window_ns);
+	struct err *err = watch(s, &rec, run);
+	diagnose_record_finish(&rec, run);
 	if (err)
 		return end_early(err, run);
 	err = read_whole(pid, opt, s, run, &run->last);
@@ -195,6 +195,8 @@ static void judge(const struct diagnose_options *opt, struct sampler *s, struct 
 		.module = s->t.is_go ? s->t.gort.module.main_path : NULL,
 		.cut = run->gone || interrupted(opt),
 		.unwalked = run->unwalked,
+		.record = run->has_record ? &run->record : NULL,
+		.unrecorded = run->unrecorded,
 	};
 	in.sites = sites_view(&s->sites, &in.n_sites);
 	diagnose(&in, &run->diagnosis);
@@ -224,4 +226,6 @@ void diagnose_run_deinit(struct diagnose_run *run)
 	snapshot_deinit(&run->first);
 	snapshot_deinit(&run->last);
 	free(run->unwalked);
+	record_deinit(&run->record);
+	free(run->unrecorded);
 }

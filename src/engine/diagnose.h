@@ -9,6 +9,7 @@
  * Cost: a quick look reads counters, the list of goroutines, the timers and the cgroup's files: a few milliseconds.
  * Where the heap is small enough for the window it is walked at both ends for who holds it, and between them, as often as
  * a ninth of the time allows, for how much is reachable.
+ * What grows outside of the Go heap is recorded from then on (engine/diagnose_record), which puts probes into the kernel.
  */
 
 #include <signal.h>
@@ -16,6 +17,7 @@
 #include "analysis/diagnose.h"
 
 struct diagnose_options {
+	bool no_bpf;			/* record nothing, whatever grows */
 	int64_t window_ns, interval_ns; /* interval 0: a twentieth of the window, at least a quarter second */
 	const char *procfs;
 	const volatile sig_atomic_t *interrupted; /* nonzero: judge what was seen; may be NULL */
@@ -29,8 +31,11 @@ struct diagnose_run {
 	bool has_first, has_last;
 	struct diagnosis_sample_vec samples;
 	struct diagnosis diagnosis;
-	bool gone;	/* the target exited meanwhile: the verdict is over what was seen */
-	char *unwalked; /* why the heap was not walked, a sentence; NULL: it was, or there is none */
+	bool gone;	      /* the target exited meanwhile: the verdict is over what was seen */
+	char *unwalked;	      /* why the heap was not walked, a sentence; NULL: it was, or there is none */
+	struct record record; /* of the last part of the window, when has_record */
+	bool has_record;
+	char *unrecorded; /* why there is none though something grew, and what would help; NULL */
 };
 
 /*

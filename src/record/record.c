@@ -2,6 +2,7 @@
 #include "record/record.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -31,6 +32,7 @@ struct run {
 	struct record_duty duty;
 	struct record_members members;
 	bool probing, on; /* allocators are watched at all; now */
+	bool paused;	  /* they were not, for a while */
 	int64_t on_ns, phase_began;
 	double cpu_on, cpu_all, spent_on; /* of the targets, ns: in phases, in all; by probes in phases */
 	double cpu_mark, spent_mark;	  /* when the phase began */
@@ -259,16 +261,15 @@ static bool all_over(const struct run *run)
 	return true;
 }
 
-static void window(struct run *run)
+/* Until the deadline, an interrupt, or the end of all that is recorded. */
+static void window(struct run *run, int64_t deadline)
 {
-	int64_t deadline = run->w.began + run->w.opt->window_ns;
-	bool paused = false;
 	for (;;) {
 		int64_t now = now_ns();
 		bool interrupted = run->w.opt->interrupted && *run->w.opt->interrupted;
 		if (now >= deadline || interrupted || (all_over(run) && !run->w.opt->cgroup))
 			return;
-		int64_t wait = paused && run->on ? 2 : paused ? 10 : 20;
+		int64_t wait = run->paused && run->on ? 2 : run->paused ? 10 : 20;
 		if (deadline - now < wait * MS)
 			wait = (deadline - now) / MS + 1;
 		if (!hear(run, (int)wait))
@@ -287,7 +288,7 @@ static void window(struct run *run)
 			phase_end(run, now_ns());
 		else if (!run->on && want)
 			phase_begin(run);
-		paused = paused || !want;
+		run->paused = run->paused || !want;
 	}
 }
 
@@ -463,7 +464,7 @@ static void run_free(struct run *run)
 	record_members_deinit(&run->members);
 }
 
-static struct err *run_all(struct run *run)
+static struct err *prepare(struct run *run)
 {
 	struct ebpf_options how = { ebpf_wanted(run), run->w.opt->ring_bytes ? run->w.opt->ring_bytes : RING_BYTES };
 	say(run, "loading the probes");
@@ -474,19 +475,53 @@ static struct err *run_all(struct run *run)
 		prepare_probes(run);
 	TRY(ebpf_attach(run->w.e));
 	begin(run);
-	window(run);
-	end(run);
 	return NULL;
+}
+
+struct record_session {
+	struct record_options own;
+	struct run run;
+};
+
+static void session_free(struct record_session *s)
+{
+	run_free(&s->run);
+	free(s);
+}
+
+struct err *record_begin(const struct record_options *opt, struct record *ret, struct record_session **session)
+{
+	struct record_session *s = xcalloc(1, sizeof(*s));
+	s->own = *opt;
+	s->own.budget = opt->budget > 0 ? opt->budget : DEFAULT_BUDGET;
+	s->own.procfs = opt->procfs ? opt->procfs : "/proc";
+	ret->wanted = s->own.wanted;
+	s->run = (struct run){ .w = { .opt = &s->own, .r = ret, .began = INT64_MAX, .end = INT64_MAX } };
+	struct err *err = prepare(&s->run);
+	if (err)
+		session_free(s);
+	*session = err ? NULL : s;
+	return err;
+}
+
+void record_step(struct record_session *s, int64_t until_ns)
+{
+	window(&s->run, until_ns);
+	if (s->run.paused) /* nobody minds the cost until the next step */
+		phase_end(&s->run, now_ns());
+}
+
+void record_end(struct record_session *s)
+{
+	end(&s->run);
+	session_free(s);
 }
 
 struct err *record_run(const struct record_options *opt, struct record *ret)
 {
-	struct record_options own = *opt;
-	own.budget = opt->budget > 0 ? opt->budget : DEFAULT_BUDGET;
-	own.procfs = opt->procfs ? opt->procfs : "/proc";
-	ret->wanted = own.wanted;
-	struct run run = { .w = { .opt = &own, .r = ret, .began = INT64_MAX, .end = INT64_MAX } };
-	struct err *err = run_all(&run);
-	run_free(&run);
-	return err;
+	struct record_session *s = NULL;
+	TRY(record_begin(opt, ret, &s));
+	record_step(s, s->run.w.began + opt->window_ns);
+	record_end(s);
+	return NULL;
 }

@@ -38,3 +38,16 @@ extern const char record_step_recording[];
  * NOT_FOUND and GONE of the only process. Everything else is a note, and `partial`.
  */
 MUST_CHECK struct err *record_run(const struct record_options *opt, struct record *ret);
+
+/*
+ * The same in pieces, for who has other things to do meanwhile: begin, any number of steps, end. `ret`, of record_init(),
+ * is filled until record_end() returns; what opt->pids and opt->procfs point to is borrowed until then. window_ns is only
+ * the plan by which probes pause: the window ends with record_end(). Events are heard in steps; a second between two of
+ * them is fine. Errors as record_run(), then *session is NULL and nothing is left.
+ */
+struct record_session;
+MUST_CHECK struct err *record_begin(const struct record_options *opt, struct record *ret,
+				    struct record_session **session);
+void record_step(struct record_session *s,
+		 int64_t until_ns); /* CLOCK_MONOTONIC; earlier when interrupted or all are over */
+void record_end(struct record_session *s);

@@ -85,7 +85,7 @@ static const char *time_words(double seconds, char buf[WORDS_LEN])
 static const struct words {
 	const char *kind, *plural, *where, *grows; /* grows: what to call it when its bytes grow, NULL: its kind */
 } words[] = {
-	{ "cgo", NULL, ", allocated in calls from", "memory of C (cgo)" },
+	{ "cgo", NULL, ", called from", "C memory (cgo)" },
 	{ "mmap", NULL, ", mapped in", "mapped memory (mmap)" },
 	{ "goroutine", "goroutines", ", started at", NULL },
 	{ "thread", "threads", ", from", NULL },
@@ -269,10 +269,30 @@ static void say_table(struct say *s, const struct diagnose_run *run)
 	table_deinit(&t);
 }
 
+/* One line: for how long, how much of the time, at what cost. */
+static void say_record(struct say *s, const struct diagnose_run *run)
+{
+	const struct record *r = &run->record;
+	char x[WORDS_LEN], n[SAY_NUM_LEN];
+	if (!run->has_record)
+		return;
+	AUTO(strbuf) struct strbuf t;
+	strbuf_init(&t);
+	strbuf_printf(&t, "the last %s", time_words((double)r->window_ns / 1e9, x));
+	if (r->have & 1u << RECORD_MALLOC)
+		strbuf_printf(&t, ", malloc for %.0f%% of it", 100 * r->malloc_on_ratio);
+	if (isfinite(r->cpu_ratio))
+		strbuf_printf(&t, ", for %.1f%% of its CPU time", 100 * r->cpu_ratio);
+	if (r->lost)
+		strbuf_printf(&t, "; %s events were lost", say_num(r->lost, n));
+	say_title(s, "Recorded");
+	say_fact(s, "window", "%s", t.buf);
+}
+
 static void collect_notes(const struct diagnose_run *run, struct str_vec *ret)
 {
 	const struct snapshot *s = either(run);
-	const struct str_vec *lists[] = { &run->diagnosis.notes, &s->notes, &s->account.notes };
+	const struct str_vec *lists[] = { &run->diagnosis.notes, &s->notes, &s->account.notes, &run->record.notes };
 	for (size_t i = 0; i < LEN(lists); i++) {
 		for (size_t k = 0; k < lists[i]->n; k++) {
 			bool again = false;
@@ -293,6 +313,7 @@ void diagnosis_text(const struct diagnose_run *run, const struct style *style, s
 		say_finding(&s, &d->findings.v[i], !i && d->verdict == DIAGNOSIS_LEAK);
 	say_open(&s, d);
 	say_oom(&s, d);
+	say_record(&s, run);
 	if (run->samples.n)
 		say_table(&s, run);
 	struct str_vec notes = { 0 };
@@ -384,6 +405,30 @@ static void put_oom(struct json *j, const struct diagnosis_oom *oom)
 	json_object_end(j);
 }
 
+/* What was recorded, and what it cost. null: nothing grew, or it could not be: `unrecorded` says why. */
+static void put_record(struct json *j, const struct diagnose_run *run)
+{
+	const struct record *r = &run->record;
+	json_str(j, "unrecorded", run->unrecorded);
+	if (!run->has_record) {
+		json_null(j, "record");
+		return;
+	}
+	json_object(j, "record");
+	json_double(j, "window_seconds", (double)r->window_ns / 1e9);
+	json_array(j, "kinds");
+	for (int k = 0; k < RECORD_KIND_MAX_; k++) {
+		if (r->have & 1u << k)
+			json_str(j, NULL, record_kinds[k]);
+	}
+	json_array_end(j);
+	json_double(j, "malloc_on_ratio", r->malloc_on_ratio);
+	json_double(j, "cpu_ratio", r->cpu_ratio);
+	json_u64(j, "lost", r->lost);
+	json_bool(j, "partial", r->partial);
+	json_object_end(j);
+}
+
 static void put_moment(struct json *j, const char *key, const struct diagnosis_sample *s, const struct snapshot *whole)
 {
 	char time[PARTS_TIME_LEN];
@@ -426,6 +471,7 @@ void diagnosis_json(const struct diagnose_run *run, struct strbuf *out)
 	for (size_t i = 0; i < d->findings.n; i++)
 		put_finding(&j, &d->findings.v[i]);
 	json_array_end(&j);
+	put_record(&j, run);
 	put_open(&j, d);
 	put_oom(&j, &d->oom);
 	if (run->samples.n) {

@@ -14,11 +14,11 @@ class Case:
     """One way to run the sick program. `kind` None: it must not be called a leak."""
 
     def __init__(self, mode, *args, kind=None, also=(), site=True, explained=(), inconclusive=False, go=None, version=None,
-                 variant="stripped", limit=None, directory=None, companion=None, holder=None):
+                 variant="stripped", limit=None, directory=None, companion=None, holder=None, program="sick"):
         self.mode, self.args, self.kind, self.also, self.site = mode, args, kind, also, site
         self.explained, self.inconclusive, self.env = explained, inconclusive, go or {}
         self.version, self.variant, self.limit, self.directory = version, variant, limit, directory
-        self.companion, self.holder = companion, holder
+        self.companion, self.holder, self.program = companion, holder, program
 
 
 LEAKS = [
@@ -56,24 +56,22 @@ ALIKES = [
     Case("ring", "-steps", 300, "-size", 128 * MIB, inconclusive=True),
     Case("lru", "-steps", 2000, inconclusive=True),
     Case("mapcap", "-size", 32 * MIB, "-warm", "3s", explained=["map-capacity"]),
-    Case("mmap", "-steps", 12, inconclusive=True),
-    Case("malloc", "-steps", 60, inconclusive=True, variant="cgo"),
 ]
 
 
-def line_of(mode):
+def line_of(mode, program="sick"):
     """File and line of the statement that leaks."""
-    for name in ("leaks.go", "holders.go"):
-        with open(os.path.join(TARGETS, "sick", name), encoding="utf-8") as f:
+    for path in glob.glob(os.path.join(TARGETS, program, "*.go")):
+        with open(path, encoding="utf-8") as f:
             for number, text in enumerate(f, 1):
                 if text.rstrip().endswith(f"// site: {mode}"):
-                    return name, number
+                    return os.path.basename(path), number
     raise AssertionError(f"no site of {mode}")
 
 
 def start(case, version):
-    return go_target(case.version or version, case.variant, "-mode", case.mode, *case.args, program="sick",
-                     env={**os.environ, **case.env})
+    return go_target(case.version or version, case.variant, "-mode", case.mode, *case.args, program=case.program,
+                     env={**os.environ, **case.env}, cwd=case.directory)
 
 
 def judge(case, target, window):
@@ -94,7 +92,7 @@ def check_leak(case, verdict):
     if case.site:
         site = found[0]["site"]
         check(site, f"no site: {found[0]['evidence']}")
-        equal("site", (os.path.basename(site["file"]), site["line"]), line_of(case.mode))
+        equal("site", (os.path.basename(site["file"]), site["line"]), line_of(case.mode, case.program))
 
 
 class Missed(AssertionError):
@@ -133,3 +131,10 @@ def together(cases, version, window, width=8):
     with concurrent.futures.ThreadPoolExecutor(width) as workers:
         wrong = [w for w in workers.map(lambda c: one(c, version, window), cases) if w]
     check(not wrong, f"{len(wrong)} of {len(cases)} wrong:\n  " + "\n  ".join(wrong))
+
+
+def at_once(*calls):
+    """They mostly wait: several at the same time take as long as one."""
+    with concurrent.futures.ThreadPoolExecutor(len(calls)) as workers:
+        for done in [workers.submit(c) for c in calls]:
+            done.result()

@@ -26,13 +26,6 @@ def a_leak_under_rare_collections_is_named():
               Case("list", "-steps", 3000, kind="heap")], "1.24", "10s")
 
 
-def at_once(*calls):
-    """They mostly wait: several at the same time take as long as one."""
-    with concurrent.futures.ThreadPoolExecutor(len(calls)) as workers:
-        for done in [workers.submit(c) for c in calls]:
-            done.result()
-
-
 def in_cgroup(limit, *args, window="5s", directory=None, env=None, companion=None):
     """The verdict about a sick program in a cgroup of its own."""
     with Cgroup(limit=limit) as group:

@@ -22,5 +22,5 @@ static void leak_malloc(long bytes)
 import "C"
 
 func leakC() {
-	C.leak_malloc(64 << 10)
+	C.leak_malloc(64 << 10) // site: malloc
 }

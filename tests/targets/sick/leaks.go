@@ -175,7 +175,7 @@ func leakCgroup() {
 }
 
 func leakMmap() {
-	b, err := syscall.Mmap(-1, 0, 256<<10, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	b, err := syscall.Mmap(-1, 0, 256<<10, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE) // site: mmap
 	if err != nil {
 		panic(err)
 	}
