@@ -29,7 +29,7 @@ static void also(struct finding *f, const char *kind)
 
 static bool is_native(const struct finding *f)
 {
-	return strcmp(f->kind, "cgo") == 0 || strcmp(f->kind, "mmap") == 0;
+	return f->kind && (strcmp(f->kind, "cgo") == 0 || strcmp(f->kind, "mmap") == 0);
 }
 
 static double weight(const struct finding *f)
