@@ -164,6 +164,7 @@ static bool rules_of(struct holders *h, uint32_t object, struct owners_map_rules
 		return false;
 	*ret = (struct owners_map_rules){
 		.swiss = gort_has(l, GORT_map_used),
+		.header = gort_sizeof(l, gort_has(l, GORT_map_used) ? GORT_map_SIZEOF : GORT_hmap_SIZEOF),
 		.type_headers = gort_census_headers(h->w->in->g),
 		.pointers = part->ptrdata > 0,
 		.part = part->size,

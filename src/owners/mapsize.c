@@ -6,7 +6,6 @@
 #include "gort/heap.h"
 
 enum {
-	MAP_HEADER = 48,
 	MAP_EXTRA = 24,	  /* mapextra; a slice header as well */
 	TABLE = 32,	  /* of a swiss map */
 	TABLE_MAX = 1024, /* entries of the largest */
@@ -119,5 +118,5 @@ uint64_t owners_map_bytes(const struct owners_map_rules *r, uint64_t entries)
 	uint64_t parts = 0;
 	if (entries)
 		parts = r->swiss ? group_bytes(r, entries) : bucket_bytes(r, entries);
-	return MAP_HEADER + parts;
+	return owners_slot_bytes(r->header, true, r->type_headers) + parts;
 }

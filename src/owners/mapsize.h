@@ -16,6 +16,7 @@ enum { OWNERS_MAP_SLOTS = 8 /* entries of a bucket, and of a group */ };
 
 struct owners_map_rules {
 	bool swiss;	   /* tables of groups, 1.24 on; else buckets */
+	uint64_t header;   /* bytes of the map's own record, which grew in 1.24 for maps of buckets */
 	bool type_headers; /* objects with pointers over 512 bytes have their type in front of them */
 	bool pointers;	   /* buckets or groups have pointers */
 	uint64_t part;	   /* bytes of a bucket or group */

@@ -28,7 +28,7 @@ static void slots_are_those_of_the_allocator(void **state)
 static void maps_of_buckets(void **state)
 {
 	(void)state;
-	const struct owners_map_rules r = { .type_headers = true, .part = 144 };
+	const struct owners_map_rules r = { .header = 48, .type_headers = true, .part = 144 };
 	assert_int_equal(owners_map_bytes(&r, 0), 48);
 	assert_int_equal(owners_map_bytes(&r, 1), 48 + 144);
 	assert_int_equal(owners_map_bytes(&r, 8), 48 + 144);
@@ -43,7 +43,7 @@ static void maps_of_buckets(void **state)
 static void maps_of_buckets_with_pointers(void **state)
 {
 	(void)state;
-	const struct owners_map_rules r = { .type_headers = true, .pointers = true, .part = 144 };
+	const struct owners_map_rules r = { .header = 48, .type_headers = true, .pointers = true, .part = 144 };
 	assert_int_equal(owners_map_bytes(&r, 16), 48 + 640); /* 4 buckets, 576 bytes and 8 in front */
 }
 
@@ -51,7 +51,9 @@ static void maps_of_buckets_with_pointers(void **state)
 static void maps_of_tables(void **state)
 {
 	(void)state;
-	const struct owners_map_rules r = { .swiss = true, .type_headers = true, .pointers = true, .part = 136 };
+	const struct owners_map_rules r = {
+		.header = 48, .swiss = true, .type_headers = true, .pointers = true, .part = 136
+	};
 	assert_int_equal(owners_map_bytes(&r, 0), 48);
 	assert_int_equal(owners_map_bytes(&r, 8), 48 + 144);
 	assert_int_equal(owners_map_bytes(&r, 9), 48 + 8 + 32 + 288);
@@ -69,7 +71,7 @@ static void what_cannot_be_has_no_size(void **state)
 {
 	(void)state;
 	const struct owners_map_rules none = { .swiss = true }, large = { .part = UINT64_C(1) << 40 };
-	const struct owners_map_rules r = { .swiss = true, .part = 136 };
+	const struct owners_map_rules r = { .header = 48, .swiss = true, .part = 136 };
 	assert_true(owners_map_bytes(&none, 10) == UINT64_MAX);
 	assert_true(owners_map_bytes(&large, 10) == UINT64_MAX);
 	assert_true(owners_map_bytes(&r, UINT64_MAX) == UINT64_MAX);

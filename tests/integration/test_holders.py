@@ -3,6 +3,7 @@
 from common import *
 
 CASES = [(v, "stripped") for v in VERSIONS]
+OLD_MAPS = [(v, "noswissmap") for v in ("1.24", "1.25")]
 HEADERS = 22  # from this minor version on large objects with pointers carry their type
 
 
@@ -51,7 +52,7 @@ def held_by(rows, words, **wanted):
     return [r for r in rows if all(r[k] == v for k, v in wanted.items()) and words in (r["owner"] or "")]
 
 
-@test(each=CASES, timeout=120)
+@test(each=CASES + OLD_MAPS, timeout=120)
 def maps_are_exact(version, variant):
     """Entries, capacity and bytes by the map's own words; and a rebuilt map gives back what was said."""
     with holding(version, variant, "maps") as target:
@@ -72,7 +73,7 @@ def maps_are_exact(version, variant):
         check(after["recoverable_bytes"] < after["bytes"] * 0.2, f"a new map could give back: {after}")
 
 
-@test(each=CASES)
+@test(each=CASES + OLD_MAPS)
 def small_maps_are_added_up(version, variant):
     with holding(version, variant, "smallmaps") as target:
         known = target.known()["smallmaps"]
@@ -176,7 +177,7 @@ def handles_of_cgo(version, variant):
         equal("handles", row["elements"], target.known()["handles"]["handles"])
 
 
-@test(each=CASES + [("1.24", "noswissmap")])
+@test(each=CASES + OLD_MAPS)
 def iterations_under_way(version, variant):
     """By iterators that are alive on stacks; what a loop left behind is none."""
     with holding(version, variant, "iterators") as target:

@@ -16,6 +16,7 @@ type hmap struct {
 	buckets    unsafe.Pointer
 	oldbuckets unsafe.Pointer
 	nevacuate  uintptr
+	clears     clears
 	extra      *mapextra
 }
 
