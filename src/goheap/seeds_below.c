@@ -15,7 +15,6 @@
 enum {
 	WORD = 8,
 	CHUNK = 256 * 1024,
-	HEADER_SLOT = 48,
 	TABLE_SLOT = 32,
 	RECORD = 48,
 	B_MAX = 48,
@@ -36,6 +35,7 @@ struct upwards {
 	const struct graph *graph;
 	struct gort_types *types;
 	const struct gort_layout *l;
+	uint64_t header; /* bytes of the slot that a map's record takes */
 	struct goheap_seed_vec *out;
 	struct level parts, tables, directories;
 	struct hash_map maps;  /* type of a part -> type of the map, 0: not found yet */
@@ -150,7 +150,7 @@ static void follow(struct upwards *u, struct level *below, struct level *above, 
 	uint64_t part = *hash_map_get(&below->map, graph_target(e)), word = graph_word(e);
 	if (e & GRAPH_INTERIOR)
 		return;
-	bool header = size == HEADER_SLOT && word == (uint64_t)(uint32_t)u->l->f[place].off / WORD;
+	bool header = size == u->header && word == (uint64_t)(uint32_t)u->l->f[place].off / WORD;
 	bool table =
 		tables && size == TABLE_SLOT && word == (uint64_t)(uint32_t)u->l->f[GORT_table_groups_data].off / WORD;
 	if (below != &u->tables && header)
@@ -221,13 +221,19 @@ static void chans_of_span(struct upwards *u, uint32_t span, size_t len, struct f
 	}
 }
 
+static uint32_t slot_of(size_t len)
+{
+	uint32_t slot = 0;
+	for (unsigned c = GORT_SIZE_CLASSES; c-- > 1;)
+		slot = gort_class_sizes[c] >= len ? gort_class_sizes[c] : slot;
+	return slot;
+}
+
 /* Slots with pointers of the size that a channel takes. */
 static void collect_chans(struct upwards *u, struct found_chan_vec *ret)
 {
 	size_t len = gort_sizeof(u->l, GORT_hchan_SIZEOF);
-	uint32_t slot = 0;
-	for (unsigned c = GORT_SIZE_CLASSES; c-- > 1;)
-		slot = gort_class_sizes[c] >= len ? gort_class_sizes[c] : slot;
+	uint32_t slot = slot_of(len);
 	if (!len || len > CHAN_MAX)
 		return;
 	for (size_t i = 0; i < u->o->spans.n; i++) {
@@ -255,6 +261,7 @@ void goheap_seeds_below(const struct goheap_objects *o, const struct graph *g, c
 	struct upwards u = { .o = o, .graph = g, .types = types, .l = types->g->layout, .out = ret };
 	struct level *const levels[] = { &u.parts, &u.tables, &u.directories };
 	struct found_chan_vec chans = { 0 };
+	u.header = slot_of(gort_sizeof(u.l, gort_has(u.l, GORT_map_used) ? GORT_map_SIZEOF : GORT_hmap_SIZEOF));
 	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		levels[i]->bits = xcalloc(o->n / 64 + 1, sizeof(*levels[i]->bits));
 	collect_parts(&u, seen);
