@@ -207,7 +207,8 @@ static void take_write(const ZydisDecodedInstruction *insn, const ZydisDecodedOp
 			continue;
 		bool repeated = insn->attributes & (ZYDIS_ATTRIB_HAS_REP | ZYDIS_ATTRIB_HAS_REPE);
 		unsigned base = register_number(op->mem.base);
-		if (base == SYM_NO_REG || op->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN)
+		bool stack = base == SYM_RSP && op->visibility == ZYDIS_OPERAND_VISIBILITY_HIDDEN; /* push, call */
+		if (base == SYM_NO_REG || stack)
 			continue;
 		ret->kind = SYM_INSN_WRITE;
 		take_place(insn, op, addr, ret);

@@ -105,6 +105,58 @@ static void no_more_is_written_than_there_is_room_for(void **state)
 	assert_int_equal(sym_disasm_refs(code, sizeof(code), AT, r, 0), 0);
 }
 
+/* What one instruction moves: kind, register, base, displacement, target, bytes written. */
+static const struct {
+	const char *what;
+	unsigned char code[16];
+	size_t len;
+	struct sym_insn want;
+} steps[] = {
+	{ "mov rcx, rax", CODE(0x48, 0x89, 0xc1), { SYM_INSN_COPY, .reg = 1, .base = 0 } },
+	{ "mov rax, [rsp+0x18]",
+	  CODE(0x48, 0x8b, 0x44, 0x24, 0x18),
+	  { SYM_INSN_LOAD, .reg = 0, .base = 4, .disp = 0x18 } },
+	{ "mov [rbx+8], r9", CODE(0x4c, 0x89, 0x4b, 0x08), { SYM_INSN_STORE, .reg = 9, .base = 3, .disp = 8 } },
+	{ "xchg [rbx], rcx", CODE(0x48, 0x87, 0x0b), { SYM_INSN_STORE, .reg = 1, .base = 3 } },
+	{ "lea rdi, [rsp+0x20]",
+	  CODE(0x48, 0x8d, 0x7c, 0x24, 0x20),
+	  { SYM_INSN_ADDRESS, .reg = 7, .base = 4, .disp = 0x20 } },
+	{ "mov rdx, [rax+rcx*8]", CODE(0x48, 0x8b, 0x14, 0xc8), { SYM_INSN_ELEMENT, .reg = 2, .base = 0 } },
+	{ "xor eax, eax", CODE(0x31, 0xc0), { SYM_INSN_ZERO, .reg = 0, .base = SYM_NO_REG } },
+	{ "xor eax, ecx", CODE(0x31, 0xc8), { SYM_INSN_OTHER, .reg = SYM_NO_REG, .base = SYM_NO_REG } },
+	{ "movups [rsp+0x10], xmm0",
+	  CODE(0x0f, 0x11, 0x44, 0x24, 0x10),
+	  { SYM_INSN_WRITE, .reg = SYM_NO_REG, .base = 4, .disp = 0x10, .size = 16 } },
+	{ "mov qword [rsp+8], 1",
+	  CODE(0x48, 0xc7, 0x44, 0x24, 0x08, 1, 0, 0, 0),
+	  { SYM_INSN_WRITE, .reg = SYM_NO_REG, .base = 4, .disp = 8, .size = 8 } },
+	{ "rep stosq", CODE(0xf3, 0x48, 0xab), { SYM_INSN_WRITE, .reg = SYM_NO_REG, .base = 7 } },
+	{ "call $+0x105", CODE(0xe8, 0, 1, 0, 0), { SYM_INSN_CALL, .base = SYM_NO_REG, .target = AT + 0x105 } },
+	{ "call rdx", CODE(0xff, 0xd2), { SYM_INSN_CALL, .base = SYM_NO_REG } },
+	{ "je $+4", CODE(0x74, 0x02), { SYM_INSN_JUMP, .base = SYM_NO_REG, .target = AT + 4 } },
+	{ "jmp [rax+rcx*8]", CODE(0xff, 0x24, 0xc8), { SYM_INSN_JUMP, .base = 0, .always = true } },
+	{ "ret", CODE(0xc3), { SYM_INSN_RETURN, .base = SYM_NO_REG } },
+	{ "ud2", CODE(0x0f, 0x0b), { SYM_INSN_STOP, .base = SYM_NO_REG } },
+};
+
+static void an_instruction_tells_what_it_moves(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		const struct sym_insn *want = &steps[i].want;
+		struct sym_insn got;
+		assert_true(sym_disasm_step(steps[i].code, steps[i].len, AT, &got));
+		bool moves = want->kind < SYM_INSN_WRITE && want->kind != SYM_INSN_OTHER;
+		if (got.kind != want->kind || got.len != steps[i].len || (moves && got.reg != want->reg) ||
+		    got.base != want->base || got.disp != want->disp || got.target != want->target ||
+		    got.size != want->size || (got.kind == SYM_INSN_JUMP && got.always != want->always))
+			fail_msg("%s: kind %d, register %u, base %u, displacement %lld, %u bytes", steps[i].what,
+				 (int)got.kind, got.reg, got.base, (long long)got.disp, got.size);
+	}
+	struct sym_insn none;
+	assert_false(sym_disasm_step(steps[0].code, 2, AT, &none));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +165,7 @@ int main(void)
 		cmocka_unit_test(constants_are_not_code),
 		cmocka_unit_test(bytes_that_are_no_code_are_stepped_over),
 		cmocka_unit_test(no_more_is_written_than_there_is_room_for),
+		cmocka_unit_test(an_instruction_tells_what_it_moves),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
