@@ -35,9 +35,10 @@ static unsigned class_of(uint64_t chunk)
 {
 	if (chunk < EXACT_CLASSES * UNIT)
 		return (unsigned)(chunk / UNIT);
+	if (chunk >= RECORD_LARGE)
+		return RECORD_BINS - 1;
 	unsigned octave = 63 - (unsigned)__builtin_clzll(chunk);
-	unsigned bin = EXACT_CLASSES + 8 * (octave - 10) + (unsigned)((chunk >> (octave - 3)) & 7);
-	return bin < RECORD_BINS ? bin : RECORD_BINS - 1;
+	return EXACT_CLASSES + 8 * (octave - 10) + (unsigned)((chunk >> (octave - 3)) & 7);
 }
 
 /* The largest chunk of a class. */
@@ -156,7 +157,8 @@ struct class
 	double replaced;	   /* of those before, freed in the window: others have come in their place */
 	double grown_bytes, bytes; /* of `grown`; of all at the end */
 	double most, most_bytes;   /* that can have come in the window and be there still */
-	double n, deaths, net;	   /* over paths: outstanding; seen freed; outstanding, less what was freed unseen */
+	double net_bytes;
+	double n, deaths, net; /* over paths: outstanding; seen freed; outstanding, less what was freed unseen */
 };
 
 static void add_sizes(const struct record_size_vec *sizes, double sign, struct class *classes)
@@ -170,6 +172,15 @@ static void add_sizes(const struct record_size_vec *sizes, double sign, struct c
 		k->most += sign > 0 ? count : 0;
 		k->bytes += sign > 0 ? bytes : 0;
 	}
+}
+
+static void add_large(const struct record_blocks_end *end, struct class *k)
+{
+	k->grown += (double)end->large_after - (double)end->large_before;
+	k->grown_bytes += (double)end->large_bytes_after - (double)end->large_bytes_before;
+	k->before += (double)end->large_before;
+	k->most += (double)end->large_after;
+	k->bytes += (double)end->large_bytes_after;
 }
 
 static double smaller(double a, double b)
@@ -187,13 +198,14 @@ static void fill_class(const struct record_blocks_end *end, unsigned bin, struct
 	k->grown = not_negative(k->grown);
 	k->grown_bytes = not_negative(k->grown_bytes);
 	k->replaced = smaller(k->before, k->seen * (end->scale_low + end->scale_high) / 2);
-	if (!end->before || !end->after || (end->large && bin_end(bin) >= end->large)) {
+	if (!end->before || !end->after) {
 		k->most = k->most_bytes = NO_LIMIT;
 		return;
 	}
 	double more = k->unknown * end->scale_high;
 	k->most = smaller(k->most, k->grown + more);
-	k->most_bytes = smaller(k->bytes, k->grown_bytes + more * (double)bin_end(bin));
+	k->most_bytes =
+		smaller(k->bytes, k->grown_bytes + more * (bin == RECORD_BINS - 1 ? NO_LIMIT : (double)bin_end(bin)));
 }
 
 /* Of what is outstanding of a cell, how many were freed unseen and are others' by now: a part of the unknown frees. */
@@ -208,6 +220,7 @@ static void fill_classes(const struct record_cells *c, const struct record_block
 	if (end->before && end->after) {
 		add_sizes(end->before, -1, classes);
 		add_sizes(end->after, 1, classes);
+		add_large(end, &classes[RECORD_BINS - 1]);
 	}
 	for (unsigned i = 0; i < RECORD_BINS; i++) { /* those of unknown size, class 0, may be of any */
 		classes[i].unknown = upper(c, &c->frees[i]) + (c->frees[0].n ? upper(c, &c->frees[0]) : 0);
@@ -221,7 +234,9 @@ static void fill_classes(const struct record_cells *c, const struct record_block
 	for (size_t i = 0; i < c->v.n; i++)
 		if (c->v.v[i].n) {
 			struct class *k = &classes[c->v.v[i].bin];
-			k->net += (double)c->v.v[i].n - unseen_deaths(&c->v.v[i], k);
+			double net = (double)c->v.v[i].n - unseen_deaths(&c->v.v[i], k);
+			k->net += net;
+			k->net_bytes += net * (double)c->v.v[i].bytes / (double)c->v.v[i].n;
 		}
 }
 
@@ -229,7 +244,7 @@ static void fill_classes(const struct record_cells *c, const struct record_block
 static double likely(const struct record_cell *at, const struct class *k, const struct record_blocks_end *end)
 {
 	double net = at->n ? (double)at->n - unseen_deaths(at, k) : 0;
-	if (!end->before || !end->after || (end->large && bin_end(at->bin) >= end->large))
+	if (!end->before || !end->after)
 		return net * (end->scale_low + end->scale_high) / 2;
 	double grown = k->net > 0 ? k->grown * net / k->net : 0;
 	return grown + (k->deaths > 0 ? k->replaced * (double)at->deaths / k->deaths : 0);
@@ -245,7 +260,7 @@ struct sum {
 static void add_cell(const struct record_cells *c, const struct record_cell *at, const struct class *k,
 		     const struct record_blocks_end *end, struct sum *s)
 {
-	double n = (double)at->n, sure = (double)at->sure, hidden = smaller(k->unknown - NONE_SEEN, sure);
+	double sure = (double)at->sure, hidden = smaller(k->unknown - NONE_SEEN, sure);
 	s->sure += sure;
 	s->sure_bytes += (double)at->sure_bytes;
 	s->hidden += hidden;
@@ -255,9 +270,13 @@ static void add_cell(const struct record_cells *c, const struct record_cell *at,
 	s->most_bytes += smaller(most * (double)at->max_size, k->most_bytes);
 	s->once += at->allocs.n == 1;
 	s->largest = (double)at->max_size > s->largest ? (double)at->max_size : s->largest;
-	double best = likely(at, k, end), mean = at->n ? (double)at->bytes / n : (double)at->max_size;
+	double best = likely(at, k, end), mean = at->n ? (double)at->bytes / (double)at->n : (double)at->max_size;
 	s->best += best;
-	s->best_bytes += best * mean;
+	/* Large ones differ too much for their number to say how many bytes they are. */
+	if (at->bin == RECORD_BINS - 1 && end->before && end->after && k->net_bytes > 0)
+		s->best_bytes += k->grown_bytes * ((double)at->n - unseen_deaths(at, k)) * mean / k->net_bytes;
+	else
+		s->best_bytes += best * mean;
 }
 
 static uint64_t whole(double v)

@@ -5,7 +5,7 @@
  * record/cells - what is known of one call path and one class of chunk sizes, and the bounds that follow.
  *
  * Part of record/blocks, which says what the bounds are. A class is a single chunk size up to 1 KiB, an eighth of an octave
- * above. record_seen has sums over phases, so that the bounds know how much phases differ.
+ * up to RECORD_LARGE, and all above. record_seen has sums over phases, so that the bounds know how much phases differ.
  */
 
 #include <stdbool.h>
@@ -24,7 +24,8 @@ VEC_TYPE(record_size_vec, struct record_size);
 /* What the bounds are drawn from when the window ends. */
 struct record_blocks_end {
 	const struct record_size_vec *before, *after; /* NULL: the allocator's state is not known */
-	uint64_t large; /* chunks from this size on may be elsewhere, and are not among them; 0: none */
+	uint64_t large_before, large_after; /* blocks with a mapping of their own, not among them; and bytes of both */
+	uint64_t large_bytes_before, large_bytes_after;
 	bool confirmed; /* record_blocks_confirm() was asked of all */
 	double scale_low,
 		scale_high; /* the program's whole way through the window, against its way in phases; from, to */
@@ -56,7 +57,8 @@ struct record_cell {
 	int64_t first, last;
 };
 
-enum { RECORD_BINS = 64 + 8 * 40 };
+/* The last class is that of large blocks, which may have a mapping of their own. */
+enum { RECORD_BINS = 64 + 8 * 7 + 1, RECORD_LARGE = 128 * 1024 };
 
 struct record_cells {
 	VEC(struct record_cell) v;

@@ -18,8 +18,16 @@ static void ask_large(struct record_target *t, struct glibc_block *blocks, size_
 	}
 }
 
-static void fill(const struct glibc_size_vec *sizes, const struct glibc_totals *totals, struct record_heap *ret)
+static void fill(const struct glibc *g, const struct glibc_size_vec *sizes, const struct glibc_totals *totals,
+		 struct record_heap *ret)
 {
+	for (size_t i = 0; i < g->n; i++) {
+		uint64_t n = 0, bytes = 0;
+		if (glibc_mmapped(g, &g->v[i], &n, &bytes)) {
+			ret->large += n;
+			ret->large_bytes += bytes;
+		}
+	}
 	for (size_t i = 0; i < sizes->n; i++) {
 		*vec_push(&ret->sizes) = (struct record_size){ sizes->v[i].size, sizes->v[i].count };
 		ret->inuse += sizes->v[i].size * sizes->v[i].count;
@@ -35,23 +43,21 @@ static void ask(struct record_target *t, struct glibc_block *blocks, size_t n, s
 	if (!t->t.mem || t->foreign)
 		return;
 	callpath_remap(t->paths);
-	struct arena arena;
 	struct c_heap h;
 	struct glibc_totals totals = { 0 };
 	struct glibc_size_vec sizes = { 0 };
-	arena_init(&arena);
-	c_heap_find(&t->t, NULL, NULL, &arena, &h);
+	c_heap_find(&t->t, NULL, NULL, &t->arena, &h);
+	ret->name = h.allocator;
 	if (h.found && glibc_totals(&h.g, &totals)) {
 		t->heap_is_large = totals.system > RECORD_HEAP_MAX;
 		struct err *err AUTO(err) = t->heap_is_large ? NULL : glibc_blocks_tell(&h.g, blocks, n, &sizes);
 		if (!err && !t->heap_is_large) {
 			ask_large(t, blocks, n);
-			fill(&sizes, &totals, ret);
+			fill(&h.g, &sizes, &totals, ret);
 		}
 	}
 	vec_deinit(&sizes);
 	c_heap_deinit(&h);
-	arena_deinit(&arena);
 }
 
 void record_heap_read(struct record_target *t, struct record_heap *ret)

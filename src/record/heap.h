@@ -10,7 +10,6 @@
 #include "record/watch.h"
 
 #define RECORD_HEAP_MAX (UINT64_C(4) << 30)
-#define RECORD_HEAP_LARGE (UINT64_C(128) << 10) /* blocks from here on may have a mapping of their own */
 
 /* Goes through the heap of a target. `ret` is left unknown where that cannot be. */
 void record_heap_read(struct record_target *t, struct record_heap *ret);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/num.h"
 #include "proc/cpu.h"
@@ -41,6 +42,7 @@ struct run {
 	int64_t faults_at;
 	uint32_t period;
 	int64_t next_second;
+	uint64_t own_cpu; /* of ours, when the window began */
 };
 
 static int64_t now_ns(void)
@@ -330,7 +332,8 @@ static void prepare_probes(struct run *run)
 	for (size_t i = 0; i < run->w.targets.n; i++) {
 		struct record_target *t = run->w.targets.v[i];
 		size_t found = record_probes_add(&run->w, t);
-		if (!found && wants(run, RECORD_MALLOC))
+		bool may = !t->t.is_go || target_uses_cgo(&t->t);
+		if (!found && may && wants(run, RECORD_MALLOC))
 			record_note(run->w.r,
 				    "pid %d: no C allocator was found in its files; one that is built in without "
 				    "symbols cannot be seen",
@@ -350,6 +353,7 @@ static void begin(struct run *run)
 	for (size_t i = 0; i < run->w.targets.n; i++)
 		if (run->probing && wants(run, RECORD_MALLOC))
 			record_heap_read(run->w.targets.v[i], &run->w.targets.v[i]->heap_before);
+	proc_cpu_ns(getpid(), &run->own_cpu);
 	run->w.began = now_ns();
 	run->w.r->start_wall_ns = wall_ns();
 	run->next_second = run->w.began + SECOND;
@@ -396,6 +400,8 @@ static void end_target(struct run *run, struct record_target *t, const struct re
 			record_note(run->w.r, "pid %d: %llu blocks were freed without being seen", t->pid,
 				    (unsigned long long)gone);
 	}
+	if (t->heap_before.name)
+		row->name = arena_strdup(&run->w.r->arena, t->heap_before.name);
 	if (t->heap_before.known && t->heap_after.known) {
 		row->inuse_before = t->heap_before.inuse;
 		row->inuse_after = t->heap_after.inuse;
@@ -417,6 +423,9 @@ static void note_losses(struct run *run, const struct ebpf_stats *stats)
 	}
 	if (stats->refused)
 		record_note(r, "%llu probes could not be placed", (unsigned long long)stats->refused);
+	uint64_t own = 0;
+	if (proc_cpu_ns(getpid(), &own) && (double)(own - run->own_cpu) > 0.1 * (double)r->window_ns)
+		record_note(r, "ullage itself used %.1f s of CPU time", (double)(own - run->own_cpu) / 1e9);
 }
 
 static void sum_up(struct run *run)
@@ -444,7 +453,9 @@ static void end(struct run *run)
 	phase_end(run, run->w.end);
 	run->cpu_all = cpu_of_all(run);
 	drain(run);
-	add_point(run, run->w.end);
+	if (!run->w.r->series.n ||
+	    run->w.end - run->w.began - run->w.r->series.v[run->w.r->series.n - 1].t_ns > SECOND / 4)
+		add_point(run, run->w.end);
 	say(run, "reading what is left");
 	struct record_scale scale = scale_of(run);
 	for (size_t i = 0; i < run->w.targets.n; i++)

@@ -266,7 +266,10 @@ static void add_blocks(struct record_watch *w, struct record_target *t, const st
 					 .scale_high = scale->high };
 	end.before = sizes ? &t->heap_before.sizes : NULL;
 	end.after = sizes ? &t->heap_after.sizes : NULL;
-	end.large = RECORD_HEAP_LARGE;
+	end.large_before = t->heap_before.large;
+	end.large_after = t->heap_after.large;
+	end.large_bytes_before = t->heap_before.large_bytes;
+	end.large_bytes_after = t->heap_after.large_bytes;
 	struct record_bound_vec bounds = { 0 };
 	struct hash_map rows = { 0 };
 	record_blocks_bounds(&t->blocks, &end, &bounds);

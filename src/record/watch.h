@@ -21,6 +21,8 @@ struct record_heap {
 	bool known;
 	struct record_size_vec sizes; /* chunks in use */
 	uint64_t inuse, free;	      /* bytes, large blocks too */
+	uint64_t large, large_bytes;  /* blocks with a mapping of their own, not in `sizes` */
+	const char *name;	      /* of the allocator: "glibc 2.36"; in the arena of the process; NULL unknown */
 };
 
 /* One process. Its books end with it, or when it becomes another program. */
