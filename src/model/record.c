@@ -142,12 +142,27 @@ static bool makes_thread(const char *name)
 	return is_one_of(name, names);
 }
 
-/* Go, or its assembler; files of C frames are libraries. */
+/* A name of Go has a package, whatever its file is: "f" is of C, and so is "f.part.0", which gcc split off. */
+static bool has_package(const char *function)
+{
+	static const char *const clones[] = { "part.", "isra.", "constprop.", "lto_priv." };
+	const char *dot = strchr(function, '.');
+	if (!dot)
+		return false;
+	for (size_t i = 0; i < sizeof(clones) / sizeof(clones[0]); i++) {
+		size_t n = strlen(clones[i]);
+		if (strncmp(dot + 1, clones[i], n) == 0 && dot[1 + n] >= '0' && dot[1 + n] <= '9')
+			return false;
+	}
+	return true;
+}
+
+/* Go, or its assembler. C in the comment before `import "C"` has lines of that Go file as well. */
 static bool is_go(const struct frame *f)
 {
 	size_t n = strlen(f->file);
-	return n > 3 && (strcmp(f->file + n - 3, ".go") == 0 ||
-			 (strcmp(f->file + n - 2, ".s") == 0 && strchr(f->function, '.')));
+	return n > 3 && (strcmp(f->file + n - 3, ".go") == 0 || strcmp(f->file + n - 2, ".s") == 0) &&
+	       has_package(f->function);
 }
 
 /* Of the runtime, and at work for whoever called it: it copies, clears, or leads over into C. */

@@ -82,6 +82,16 @@ static void the_go_function_that_called_into_c_is_named(void **state)
 		"main.keep", NULL, NULL);
 }
 
+static void c_in_the_comment_of_a_go_file_is_not_go(void **state)
+{
+	site_is(STACK("malloc@libc.so.6", "make_buffer@leaks.go", "_cgo_1_Cfunc_open@app", "runtime.cgocall@cgocall.go",
+		      "main._Cfunc_open@_cgo_gotypes.go", "main.leak@leaks.go"),
+		"main.leak", "make_buffer", "make_buffer");
+	site_is(STACK("malloc@libc.so.6", "fill.constprop.0@leaks.go", "_cgo_1_Cfunc_open@app",
+		      "runtime.cgocall@cgocall.go", "main._Cfunc_open@_cgo_gotypes.go", "part.open@part.go"),
+		"part.open", "fill.constprop.0", "fill.constprop.0");
+}
+
 static void wrappers_of_system_calls_are_passed_over(void **state)
 {
 	site_is(STACK("syscall.Syscall6@syscall_linux.go", "syscall.mmap@zsyscall.go",
@@ -176,6 +186,7 @@ int main(void)
 		cmocka_unit_test(the_go_function_that_called_into_c_is_named),
 		cmocka_unit_test(a_c_function_without_a_name_is_told_by_its_wrapper),
 		cmocka_unit_test(a_literal_that_cgo_makes_is_not_who_called),
+		cmocka_unit_test(c_in_the_comment_of_a_go_file_is_not_go),
 		cmocka_unit_test(wrappers_of_system_calls_are_passed_over),
 		cmocka_unit_test(a_callback_into_go_is_the_caller_of_what_it_calls),
 		cmocka_unit_test(a_thread_of_c_is_named_by_where_it_began),
