@@ -183,7 +183,7 @@ static bool is_go_wrapper(const char *function)
 		"syscall.*", "internal/*", "golang.org/x/sys/*", "vendor/golang.org/x/sys/*", "runtime/*", NULL,
 	};
 	return stack_is_runtime(function) || strstr(function, "._Cfunc_") || strstr(function, "._C2func_") ||
-	       strstr(function, "_cgoexp_") || is_one_of(function, packages);
+	       strstr(function, "._cgo_") || strstr(function, "_cgoexp_") || is_one_of(function, packages);
 }
 
 /* "image_open" of "main._Cfunc_image_open": the wrapper that cgo makes of each C function. NULL: no such wrapper. */

@@ -92,6 +92,13 @@ static void c_in_the_comment_of_a_go_file_is_not_go(void **state)
 		"part.open", "fill.constprop.0", "fill.constprop.0");
 }
 
+static void what_allocates_for_cstring_is_passed_over(void **state)
+{
+	site_is(STACK("malloc@libc.so.6", "runtime.cgocall@cgocall.go", "main._cgo_cmalloc@_cgo_gotypes.go",
+		      "main._Cfunc_CString@_cgo_gotypes.go", "main.name@main.go"),
+		"main.name", NULL, NULL);
+}
+
 static void wrappers_of_system_calls_are_passed_over(void **state)
 {
 	site_is(STACK("syscall.Syscall6@syscall_linux.go", "syscall.mmap@zsyscall.go",
@@ -187,6 +194,7 @@ int main(void)
 		cmocka_unit_test(a_c_function_without_a_name_is_told_by_its_wrapper),
 		cmocka_unit_test(a_literal_that_cgo_makes_is_not_who_called),
 		cmocka_unit_test(c_in_the_comment_of_a_go_file_is_not_go),
+		cmocka_unit_test(what_allocates_for_cstring_is_passed_over),
 		cmocka_unit_test(wrappers_of_system_calls_are_passed_over),
 		cmocka_unit_test(a_callback_into_go_is_the_caller_of_what_it_calls),
 		cmocka_unit_test(a_thread_of_c_is_named_by_where_it_began),
