@@ -213,7 +213,7 @@ static double share(const struct offheap_group *g, size_t from, size_t to)
 	return all > 0 ? sum / all : 0;
 }
 
-bool offheap_steady(const struct offheap *o, const struct offheap_group *g)
+static bool is_even(const struct offheap *o, const struct offheap_group *g, bool paused)
 {
 	/* Evenly, a half has a half. A leak that gathers pace stays above; what turns over keeps only its newest. */
 	static const double HALF = 0.2, END = 0.06, AT_ONCE = 0.6;
@@ -228,8 +228,25 @@ bool offheap_steady(const struct offheap *o, const struct offheap_group *g)
 	}
 	if (!filled)
 		return (double)g->first <= window / 4 && (double)g->last >= window * 3 / 4;
-	bool paused = g->sort == OFFHEAP_MALLOC && o->malloc_on < 0.9; /* eighths may have gone unseen */
 	size_t least = g->count < FEW || paused || g->sort == OFFHEAP_TOUCHED ? EIGHTHS_OF_FEW : EIGHTHS;
 	return filled >= least && most <= AT_ONCE && share(g, 0, RECORD_PARTS / 2) >= HALF &&
 	       share(g, RECORD_PARTS / 2, RECORD_PARTS) >= HALF && share(g, RECORD_PARTS - 2, RECORD_PARTS) >= END;
+}
+
+/*
+ * Where blocks were not watched all the time a stretch of the window may have none though they came. Pages that the same
+ * place touched first, or memory that it made the allocator ask for, are seen all the time.
+ */
+bool offheap_steady(const struct offheap *o, const struct offheap_group *g)
+{
+	static const double WATCHED = 0.9;
+	bool paused = g->sort == OFFHEAP_MALLOC && o->malloc_on < WATCHED;
+	bool even = is_even(o, g, paused);
+	for (size_t i = 0; i < o->v.n && paused && !even; i++) {
+		const struct offheap_group *h = &o->v.v[i];
+		bool seen = h->sort == OFFHEAP_TOUCHED || h->sort == OFFHEAP_ALLOCATOR;
+		even = seen && h->site && g->site && strcmp(h->site->function, g->site->function) == 0 &&
+		       is_even(o, h, false);
+	}
+	return even;
 }

@@ -188,6 +188,23 @@ static void an_interval_is_said_as_one(void **state)
 	}
 }
 
+/* Probes that paused saw one end of the window only; the pages of the same place were seen all the time. */
+static void a_pause_is_no_unevenness(void **state)
+{
+	for (int touched = 0; touched < 3; touched++) {
+		struct watch w;
+		begin(&w);
+		w.record.malloc_on_ratio = 0.6;
+		in_use_grows(&w, 8 * MIB);
+		ROW(&w, RECORD_MALLOC, 8 * MIB, 200, WATCH_EARLY, FROM_C);
+		if (touched)
+			ROW(&w, RECORD_RESIDENT, 3 * MIB, 700, touched == 1 ? WATCH_EVEN : WATCH_EARLY, "memset",
+			    FROM_C);
+		assert_int_equal(judge(&w), touched == 1 ? DIAGNOSIS_LEAK : DIAGNOSIS_NO_LEAK);
+		watch_end(&w);
+	}
+}
+
 /* A million calls a second: what stays was not seen, but where memory was fresh. */
 static void calls_too_many_to_be_watched_are_told_by_fresh_memory(void **state)
 {
@@ -748,6 +765,7 @@ int main(void)
 		cmocka_unit_test(the_first_and_the_last_tell_without_eighths),
 		cmocka_unit_test(little_and_few_are_no_leak),
 		cmocka_unit_test(an_interval_is_said_as_one),
+		cmocka_unit_test(a_pause_is_no_unevenness),
 		cmocka_unit_test(calls_too_many_to_be_watched_are_told_by_fresh_memory),
 		cmocka_unit_test(other_allocators_are_held_against_resident_memory),
 		cmocka_unit_test(what_a_collection_may_free_is_open),
