@@ -254,7 +254,8 @@ static double likely(const struct record_cell *at, const struct class *k, const 
 struct sum {
 	double sure, sure_bytes, hidden, hidden_bytes;
 	double most, most_bytes, best, best_bytes;
-	double once, largest; /* cells seen once: as many more are not seen at all */
+	double once, largest;	/* cells seen once: as many more are not seen at all */
+	bool seen[RECORD_BINS]; /* classes of sizes */
 };
 
 static void add_cell(const struct record_cells *c, const struct record_cell *at, const struct class *k,
@@ -269,6 +270,7 @@ static void add_cell(const struct record_cells *c, const struct record_cell *at,
 	s->most += smaller(most, k->most);
 	s->most_bytes += smaller(most * (double)at->max_size, k->most_bytes);
 	s->once += at->allocs.n == 1;
+	s->seen[at->bin] = true;
 	s->largest = (double)at->max_size > s->largest ? (double)at->max_size : s->largest;
 	double best = likely(at, k, end), mean = at->n ? (double)at->bytes / (double)at->n : (double)at->max_size;
 	s->best += best;
@@ -289,16 +291,40 @@ static uint64_t between(uint64_t v, uint64_t low, uint64_t high)
 	return v < low ? low : v > high ? high : v;
 }
 
-static void finish(const struct record_blocks_end *end, const struct sum *s, struct record_bound *ret)
+/*
+ * What phases may have missed of a path altogether is of any size that the allocator has more of, the largest first: the
+ * growth of classes that the path was not seen to take from, and what came in the place of older blocks where frees were seen.
+ */
+static void add_unseen(const struct class *classes, const struct record_blocks_end *end, struct sum *s)
+{
+	double n = (s->once + Z * sqrt(s->once) + NONE_SEEN) * end->scale_high;
+	if (!end->before || !end->after) { /* nothing is known of sizes but the path's own */
+		s->most += s->once > 0 ? n : 0;
+		s->most_bytes += s->once > 0 ? n * s->largest : 0;
+		return;
+	}
+	for (unsigned bin = RECORD_BINS; bin-- > 1 && n > 0;) {
+		const struct class *k = &classes[bin];
+		double most = k->seen > 0 ? k->most : k->grown,
+		       most_bytes = k->seen > 0 ? k->most_bytes : k->grown_bytes;
+		double take = smaller(n, most);
+		if (s->seen[bin] || take <= 0)
+			continue;
+		s->most += take;
+		s->most_bytes += bin == RECORD_BINS - 1 ? most_bytes : smaller(most_bytes, take * (double)bin_end(bin));
+		n -= take;
+	}
+}
+
+static void finish(const struct sum *s, struct record_bound *ret)
 {
 	double low = s->sure - s->hidden - NONE_SEEN;
 	if (low > 0) {
 		ret->low_count = (uint64_t)low;
 		ret->low_bytes = (uint64_t)((s->sure_bytes - s->hidden_bytes) * low / (low + NONE_SEEN));
 	}
-	double unseen = s->once > 0 ? (s->once + Z * sqrt(s->once) + NONE_SEEN) * end->scale_high : 0;
-	ret->high_count = num_max(whole(s->most + unseen), ret->low_count);
-	ret->high_bytes = num_max(whole(s->most_bytes + unseen * s->largest), ret->low_bytes);
+	ret->high_count = num_max(whole(s->most), ret->low_count);
+	ret->high_bytes = num_max(whole(s->most_bytes), ret->low_bytes);
 	ret->count = between(whole(s->best), ret->low_count, ret->high_count);
 	ret->bytes = between(whole(s->best_bytes), ret->low_bytes, ret->high_bytes);
 }
@@ -345,8 +371,10 @@ void record_cells_bounds(const struct record_cells *c, const struct record_block
 			else
 				add_exact(at, bound);
 		}
-		if (paused)
-			finish(end, &sum, bound);
+		if (!paused)
+			continue;
+		add_unseen(classes, end, &sum);
+		finish(&sum, bound);
 	}
 	vec_deinit(&sorted);
 	free(classes);

@@ -324,6 +324,38 @@ static void the_interval_holds_the_truth(void **state)
 	}
 }
 
+/* Many small blocks come and go; 1,700 large ones are kept, none of them in a phase. */
+static void what_was_never_seen_is_below_the_upper_bound(void **state)
+{
+	(void)state;
+	enum { KEPT = 1700, LARGE = 8192 };
+	struct record_size before[] = { { 32, 100 } }, after[] = { { 32, 100 }, { LARGE + 16, KEPT } };
+	struct record_size_vec sizes[] = { { before, 1, 1 }, { after, 2, 2 } };
+	struct record_blocks_end end = {
+		.before = &sizes[0], .after = &sizes[1], .confirmed = true, .scale_low = 1000, .scale_high = 20000
+	};
+	struct record_bound_vec rows = { 0 };
+	struct record_blocks b;
+	record_blocks_init(&b);
+	for (int64_t phase = 0; phase < 4; phase++) {
+		record_blocks_phase(&b, true, 1 + phase * 100000);
+		for (int64_t i = 0; i < 1000; i++) {
+			take(&b, 4096, 24, 1, phase * 100000 + 10 * i + 2);
+			record_blocks_free(&b, 4096, 32, phase * 100000 + 10 * i + 5);
+		}
+		record_blocks_phase(&b, false, phase * 100000 + 20000);
+	}
+	record_blocks_bounds(&b, &end, &rows);
+	const struct record_bound *row = bound_of(&rows, 1);
+	assert_non_null(row);
+	assert_int_equal(row->low_bytes, 0);
+	assert_true(row->high_count >= KEPT);
+	assert_true(row->high_bytes >= (uint64_t)KEPT * LARGE);
+	assert_true(row->high_bytes < (uint64_t)KEPT * LARGE * 2);
+	vec_deinit(&rows);
+	record_blocks_deinit(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +365,7 @@ int main(void)
 		cmocka_unit_test(a_call_inside_of_a_call_counts_once),
 		cmocka_unit_test(a_block_that_the_allocator_does_not_know_is_none),
 		cmocka_unit_test(the_interval_holds_the_truth),
+		cmocka_unit_test(what_was_never_seen_is_below_the_upper_bound),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
