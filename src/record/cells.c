@@ -197,7 +197,7 @@ static void fill_class(const struct record_blocks_end *end, unsigned bin, struct
 {
 	k->grown = not_negative(k->grown);
 	k->grown_bytes = not_negative(k->grown_bytes);
-	k->replaced = smaller(k->before, k->seen * (end->scale_low + end->scale_high) / 2);
+	k->replaced = smaller(k->before, k->seen * end->scale);
 	if (!end->before || !end->after) {
 		k->most = k->most_bytes = NO_LIMIT;
 		return;
@@ -245,7 +245,7 @@ static double likely(const struct record_cell *at, const struct class *k, const 
 {
 	double net = at->n ? (double)at->n - unseen_deaths(at, k) : 0;
 	if (!end->before || !end->after)
-		return net * (end->scale_low + end->scale_high) / 2;
+		return net * end->scale;
 	double grown = k->net > 0 ? k->grown * net / k->net : 0;
 	return grown + (k->deaths > 0 ? k->replaced * (double)at->deaths / k->deaths : 0);
 }

@@ -27,8 +27,8 @@ struct record_blocks_end {
 	uint64_t large_before, large_after; /* blocks with a mapping of their own, not among them; and bytes of both */
 	uint64_t large_bytes_before, large_bytes_after;
 	bool confirmed; /* record_blocks_confirm() was asked of all */
-	double scale_low,
-		scale_high; /* the program's whole way through the window, against its way in phases; from, to */
+	double scale,
+		scale_high; /* the program's whole way through the window, against its way in phases: most likely, at most */
 };
 
 struct record_bound {

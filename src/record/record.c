@@ -379,15 +379,30 @@ static void drain(struct run *run)
 		record_order_flush(&run->w.order, INT64_MAX, record_apply_op, &run->w);
 }
 
-static struct record_scale scale_of(const struct run *run)
+/* The least CPU time of its own that the program can have had in phases, whose calls were seen. */
+static double least_own_cpu(const struct run *run, double seen)
 {
-	double length = (double)(run->w.end - run->w.began);
-	double wall = run->on_ns > 0 ? length / (double)run->on_ns : 1;
-	/* A program that is held up by probes gets along less in a phase than its CPU time says. */
-	double own = run->cpu_on - run->spent_on, least = run->cpu_on / 20;
-	own = own > least ? own : least;
-	double cpu = own > 0 ? (run->cpu_all - run->cpu_on + own) / own : wall;
-	return (struct record_scale){ wall < cpu ? wall : cpu, wall < cpu ? cpu : wall };
+	static const double CALL_NS = 10; /* no allocator gives and takes back a block in less */
+	double own = run->cpu_on - 2 * run->spent_on, least = seen * CALL_NS;
+	return own > least ? own : least;
+}
+
+/*
+ * How much further the program got in the window than in phases: by the clock, or by its CPU time. One that is held up by
+ * probes gets along less in a phase than either says, by more than can be told: the upper bound takes that into account.
+ */
+static struct record_scale scale_of(struct run *run)
+{
+	struct ebpf_stats stats;
+	if (!run->paused || run->on_ns <= 0 || run->cpu_on <= 0)
+		return (struct record_scale){ 1, 1 };
+	spent(run, &stats);
+	double wall = (double)(run->w.end - run->w.began) / (double)run->on_ns, outside = run->cpu_all - run->cpu_on;
+	double own = run->cpu_on - run->spent_on, floor = run->cpu_on / 20;
+	double cpu = outside / (own > floor ? own : floor) + 1;
+	double most = outside / least_own_cpu(run, (double)(stats.hits[EBPF_ALLOC] + stats.hits[EBPF_REALLOC]) + 1) + 1;
+	double high = wall > cpu ? wall : cpu;
+	return (struct record_scale){ (wall + cpu) / 2, high > most ? high : most };
 }
 
 static void end_target(struct run *run, struct record_target *t, const struct record_scale *scale)

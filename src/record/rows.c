@@ -261,9 +261,7 @@ static void fill_parts(const struct record_watch *w, const struct record_target 
 static void add_blocks(struct record_watch *w, struct record_target *t, const struct record_scale *scale)
 {
 	bool sizes = t->heap_before.known && t->heap_after.known;
-	struct record_blocks_end end = { .confirmed = t->confirmed,
-					 .scale_low = scale->low,
-					 .scale_high = scale->high };
+	struct record_blocks_end end = { .confirmed = t->confirmed, .scale = scale->likely, .scale_high = scale->high };
 	end.before = sizes ? &t->heap_before.sizes : NULL;
 	end.after = sizes ? &t->heap_after.sizes : NULL;
 	end.large_before = t->heap_before.large;
@@ -368,8 +366,8 @@ static void add_go(struct record_watch *w, struct record_target *t, const struct
 		row->what = RECORD_WHAT_GO;
 		row->low_bytes = row->total_bytes = sum->bytes;
 		row->low_count = row->total_count = sum->count;
-		row->bytes = (uint64_t)((double)sum->bytes * scale->low);
-		row->count = (uint64_t)((double)sum->count * scale->low);
+		row->bytes = (uint64_t)((double)sum->bytes * scale->likely);
+		row->count = (uint64_t)((double)sum->count * scale->likely);
 		row->high_bytes = (uint64_t)((double)sum->bytes * scale->high);
 		row->high_count = (uint64_t)((double)sum->count * scale->high);
 		row->first_ns = since(w, t->go_first);

@@ -9,7 +9,7 @@
 
 /* How the program's way through the window compares with its way in the phases of the allocator's probes. */
 struct record_scale {
-	double low, high;
+	double likely, high; /* 1: they were never off */
 };
 
 /*

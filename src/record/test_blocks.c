@@ -24,7 +24,7 @@ static const struct record_bound *bound_of(const struct record_bound_vec *v, uin
 
 static void expect_exact(struct record_blocks *b, uint32_t path, uint64_t count, uint64_t bytes)
 {
-	struct record_blocks_end end = { .scale_low = 1, .scale_high = 1 };
+	struct record_blocks_end end = { .scale = 1, .scale_high = 1 };
 	struct record_bound_vec rows = { 0 };
 	record_blocks_bounds(b, &end, &rows);
 	const struct record_bound *row = bound_of(&rows, path);
@@ -245,7 +245,7 @@ static void simulate(struct sim *s, const struct kind *kinds, size_t n, int warm
 	struct record_size_vec before = { s->before, CLASSES, CLASSES }, after = { s->after, CLASSES, CLASSES };
 	double scale = (double)TICKS / (double)on;
 	struct record_blocks_end end = { .before = &before, .after = &after, .confirmed = true };
-	end.scale_low = end.scale_high = scale;
+	end.scale = end.scale_high = scale;
 	record_blocks_bounds(&s->book, &end, ret);
 }
 
@@ -332,7 +332,7 @@ static void what_was_never_seen_is_below_the_upper_bound(void **state)
 	struct record_size before[] = { { 32, 100 } }, after[] = { { 32, 100 }, { LARGE + 16, KEPT } };
 	struct record_size_vec sizes[] = { { before, 1, 1 }, { after, 2, 2 } };
 	struct record_blocks_end end = {
-		.before = &sizes[0], .after = &sizes[1], .confirmed = true, .scale_low = 1000, .scale_high = 20000
+		.before = &sizes[0], .after = &sizes[1], .confirmed = true, .scale = 1000, .scale_high = 20000
 	};
 	struct record_bound_vec rows = { 0 };
 	struct record_blocks b;
