@@ -12,7 +12,6 @@ enum {
 	STEP = 1 << 20,		  /* data read at a time */
 	DATA_MAX = 256 << 20,	  /* ... and in all */
 	RING_MAX = 65536,	  /* arenas */
-	EMPTY_MIN = 8,		  /* of 127 bins, that many are empty in any heap */
 	PAR_AROUND = 16384,	  /* mp_ and main_arena are neighbours in the same object file */
 	CACHED_BINS_MAX = 128,	  /* more than any tcache has */
 	CACHED_COUNT_MAX = 65535, /* a tunable's ceiling */
@@ -46,18 +45,21 @@ static uint64_t bin_at(const struct glibc_arena_layout *l, uint64_t arena, unsig
 	return arena + l->bins + i * WORD * 2 - GLIBC_CHUNK_FD;
 }
 
+/*
+ * How many are empty depends on the program: one that frees blocks of all sizes fills nearly all. The last is for no size,
+ * so its head always points at itself.
+ */
 static bool are_bins(const struct glibc_arena_layout *l, const unsigned char *p, uint64_t addr)
 {
-	unsigned empty = 0;
+	bool empty = false;
 	for (unsigned i = 0; i < GLIBC_BINS; i++) {
 		const unsigned char *bin = p + l->bins + i * WORD * 2;
 		uint64_t fd = load_u64(bin), bk = load_u64(bin + WORD), self = bin_at(l, addr, i);
-		if (fd == self && bk == self)
-			empty++;
-		else if (!is_chunk_address(fd) || !is_chunk_address(bk) || fd == self || bk == self)
+		empty = fd == self && bk == self;
+		if (!empty && (!is_chunk_address(fd) || !is_chunk_address(bk) || fd == self || bk == self))
 			return false;
 	}
-	return empty >= EMPTY_MIN;
+	return empty;
 }
 
 /* Cheap tests first: this is asked of every word of data. */
