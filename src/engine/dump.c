@@ -331,6 +331,16 @@ static uint64_t resident(const struct page_vec *pages)
 	return bytes;
 }
 
+/* Copies of text and keys pass through registers, above all through those of vectors. */
+static void blank_registers(struct dumper *d)
+{
+	enum { GENERAL = 15 }; /* the next is the number of the system call */
+	for (size_t i = 0; i < d->threads.n; i++)
+		dump_structure_registers(&d->structure, d->threads.v[i].regs, GENERAL);
+	for (size_t i = 0; i < d->fp.n; i++)
+		memset(d->fp.v[i].bytes, 0, sizeof(d->fp.v[i].bytes));
+}
+
 static struct err *make_plan(struct dumper *d, struct core_plan *plan)
 {
 	char boot_id[64];
@@ -338,7 +348,9 @@ static struct err *make_plan(struct dumper *d, struct core_plan *plan)
 	strbuf_init(&auxv);
 	strbuf_init(&args);
 	read_raw(d, "auxv", &auxv);
-	if (!d->opt->structure_only)
+	if (d->opt->structure_only)
+		blank_registers(d);
+	else
 		read_raw(d, "cmdline", &args);
 	for (size_t i = 0; i + 1 < args.len; i++) {
 		if (!args.buf[i])

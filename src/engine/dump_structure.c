@@ -217,6 +217,14 @@ static void blank_part(struct dump_structure *s, uint64_t addr, unsigned char *b
 	}
 }
 
+void dump_structure_registers(struct dump_structure *s, uint64_t *regs, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!is_address(s, regs[i]))
+			regs[i] = 0;
+	}
+}
+
 void dump_structure_blank(struct dump_structure *s, uint64_t addr, unsigned char *buf, size_t len)
 {
 	uint64_t end = addr + len;

@@ -34,5 +34,8 @@ void dump_structure_deinit(struct dump_structure *s);
 /* The stack of a thread with this stack pointer, so far as it is in no heap. */
 void dump_structure_stack(struct dump_structure *s, uint64_t sp);
 
+/* General registers (the first `n` words of a thread's) become zeros unless they are addresses. */
+void dump_structure_registers(struct dump_structure *s, uint64_t *regs, size_t n);
+
 /* Whole pages of memory at addr, in `buf`: contents become zeros. */
 void dump_structure_blank(struct dump_structure *s, uint64_t addr, unsigned char *buf, size_t len);
