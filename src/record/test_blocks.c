@@ -48,10 +48,12 @@ static void without_a_pause_the_book_is_exact(void **state)
 		take(&b, i * 64, i, 1 + (uint32_t)(i % 3), (int64_t)i + 1);
 	uint64_t bytes = 0, count = 0;
 	for (uint64_t i = 1; i <= 5000; i++) {
-		if (i % 7)
+		if (i % 7) {
 			record_blocks_free(&b, i * 64, 0, 6000);
-		else if (i % 3 == 0)
-			bytes += i, count++;
+		} else if (i % 3 == 0) {
+			bytes += i;
+			count++;
+		}
 	}
 	record_blocks_free(&b, 77, 32, 6000); /* from before the window */
 	record_blocks_phase(&b, false, 7000);
