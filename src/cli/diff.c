@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "codec/folded.h"
 #include "codec/pprof.h"
 #include "format/flamegraph.h"
-#include "format/output.h"
+#include "format/outputs.h"
 #include "operand/diff_source.h"
 #include "operand/status.h"
 #include "report/diff.h"
@@ -52,18 +51,7 @@ static const struct option_row options[] = {
 
 /* ---- outputs ---- */
 
-typedef void (*render_fn)(const struct diff_report *r, struct strbuf *out);
-
-enum { OUTPUTS_MAX = 4 };
-
-struct diff_outputs {
-	struct {
-		struct output out;
-		render_fn render;
-		const char *path;
-	} v[OUTPUTS_MAX];
-	size_t n;
-};
+enum { TEXT, JSON, PPROF, FOLDED, FLAME };
 
 static void put_flame(const struct diff_report *r, struct strbuf *out)
 {
@@ -89,51 +77,20 @@ static void put_folded(const struct diff_report *r, struct strbuf *out)
 	folded_write(&p, type < 0 ? 0 : (size_t)type, out);
 }
 
-static bool is_stdout(const char *path)
+static void render(const void *report, int which, struct strbuf *out)
 {
-	return !path || strcmp(path, "-") == 0;
+	static void (*const by[])(const struct diff_report *, struct strbuf *) = {
+		[TEXT] = diff_text, [JSON] = diff_json, [PPROF] = put_pprof, [FOLDED] = put_folded, [FLAME] = put_flame,
+	};
+	by[which](report, out);
 }
 
-/* The report itself goes to standard output unless something else was sent there. */
-static struct err *choose_outputs(const struct diff_cli *opt, struct diff_outputs *ret)
+static struct err *open_outputs(const struct diff_cli *opt, struct outputs *outs)
 {
-	const struct {
-		const char *path;
-		render_fn render;
-	} extras[] = { { opt->flame, put_flame }, { opt->pprof, put_pprof }, { opt->folded, put_folded } };
-	size_t to_stdout = 0;
-	for (size_t i = 0; i < sizeof(extras) / sizeof(extras[0]); i++) {
-		if (!extras[i].path)
-			continue;
-		to_stdout += is_stdout(extras[i].path);
-		ret->v[ret->n].render = extras[i].render;
-		ret->v[ret->n++].path = extras[i].path;
-	}
-	if (to_stdout > 1 || (to_stdout && opt->json && is_stdout(opt->file)))
-		return err_new(ERR_ARG, "two outputs cannot both go to standard output: give files");
-	if (to_stdout && is_stdout(opt->file))
-		return NULL;
-	ret->v[ret->n].render = opt->json ? diff_json : diff_text;
-	ret->v[ret->n++].path = opt->file;
-	return NULL;
-}
-
-static struct err *open_outputs(struct diff_outputs *outs)
-{
-	for (size_t i = 0; i < outs->n; i++)
-		TRY(output_open(&outs->v[i].out, outs->v[i].path));
-	return NULL;
-}
-
-static struct err *write_outputs(struct diff_outputs *outs, const struct diff_report *r)
-{
-	for (size_t i = 0; i < outs->n; i++) {
-		AUTO(strbuf) struct strbuf text;
-		strbuf_init(&text);
-		outs->v[i].render(r, &text);
-		TRY(output_commit(&outs->v[i].out, text.buf, text.len));
-	}
-	return NULL;
+	outputs_add(outs, FLAME, opt->flame);
+	outputs_add(outs, PPROF, opt->pprof);
+	outputs_add(outs, FOLDED, opt->folded);
+	return outputs_open(outs, opt->json ? JSON : TEXT, opt->file, opt->json);
 }
 
 /* ---- the diff ---- */
@@ -175,7 +132,7 @@ static void collect_notes(struct diff_sources *src, const struct diff *d, struct
 	}
 }
 
-static struct err *show(const struct diff_cli *opt, struct diff_sources *src, struct diff *d, struct diff_outputs *outs,
+static struct err *show(const struct diff_cli *opt, struct diff_sources *src, struct diff *d, struct outputs *outs,
 			int *status)
 {
 	struct diff_report r = {
@@ -184,18 +141,18 @@ static struct err *show(const struct diff_cli *opt, struct diff_sources *src, st
 		.top = opt->top_n,
 		.judged = opt->fail_on != UINT64_MAX,
 		.limit = opt->fail_on,
-		.style = style_of(is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
+		.style = style_of(output_is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
 	};
 	r.failed = r.judged && grew_by_more(d, opt->fail_on);
 	collect_notes(src, d, &d->arena, &r.notes);
-	struct err *err = write_outputs(outs, &r);
+	struct err *err = outputs_write(outs, render, &r);
 	vec_deinit(&r.notes);
 	if (r.failed && *status == STATUS_OK)
 		*status = STATUS_BAD;
 	return err;
 }
 
-static struct err *compare(const struct diff_cli *opt, struct diff_sources *src, struct diff_outputs *outs, int *status)
+static struct err *compare(const struct diff_cli *opt, struct diff_sources *src, struct outputs *outs, int *status)
 {
 	struct diff_options want = { .sample_index = opt->sample_index, .leak_threshold = opt->leak_threshold };
 	if (opt->by == BY_DEFAULT)
@@ -211,11 +168,9 @@ static struct err *compare(const struct diff_cli *opt, struct diff_sources *src,
 	return err;
 }
 
-static struct err *diff(const struct diff_cli *opt, const struct arg_vec *operands, struct diff_outputs *outs,
-			int *status)
+static struct err *diff(const struct diff_cli *opt, const struct arg_vec *operands, struct outputs *outs, int *status)
 {
-	TRY(choose_outputs(opt, outs));
-	TRY(open_outputs(outs));
+	TRY(open_outputs(opt, outs));
 	struct diff_sources *src = xcalloc(1, sizeof(*src));
 	const struct evidence_options how = {
 		.parts = opt->by == DIFF_PATH ? SNAPSHOT_OWNERS : 0,
@@ -234,13 +189,12 @@ static const struct diff_cli defaults = { .by = BY_DEFAULT, .fail_on = UINT64_MA
 
 static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct diff_outputs outs = { 0 };
+	struct outputs outs = { 0 };
 	struct arg_vec all = { 0 };
 	struct err *err = all_operands(values, operands, &all);
 	if (!err)
 		err = diff(values, &all, &outs, status);
-	for (size_t i = 0; i < outs.n; i++)
-		output_abandon(&outs.v[i].out);
+	outputs_abandon(&outs);
 	vec_deinit(&all);
 	return err;
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "codec/folded.h"
 #include "codec/pprof.h"
 #include "format/flamegraph.h"
-#include "format/output.h"
+#include "format/outputs.h"
 #include "operand/infile.h"
 #include "operand/input.h"
 #include "report/heap.h"
@@ -43,18 +42,7 @@ static const struct option_row options[] = {
 
 /* ---- what is written ---- */
 
-typedef void (*render_fn)(const struct heap_report *r, struct strbuf *out);
-
-struct heap_output {
-	render_fn render;
-	const char *path;
-	struct output out;
-};
-
-struct heap_outputs {
-	struct heap_output v[4];
-	size_t n;
-};
+enum { TEXT, JSON, PPROF, FOLDED, FLAME };
 
 static void put_folded(const struct heap_report *r, struct strbuf *out)
 {
@@ -82,9 +70,12 @@ static void put_flame(const struct heap_report *r, struct strbuf *out)
 	flamegraph_put(&f, out);
 }
 
-static bool is_stdout(const char *path)
+static void render(const void *report, int which, struct strbuf *out)
 {
-	return !path || strcmp(path, "-") == 0;
+	static void (*const by[])(const struct heap_report *, struct strbuf *) = {
+		[TEXT] = heap_text, [JSON] = heap_json, [PPROF] = put_pprof, [FOLDED] = put_folded, [FLAME] = put_flame,
+	};
+	by[which](report, out);
 }
 
 static bool wants_profile(const struct heap_options *opt)
@@ -92,50 +83,12 @@ static bool wants_profile(const struct heap_options *opt)
 	return opt->pprof || opt->folded || opt->flame;
 }
 
-static struct err *choose_outputs(const struct heap_options *opt, struct heap_outputs *ret)
+static struct err *open_outputs(const struct heap_options *opt, struct outputs *outs)
 {
-	const struct heap_output extra[] = {
-		{ .render = put_pprof, .path = opt->pprof },
-		{ .render = put_folded, .path = opt->folded },
-		{ .render = put_flame, .path = opt->flame },
-	};
-	size_t to_stdout = 0;
-	for (size_t i = 0; i < LEN(extra); i++) {
-		if (extra[i].path)
-			ret->v[ret->n++] = extra[i];
-	}
-	for (size_t i = 0; i < ret->n; i++)
-		to_stdout += is_stdout(ret->v[i].path);
-	if (!to_stdout || opt->json || opt->file) {
-		ret->v[ret->n++] =
-			(struct heap_output){ .render = opt->json ? heap_json : heap_text, .path = opt->file };
-		to_stdout += is_stdout(opt->file);
-	}
-	return to_stdout > 1 ? err_new(ERR_ARG, "two outputs cannot both go to standard output: give files") : NULL;
-}
-
-static struct err *open_outputs(struct heap_outputs *outs)
-{
-	for (size_t i = 0; i < outs->n; i++)
-		TRY(output_open(&outs->v[i].out, outs->v[i].path));
-	return NULL;
-}
-
-static void abandon_outputs(struct heap_outputs *outs)
-{
-	for (size_t i = 0; i < outs->n; i++)
-		output_abandon(&outs->v[i].out);
-}
-
-static struct err *write_outputs(struct heap_outputs *outs, const struct heap_report *r)
-{
-	for (size_t i = 0; i < outs->n; i++) {
-		AUTO(strbuf) struct strbuf text;
-		strbuf_init(&text);
-		outs->v[i].render(r, &text);
-		TRY(output_commit(&outs->v[i].out, text.buf, text.len));
-	}
-	return NULL;
+	outputs_add(outs, PPROF, opt->pprof);
+	outputs_add(outs, FOLDED, opt->folded);
+	outputs_add(outs, FLAME, opt->flame);
+	return outputs_open(outs, opt->json ? JSON : TEXT, opt->file, opt->json);
 }
 
 /* ---- what is read ---- */
@@ -193,16 +146,14 @@ static struct err *read_heap(const struct heap_options *opt, const struct arg_ve
 	return NULL;
 }
 
-static struct err *show(const struct heap_options *opt, const struct arg_vec *operands, struct heap_outputs *outs,
+static struct err *show(const struct heap_options *opt, const struct arg_vec *operands, struct outputs *outs,
 			int *status)
 {
 	struct escapes escapes = { 0 };
 	struct snapshot s = { 0 };
-	struct err *err = choose_outputs(opt, outs);
-	if (!err && opt->escapes)
-		err = read_escapes(opt->escapes, &escapes);
+	struct err *err = opt->escapes ? read_escapes(opt->escapes, &escapes) : NULL;
 	if (!err)
-		err = open_outputs(outs);
+		err = open_outputs(opt, outs);
 	if (!err)
 		err = read_heap(opt, operands, &s, status);
 	struct heap_report r = {
@@ -210,10 +161,10 @@ static struct err *show(const struct heap_options *opt, const struct arg_vec *op
 		.escapes = opt->escapes ? &escapes : NULL,
 		.by = (enum heap_by)opt->by,
 		.top = opt->top,
-		.style = style_of(is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
+		.style = style_of(output_is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
 	};
 	if (!err)
-		err = write_outputs(outs, &r);
+		err = outputs_write(outs, render, &r);
 	snapshot_deinit(&s);
 	escapes_deinit(&escapes);
 	return err;
@@ -223,9 +174,9 @@ static const struct heap_options defaults = { .procfs = "/proc" };
 
 static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct heap_outputs outs = { 0 };
+	struct outputs outs = { 0 };
 	struct err *err = show(values, operands, &outs, status);
-	abandon_outputs(&outs);
+	outputs_abandon(&outs);
 	return err;
 }
 

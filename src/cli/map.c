@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "format/output.h"
+#include "format/outputs.h"
 #include "operand/input.h"
 #include "operand/status.h"
 #include "report/report.h"
@@ -49,16 +49,11 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-/* One thing to write: by whom, and where to. */
-struct map_output {
-	report_fn render;
-	const char *path;
-	struct output out;
-};
+enum { TEXT, JSON, CSV, HTML, FLAME, FOLDED };
 
-struct map_outputs {
-	struct map_output v[3];
-	size_t n;
+struct map_report {
+	const struct account *account;
+	struct report_options options;
 };
 
 static bool ends_with(const char *s, const char *end)
@@ -67,67 +62,37 @@ static bool ends_with(const char *s, const char *end)
 	return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-static bool is_stdout(const char *path)
+static void render(const void *report, int which, struct strbuf *out)
 {
-	return !path || strcmp(path, "-") == 0;
+	static const report_fn by[] = {
+		[TEXT] = report_text, [JSON] = report_json,   [CSV] = report_csv,
+		[HTML] = report_html, [FLAME] = report_flame, [FOLDED] = report_folded,
+	};
+	const struct map_report *r = report;
+	by[which](r->account, &r->options, out);
 }
 
-static struct err *choose_outputs(const struct map_options *opt, struct map_outputs *ret)
+static struct err *open_outputs(const struct map_options *opt, struct outputs *outs)
 {
 	if (opt->json && opt->csv)
 		return err_new(ERR_ARG, "--json and --csv exclude each other");
-	if (opt->html)
-		ret->v[ret->n++] = (struct map_output){ .render = report_html, .path = opt->html };
-	if (opt->flame)
-		ret->v[ret->n++] = (struct map_output){
-			.render = ends_with(opt->flame, ".folded") ? report_folded : report_flame,
-			.path = opt->flame,
-		};
-	bool picture_out = (opt->html && is_stdout(opt->html)) || (opt->flame && is_stdout(opt->flame));
-	bool main_wanted = opt->json || opt->csv || opt->file || !picture_out;
-	if (main_wanted)
-		ret->v[ret->n++] = (struct map_output){
-			.render = opt->json  ? report_json
-				  : opt->csv ? report_csv
-					     : report_text,
-			.path = opt->file,
-		};
-	size_t to_stdout = 0;
-	for (size_t i = 0; i < ret->n; i++)
-		to_stdout += is_stdout(ret->v[i].path);
-	if (to_stdout > 1)
-		return err_new(ERR_ARG, "two outputs cannot both go to standard output: give files");
-	return NULL;
+	outputs_add(outs, HTML, opt->html);
+	outputs_add(outs, opt->flame && ends_with(opt->flame, ".folded") ? FOLDED : FLAME, opt->flame);
+	return outputs_open(outs, opt->json ? JSON : opt->csv ? CSV : TEXT, opt->file, opt->json || opt->csv);
 }
 
-static struct err *open_outputs(struct map_outputs *outs)
+static struct err *write_outputs(struct outputs *outs, const struct map_options *opt, const struct account *a)
 {
-	for (size_t i = 0; i < outs->n; i++)
-		TRY(output_open(&outs->v[i].out, outs->v[i].path));
-	return NULL;
-}
-
-static void abandon_outputs(struct map_outputs *outs)
-{
-	for (size_t i = 0; i < outs->n; i++)
-		output_abandon(&outs->v[i].out);
-}
-
-static struct err *write_outputs(struct map_outputs *outs, const struct map_options *opt, const struct account *a)
-{
-	struct report_options r = {
-		.top = opt->top,
-		.vmas = opt->vmas,
-		.value = (enum report_value)opt->value,
-		.style = style_of(is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
+	const struct map_report r = {
+		.account = a,
+		.options = {
+			.top = opt->top,
+			.vmas = opt->vmas,
+			.value = (enum report_value)opt->value,
+			.style = style_of(output_is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
+		},
 	};
-	for (size_t i = 0; i < outs->n; i++) {
-		AUTO(strbuf) struct strbuf text;
-		strbuf_init(&text);
-		outs->v[i].render(a, &r, &text);
-		TRY(output_commit(&outs->v[i].out, text.buf, text.len));
-	}
-	return NULL;
+	return outputs_write(outs, render, &r);
 }
 
 static struct err *take_account(const struct map_options *opt, const struct arg_vec *operands, struct snapshot *ret,
@@ -157,13 +122,12 @@ static struct err *take_account(const struct map_options *opt, const struct arg_
 	return NULL;
 }
 
-static struct err *map_target(const struct map_options *opt, const struct arg_vec *operands, struct map_outputs *outs,
+static struct err *map_target(const struct map_options *opt, const struct arg_vec *operands, struct outputs *outs,
 			      int *status)
 {
-	TRY(choose_outputs(opt, outs));
 	if (opt->stop_budget_ns > 0 && operands->n == 1 && input_is_file(operands->v[0]))
 		return err_new(ERR_ARG, "--stop is for a running process, and '%s' is a file", operands->v[0]);
-	TRY(open_outputs(outs));
+	TRY(open_outputs(opt, outs));
 	AUTO(snapshot) struct snapshot s;
 	TRY(take_account(opt, operands, &s, status));
 	return write_outputs(outs, opt, &s.account);
@@ -173,9 +137,9 @@ static const struct map_options defaults = { .top = TOP, .procfs = "/proc" };
 
 static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct map_outputs outs = { 0 };
+	struct outputs outs = { 0 };
 	struct err *err = map_target(values, operands, &outs, status);
-	abandon_outputs(&outs);
+	outputs_abandon(&outs);
 	return err;
 }
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "format/output.h"
+#include "format/outputs.h"
 #include "operand/input.h"
 #include "report/owners.h"
 
@@ -42,11 +41,6 @@ static const struct option_row options[] = {
 	{ 0 },
 };
 
-static bool is_stdout(const char *path)
-{
-	return !path || strcmp(path, "-") == 0;
-}
-
 static struct err *read_stop(const char *text, struct owners_options *ret)
 {
 	static const enum owners_stop stops[] = {
@@ -64,31 +58,21 @@ static struct err *read_stop(const char *text, struct owners_options *ret)
 static struct err *check_options(const struct owners_cli *opt, const struct arg_vec *operands,
 				 const struct owners_options *how)
 {
-	if (opt->flame && is_stdout(opt->flame) && is_stdout(opt->file))
-		return err_new(ERR_ARG, "two outputs cannot both go to standard output: give files");
 	if (how->stop != OWNERS_STOP_NO && operands->n == 1 && input_is_file(operands->v[0]))
 		return err_new(ERR_ARG, "--stop is for a running process, and '%s' is none", operands->v[0]);
 	return NULL;
 }
 
-struct outputs {
-	struct output list, flame; /* flame is opened where it was asked for */
-};
+enum { TEXT, JSON, FLAME };
 
-static struct err *write_outputs(const struct owners_cli *opt, const struct owners_report *r, struct outputs *outs)
+static void render(const void *report, int which, struct strbuf *out)
 {
-	AUTO(strbuf) struct strbuf text;
-	strbuf_init(&text);
-	if (opt->flame) {
-		owners_flame(r, &text);
-		TRY(output_commit(&outs->flame, text.buf, text.len));
-		strbuf_clear(&text);
-	}
-	if (opt->json)
-		owners_json(r, &text);
-	else
-		owners_text(r, &text);
-	return output_commit(&outs->list, text.buf, text.len);
+	static void (*const by[])(const struct owners_report *, struct strbuf *) = {
+		[TEXT] = owners_text,
+		[JSON] = owners_json,
+		[FLAME] = owners_flame,
+	};
+	by[which](report, out);
 }
 
 static struct err *show(const struct owners_cli *opt, const struct arg_vec *operands,
@@ -101,12 +85,13 @@ static struct err *show(const struct owners_cli *opt, const struct arg_vec *oper
 		.by = (enum owners_by)opt->by,
 		.type = opt->type,
 		.top = opt->top,
-		.style = style_of(is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
+		.style = style_of(output_is_stdout(opt->file) ? STDOUT_FILENO : -1, (enum style_when)opt->color),
 	};
-	return write_outputs(opt, &r, outs);
+	return outputs_write(outs, render, &r);
 }
 
-static struct err *owners(const struct owners_cli *opt, const struct arg_vec *operands, int *status)
+static struct err *owners(const struct owners_cli *opt, const struct arg_vec *operands, struct outputs *outs,
+			  int *status)
 {
 	struct evidence_options want = {
 		.parts = SNAPSHOT_OWNERS | SNAPSHOT_HEAP, /* the profile tells where it was allocated */
@@ -114,25 +99,21 @@ static struct err *owners(const struct owners_cli *opt, const struct arg_vec *op
 		.account = { .procfs = opt->procfs, .exe = opt->exe },
 		.owners = { .memory = opt->memory, .quick = opt->quick, .type = opt->type },
 	};
-	struct outputs outs;
 	TRY(read_stop(opt->stop, &want.owners));
 	TRY(check_options(opt, operands, &want.owners));
-	TRY(output_open(&outs.list, opt->file));
-	struct err *err = opt->flame ? output_open(&outs.flame, opt->flame) : NULL;
-	bool flame = opt->flame && !err;
-	if (!err)
-		err = show(opt, operands, &want, &outs, status);
-	if (flame)
-		output_abandon(&outs.flame);
-	output_abandon(&outs.list);
-	return err;
+	outputs_add(outs, FLAME, opt->flame);
+	TRY(outputs_open(outs, opt->json ? JSON : TEXT, opt->file, opt->json));
+	return show(opt, operands, &want, outs, status);
 }
 
 static const struct owners_cli defaults = { .procfs = "/proc", .by = OWNERS_BY_ALL, .stop = stop_not_given };
 
 static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	return owners(values, operands, status);
+	struct outputs outs = { 0 };
+	struct err *err = owners(values, operands, &outs, status);
+	outputs_abandon(&outs);
+	return err;
 }
 
 static const struct command_example examples[] = {

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
-#include "format/output.h"
+#include "format/outputs.h"
 #include "operand/progress.h"
 #include "operand/status.h"
 #include "operand/target.h"
@@ -91,68 +91,24 @@ static struct err *read_budget(const char *text, double *ret)
 
 /* ---- what is written ---- */
 
-typedef void (*render_fn)(const struct record_report *r, struct strbuf *out);
+enum { TEXT, JSON, PPROF, FOLDED, FLAME };
 
-struct record_output {
-	render_fn render;
-	const char *path;
-	struct output out;
-};
-
-struct record_outputs {
-	struct record_output v[4];
-	size_t n;
-};
-
-static bool is_stdout(const char *path)
+static void render(const void *report, int which, struct strbuf *out)
 {
-	return !path || strcmp(path, "-") == 0;
-}
-
-/* Text or JSON is on standard output, unless another output was sent there. */
-static struct err *choose_outputs(const struct record_cli *opt, struct record_outputs *ret)
-{
-	const struct record_output files[] = {
-		{ .render = record_pprof, .path = opt->file },
-		{ .render = record_flame, .path = opt->flame },
-		{ .render = record_folded, .path = opt->folded },
+	static void (*const by[])(const struct record_report *, struct strbuf *) = {
+		[TEXT] = record_text,	  [JSON] = record_json,	  [PPROF] = record_pprof,
+		[FOLDED] = record_folded, [FLAME] = record_flame,
 	};
-	size_t to_stdout = 0;
-	for (size_t i = 0; i < LEN(files); i++) {
-		if (!files[i].path)
-			continue;
-		to_stdout += is_stdout(files[i].path);
-		ret->v[ret->n++] = files[i];
-	}
-	if (!to_stdout || opt->json) {
-		to_stdout++;
-		ret->v[ret->n++] = (struct record_output){ .render = opt->json ? record_json : record_text };
-	}
-	return to_stdout > 1 ? err_new(ERR_ARG, "two outputs cannot both go to standard output: give files") : NULL;
+	by[which](report, out);
 }
 
-static struct err *open_outputs(struct record_outputs *outs)
+/* Text or JSON is on standard output: -o is the profile's. */
+static struct err *open_outputs(const struct record_cli *opt, struct outputs *outs)
 {
-	for (size_t i = 0; i < outs->n; i++)
-		TRY(output_open(&outs->v[i].out, outs->v[i].path));
-	return NULL;
-}
-
-static void abandon_outputs(struct record_outputs *outs)
-{
-	for (size_t i = 0; i < outs->n; i++)
-		output_abandon(&outs->v[i].out);
-}
-
-static struct err *write_outputs(struct record_outputs *outs, const struct record_report *r)
-{
-	for (size_t i = 0; i < outs->n; i++) {
-		AUTO(strbuf) struct strbuf text;
-		strbuf_init(&text);
-		outs->v[i].render(r, &text);
-		TRY(output_commit(&outs->v[i].out, text.buf, text.len));
-	}
-	return NULL;
+	outputs_add(outs, PPROF, opt->file);
+	outputs_add(outs, FOLDED, opt->folded);
+	outputs_add(outs, FLAME, opt->flame);
+	return outputs_open(outs, opt->json ? JSON : TEXT, NULL, opt->json);
 }
 
 /* ---- recording ---- */
@@ -213,7 +169,7 @@ static struct err *record_targets(const struct record_cli *opt, const struct arg
 	return err;
 }
 
-static struct err *record(const struct record_cli *opt, const struct arg_vec *operands, struct record_outputs *outs,
+static struct err *record(const struct record_cli *opt, const struct arg_vec *operands, struct outputs *outs,
 			  int *status)
 {
 	struct record_options how = {
@@ -228,19 +184,18 @@ static struct err *record(const struct record_cli *opt, const struct arg_vec *op
 	record_init(&r);
 	TRY(read_events(opt->events, &how.wanted));
 	TRY(read_budget(opt->budget, &how.budget));
-	TRY(choose_outputs(opt, outs));
-	TRY(open_outputs(outs));
+	TRY(open_outputs(opt, outs));
 	TRY(record_targets(opt, operands, &how, &r));
 	const struct record_report report = {
 		.record = &r,
 		.top = opt->top,
 		.style = style_of(STDOUT_FILENO, (enum style_when)opt->color),
 	};
-	TRY(write_outputs(outs, &report));
-	if (all_gone(&r))
-		*status = STATUS_GONE;
-	if (all_gone(&r))
-		status_say("record", "the process exited while it was recorded; what is shown was seen until then");
+	TRY(outputs_write(outs, render, &report));
+	if (!all_gone(&r))
+		return NULL;
+	*status = STATUS_GONE;
+	status_say("record", "the process exited while it was recorded; what is shown was seen until then");
 	return NULL;
 }
 
@@ -250,9 +205,9 @@ static const struct record_cli defaults = {
 
 static struct err *run(void *values, const struct arg_vec *operands, int *status)
 {
-	struct record_outputs outs = { 0 };
+	struct outputs outs = { 0 };
 	struct err *err = record(values, operands, &outs, status);
-	abandon_outputs(&outs);
+	outputs_abandon(&outs);
 	return err;
 }
 

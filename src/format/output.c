@@ -90,10 +90,15 @@ static struct err *open_beside(struct output *o, const char *path, mode_t mode)
 	return NULL;
 }
 
+bool output_is_stdout(const char *path)
+{
+	return !path || strcmp(path, "-") == 0;
+}
+
 struct err *output_open(struct output *o, const char *path)
 {
 	*o = (struct output){ .fd = STDOUT_FILENO };
-	if (!path || strcmp(path, "-") == 0)
+	if (output_is_stdout(path))
 		return NULL;
 	if (!*path)
 		return err_new(ERR_WRITE, "the name of the output file is empty");

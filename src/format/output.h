@@ -27,7 +27,9 @@ struct output {
 	bool large;    /* set after open: can be made again, so its end need not wait for the disk */
 };
 
-/* path NULL or "-": standard output. */
+/* Does this path mean standard output: NULL, or "-"? */
+bool output_is_stdout(const char *path);
+
 MUST_CHECK struct err *output_open(struct output *o, const char *path);
 MUST_CHECK struct err *output_commit(struct output *o, const void *data, size_t len);
 void output_abandon(struct output *o); /* removes the temporary file; fine after commit */
