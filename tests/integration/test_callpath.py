@@ -5,8 +5,7 @@ import subprocess
 
 from ullagetest import *
 
-PROBE = os.path.join(ROOT, "build", "tests", "probe", "probe_callpath")
-PROBE = os.environ.get("PROBE_CALLPATH", PROBE)
+PROBE = os.path.join(ROOT, "build", "tests", "probes", "watch_paths")
 UNKNOWN = "(unknown)"
 CGO = [r"_cgo_\w+_Cfunc_\w+", r"runtime\.asmcgocall", r"runtime\.cgocall"]
 WAIT = [r"__libc_read|read", r"wait_here"]

@@ -7,7 +7,7 @@ import subprocess
 
 from common import *
 
-WATCH = os.path.join(ROOT, "build", "src", "watch_probes")
+WATCH = os.path.join(ROOT, "build", "tests", "probes", "watch_probes")
 MMAP, ALLOC, FREE, REALLOC = 1, 9, 10, 11
 ON_GOROUTINE, ON_SYSTEM, CALLER_READ = 1, 2, 64
 NEEDED = "+bpf,+perfmon"

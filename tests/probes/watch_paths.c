@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * probe_callpath PID [-b BYTES] [-r]: the call path of each thread, for tests. Stops one thread after the other, gathers
+ * watch_paths PID [-b BYTES] [-r]: the call path of each thread, for tests. Stops one thread after the other, gathers
  * what the probes in the kernel would hand over of it, and has it resolved. -b 0 copies no stack; -r repeats each resolve
  * and says what it costs.
  *
@@ -200,7 +200,7 @@ int main(int argc, char **argv)
 	if (!err)
 		each_thread(&t, c, &out, copy, repeat);
 	else
-		fprintf(stderr, "probe_callpath: %s\n", err_text(err));
+		fprintf(stderr, "watch_paths: %s\n", err_text(err));
 	int rc = err ? 1 : 0;
 	err_free(err);
 	stacks_deinit(&out);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * watch PID MILLISECONDS [RING_BYTES [FAULT_PERIOD [PROBE...]]] - what the probes of ebpf/ebpf.h tell of a process, a line
+ * watch_probes PID MILLISECONDS [RING_BYTES [FAULT_PERIOD [PROBE...]]] - what the probes of ebpf/ebpf.h tell of a process, a line
  * of JSON an event, then one of counters. For tests and for whoever changes the probes.
  *
  * PROBE is KIND:FUNCTION:PATH:OFFSET:SIZE:COUNT:ADDR:OUT, all but PATH in numbers (enum ebpf_kind, enum ebpf_register);
