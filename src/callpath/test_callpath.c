@@ -12,14 +12,8 @@
 #include <unistd.h>
 
 #include "callpath/callpath.h"
+#include "fixture/ok.h"
 #include "fixture/sanitized.h"
-
-#define ok(call)                                                                                                       \
-	do {                                                                                                           \
-		struct err *ok_err_ = (call);                                                                          \
-		if (ok_err_)                                                                                           \
-			fail_msg("%s", err_text(ok_err_));                                                             \
-	} while (0)
 
 enum { STACK = 3000 };
 

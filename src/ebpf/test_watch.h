@@ -17,13 +17,7 @@
 
 #include "base/vec.h"
 #include "ebpf/ebpf.h"
-
-#define ok(call)                                                                                                       \
-	do {                                                                                                           \
-		struct err *ok_err_ = (call);                                                                          \
-		if (ok_err_)                                                                                           \
-			fail_msg("%s", err_text(ok_err_));                                                             \
-	} while (0)
+#include "fixture/ok.h"
 
 struct seen {
 	struct ebpf_event ev;

@@ -17,25 +17,8 @@
 
 #include "base/alloc.h"
 #include "base/err.h"
+#include "fixture/ok.h"
 #include "proc/process.h"
-
-/* The call must succeed; its sentence is shown when it does not. */
-#define ok(call)                                                                                                       \
-	do {                                                                                                           \
-		struct err *ok_err_ = (call);                                                                          \
-		if (ok_err_)                                                                                           \
-			fail_msg("%s", err_text(ok_err_));                                                             \
-	} while (0)
-
-/* The call must fail with that code, and say something. */
-#define not_ok(code, call)                                                                                             \
-	do {                                                                                                           \
-		struct err *not_ok_err_ = (call);                                                                      \
-		assert_non_null(not_ok_err_);                                                                          \
-		assert_true(strlen(err_text(not_ok_err_)) > 5);                                                        \
-		assert_int_equal(err_code(not_ok_err_), code);                                                         \
-		err_free(not_ok_err_);                                                                                 \
-	} while (0)
 
 /*
  * Fork; the child runs body(), which fills `layout`, hands that to us, and then sleeps until it is killed. It dies with

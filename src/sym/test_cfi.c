@@ -14,15 +14,9 @@
 #include <ucontext.h>
 
 #include "base/cleanup.h"
+#include "fixture/ok.h"
 #include "fixture/sanitized.h"
 #include "sym/cfi.h"
-
-#define ok(call)                                                                                                       \
-	do {                                                                                                           \
-		struct err *ok_err_ = (call);                                                                          \
-		if (ok_err_)                                                                                           \
-			fail_msg("%s", err_text(ok_err_));                                                             \
-	} while (0)
 
 enum { CODE = 0x401000, STACK = 0x7000, RBP = SYM_REG_RBP, RSP = SYM_REG_RSP, RIP = SYM_REG_RIP };
 

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "fixture/ok.h"
 #include "sym/elf.h"
 
 enum { NOTES = 0x200, NAMES = 0x300, SYMBOLS = 0x400, STRINGS = 0x500, DYNAMIC = 0x600, SECTIONS = 0x700 };
@@ -32,13 +33,6 @@ struct image {
 };
 
 _Static_assert(offsetof(struct image, sections) == SECTIONS, "the layout is as said");
-
-#define ok(call)                                                                                                       \
-	do {                                                                                                           \
-		struct err *ok_err_ = (call);                                                                          \
-		if (ok_err_)                                                                                           \
-			fail_msg("%s", err_text(ok_err_));                                                             \
-	} while (0)
 
 static size_t put_note(unsigned char *at, const char *owner, size_t owner_len, uint32_t type, const void *desc,
 		       uint32_t len)

@@ -11,14 +11,8 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "fixture/ok.h"
 #include "sym/lines.h"
-
-#define ok(call)                                                                                                       \
-	do {                                                                                                           \
-		struct err *ok_err_ = (call);                                                                          \
-		if (ok_err_)                                                                                           \
-			fail_msg("%s", err_text(ok_err_));                                                             \
-	} while (0)
 
 static void *volatile here;
 static volatile int here_line;
