@@ -30,14 +30,13 @@ struct scan {
 	struct gocode_reader *r;
 	const struct gort *g;
 	uint64_t *sets;		  /* a bit a function: it sets variables */
-	struct hash_map methods;  /* entry -> type of the receiver, or 0 */
-	uint64_t sync_map;	  /* address of the type, or 0 */
+	struct hash_map methods;  /* entry -> type of the receiver, or 0; plus SYNC_MAP of its methods */
 	const unsigned char *buf; /* of the text at `base` */
 	uint64_t base;
 	size_t len;
 };
 
-#define SYNC_MAP "sync.Map"
+#define SYNC_MAP UINT64_C(1) /* descriptors of types are aligned */
 
 /* ---- code around a call ---- */
 
@@ -164,7 +163,8 @@ static bool arrives(const struct scan *r, size_t from, size_t call)
 	return from == call && holders & 1u << SYM_RAX;
 }
 
-static uint64_t receiver_type(struct scan *r, uint64_t target)
+/* The type to a pointer of which what is called is a method, or 0; of those of sync.Map plus SYNC_MAP. */
+static uint64_t receiver_of(struct scan *r, uint64_t target)
 {
 	bool fresh = false;
 	const struct gort_range *text = &r->g->module.text;
@@ -172,7 +172,7 @@ static uint64_t receiver_type(struct scan *r, uint64_t target)
 		return 0;
 	uint64_t *known = hash_map_at(&r->methods, target, &fresh);
 	if (fresh)
-		*known = gocode_receiver_type(r->r, target);
+		*known = gocode_receiver_type(r->r, target) | (gocode_of_sync_map(r->r, target) ? SYNC_MAP : 0);
 	return *known;
 }
 
@@ -203,13 +203,14 @@ static void look_at_method(struct scan *r, size_t call)
 		uint64_t var = loads_variable(r, at, &address);
 		if (!var)
 			continue;
-		uint64_t rtype = receiver_type(r, relative(r, call + CALL, call + 1));
-		if (!rtype)
+		uint64_t receiver = receiver_of(r, relative(r, call + CALL, call + 1)), rtype = receiver & ~SYNC_MAP;
+		if (!receiver)
 			return;
 		if (!arrives(r, at, call))
 			continue;
-		says(r, var, rtype, address ? GOCODE_CALL_VALUE : GOCODE_CALL_POINTER);
-		if (address && rtype == r->sync_map)
+		if (rtype)
+			says(r, var, rtype, address ? GOCODE_CALL_VALUE : GOCODE_CALL_POINTER);
+		if (address && receiver & SYNC_MAP)
 			note_map(r, var, call);
 		return;
 	}
@@ -354,7 +355,6 @@ static void note_captures(struct gocode_reader *r)
 void gocode_calls_read(struct gocode_reader *r, struct gocode_call_vec *ret)
 {
 	struct scan s = { .r = r, .g = r->g };
-	s.sync_map = gocode_names_find(&r->names, SYNC_MAP, sizeof(SYNC_MAP) - 1);
 	size_t n = sym_pclntab_count(r->g->pclntab);
 	s.sets = xcalloc(n / 64 + 1, sizeof(*s.sets));
 	read_text(&s);

@@ -45,21 +45,33 @@ uint64_t gocode_function_at(struct gocode_reader *r, uint64_t addr)
 	return what;
 }
 
+/* NULL: no function begins there, or none that may be followed. */
+static const char *name_at(struct gocode_reader *r, uint64_t entry)
+{
+	uint64_t f = gocode_function_at(r, entry);
+	return f < GOCODE_FUNCTION ? NULL : sym_pclntab_name(r->g->pclntab, f - GOCODE_FUNCTION);
+}
+
 /* sync.Map is nothing else from 1.24 on, and its methods are inlined. */
-static bool is_sync_map(const char *function)
+static bool is_trie(const char *function)
 {
 	return starts(function, "internal/sync.(*HashTrieMap[go.shape.interface {},go.shape.interface {}]).");
+}
+
+bool gocode_of_sync_map(struct gocode_reader *r, uint64_t entry)
+{
+	const char *name = name_at(r, entry);
+	return name && (is_trie(name) || starts(name, "sync.(*Map)."));
 }
 
 uint64_t gocode_receiver_type(struct gocode_reader *r, uint64_t entry)
 {
 	static const char sync_map[] = "sync.Map";
-	uint64_t f = gocode_function_at(r, entry);
-	if (f < GOCODE_FUNCTION)
+	const char *name = name_at(r, entry);
+	if (!name)
 		return 0;
-	const char *name = sym_pclntab_name(r->g->pclntab, f - GOCODE_FUNCTION);
-	return is_sync_map(name) ? gocode_names_find(&r->names, sync_map, sizeof(sync_map) - 1)
-				 : gocode_names_receiver(&r->names, name);
+	return is_trie(name) ? gocode_names_find(&r->names, sync_map, sizeof(sync_map) - 1)
+			     : gocode_names_receiver(&r->names, name);
 }
 
 void gocode_reader_init(struct gocode_reader *r, struct gort_types *types)

@@ -64,3 +64,6 @@ uint64_t gocode_function_at(struct gocode_reader *r, uint64_t addr);
 
 /* The type to a pointer of which the function at an address is a method; 0: it is none, or not known. */
 uint64_t gocode_receiver_type(struct gocode_reader *r, uint64_t entry);
+
+/* Is it a method of sync.Map? Its name tells, where no descriptor of that type is linked in too. */
+bool gocode_of_sync_map(struct gocode_reader *r, uint64_t entry);

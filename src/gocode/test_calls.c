@@ -236,6 +236,33 @@ static void methods_tell_their_receiver(void **state)
 	end(&p);
 }
 
+/* The program has no descriptor of sync.Map: nothing puts one into an interface. */
+static void a_sync_map_is_known_by_its_methods_alone(void **state)
+{
+	(void)state;
+	static const char store[] = "internal/sync.(*HashTrieMap[go.shape.interface {},go.shape.interface {}]).Store";
+	struct program p;
+	begin(&p);
+	function(&p, store);
+	leave(&p);
+	function(&p, "sync.(*Map).Load");
+	leave(&p);
+	function(&p, "main.use");
+	relative(&p, "\x48\x8d\x05", 3, VARIABLE); /* lea rax, [variable] */
+	call(&p, store);
+	relative(&p, "\x48\x8d\x05", 3, VARIABLE + 48);
+	call(&p, "sync.(*Map).Load");
+	relative(&p, "\x48\x8b\x05", 3, VARIABLE + 96); /* mov rax, [variable]: a pointer to one */
+	call(&p, "sync.(*Map).Load");
+	leave(&p);
+	read_program(&p);
+	assert_int_equal(p.out.n, 0);
+	assert_int_equal(p.r.maps.n, 2);
+	assert_true(p.r.maps.v[0].addr == VARIABLE);
+	assert_true(p.r.maps.v[1].addr == VARIABLE + 48);
+	end(&p);
+}
+
 static void frames_hold_what_was_put_there(void **state)
 {
 	(void)state;
@@ -308,6 +335,7 @@ int main(void)
 		cmocka_unit_test(where_two_types_are_possible_none_is_told),
 		cmocka_unit_test(loops_are_followed_until_nothing_changes),
 		cmocka_unit_test(methods_tell_their_receiver),
+		cmocka_unit_test(a_sync_map_is_known_by_its_methods_alone),
 		cmocka_unit_test(frames_hold_what_was_put_there),
 		cmocka_unit_test(functions_that_return_themselves_come_to_an_end),
 		cmocka_unit_test(types_are_found_by_their_full_name),
