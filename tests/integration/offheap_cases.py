@@ -37,7 +37,7 @@ OFFHEAP_ALIKES = [
     C("freeall", "-steps", 100),
     C("ring", "-steps", 100, "-size", 8 * MIB, "-block", 128 << 10),
     C("shm", "-steps", 50, "-block", 64 << 10, "-size", 512 * MIB, explained=["tmpfs"]),
-    C("reserve", "-when", 200, "-size", 1 << 30),
+    C("reserve", "-steps", 100, "-when", 200, "-size", 1 << 30),
     C("pool", "-steps", 30, "-size", 40),
     C("garbage", "-steps", 2000),
     C("handle", "-steps", 60, "-churn", 64 * MIB),

@@ -7,12 +7,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"sync"
+
+	"ullage.test/targets/steps"
 )
 
 // What looks like a leak and is none. Each call makes one step.
 
 var (
-	sink     []byte
 	held     [][]byte
 	cache    [][]byte
 	cacheAt  int
@@ -24,12 +25,6 @@ var (
 	filled   bool
 	original [][]byte
 )
-
-//go:noinline
-func garbage(bytes int) {
-	sink = make([]byte, bytes)
-	sink[0] = 1
-}
 
 // A cache of fixed size that fills, and then turns over.
 func fillCache() {
@@ -45,7 +40,7 @@ func fillCache() {
 
 // One large allocation, kept.
 func keepOne(step int) {
-	garbage(4 << 10)
+	steps.Garbage(4 << 10)
 	if step == *when {
 		b := make([]byte, *size)
 		for i := 0; i < len(b); i += 4096 {
@@ -61,7 +56,7 @@ func growPool() {
 		workers++
 		go func() {
 			for n := range work {
-				garbage(n)
+				steps.Garbage(n)
 			}
 		}()
 	}
@@ -72,13 +67,13 @@ func churnPool() {
 	b := pool.Get().(*[16 << 10]byte)
 	b[0]++
 	pool.Put(b)
-	garbage(4 << 10)
+	steps.Garbage(4 << 10)
 }
 
 // Goroutines that come and go.
 func serveRequest() {
 	go func() {
-		garbage(8 << 10)
+		steps.Garbage(8 << 10)
 	}()
 }
 
@@ -114,7 +109,7 @@ func fragment() {
 		runtime.GC()
 		runtime.GC()
 	}
-	garbage(4 << 10)
+	steps.Garbage(4 << 10)
 }
 
 // Small objects full of pointers: much work to mark.
@@ -133,7 +128,7 @@ func thrash() {
 			crowd = &member{next: crowd}
 		}
 	}
-	garbage(16 << 10)
+	steps.Garbage(16 << 10)
 }
 
 // A file that is written: page cache, or tmpfs, of the cgroup.

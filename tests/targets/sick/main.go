@@ -2,29 +2,21 @@
 
 // Sick has one illness, chosen by -mode: a leak of one kind (leaks.go), or what only looks like one (alikes.go).
 //
-// It prints "ready PID", and makes -steps steps of the mode a second until its input ends, or for a minute. Beside it
-// allocates -churn bytes of garbage a second, so that the collector runs.
+// See package steps for what it prints and when it ends.
 package main
 
 import (
 	"flag"
-	"fmt"
-	"io"
-	"os"
 	"runtime/pprof"
-	"time"
+
+	"ullage.test/targets/steps"
 )
 
 var (
-	mode      = flag.String("mode", "", "what to do")
-	steps     = flag.Int("steps", 1000, "steps a second")
-	churn     = flag.Int("churn", 0, "`bytes` of garbage a second besides")
 	base      = flag.Int("base", 0, "`bytes` of live heap from the start")
 	size      = flag.Int("size", 16<<20, "how large the cache, the burst or the pool becomes")
 	when      = flag.Int("when", 0, "the step at which the burst comes, or what was held is freed")
 	directory = flag.String("dir", "", "where to make files or cgroups")
-	warm      = flag.Duration("warm", 0, "how long it runs before it says that it is ready")
-	life      = flag.Duration("life", time.Minute, "how long it lives")
 )
 
 var modes = map[string]func(step int){
@@ -45,7 +37,7 @@ var modes = map[string]func(step int){
 	"mmap":      func(int) { leakMmap() },
 	"malloc":    func(int) { leakC() },
 	"cache":     func(int) { fillCache() },
-	"garbage":   func(int) { garbage(16 << 10) },
+	"garbage":   func(int) { steps.Garbage(16 << 10) },
 	"burst":     keepOne,
 	"workers":   func(int) { growPool() },
 	"pool":      func(int) { churnPool() },
@@ -76,37 +68,11 @@ func makeBase() {
 	}
 }
 
-func run(step func(int), end time.Time) {
-	const tick = 10 * time.Millisecond
-	start, done, wasted := time.Now(), 0, 0
-	for now := start; now.Before(end); now = time.Now() {
-		elapsed := now.Sub(start).Seconds()
-		for ; done < int(elapsed*float64(*steps)); done++ {
-			step(done)
-		}
-		for ; wasted < int(elapsed*float64(*churn)); wasted += 16 << 10 {
-			garbage(16 << 10)
-		}
-		time.Sleep(tick)
-	}
+// keepProfile links the memory profile in, which the linker leaves out of what never asks for it.
+func keepProfile() {
+	_ = pprof.Lookup("heap")
 }
 
 func main() {
-	flag.Parse()
-	step, ok := modes[*mode]
-	if !ok {
-		fmt.Fprintln(os.Stderr, "sick: unknown -mode")
-		os.Exit(2)
-	}
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		_ = pprof.Lookup("heap") // keeps the memory profile in
-		os.Exit(0)
-	}()
-	makeBase()
-	go func() {
-		time.Sleep(*warm)
-		fmt.Printf("ready %d\n", os.Getpid())
-	}()
-	run(step, time.Now().Add(*life))
+	steps.Main(modes, makeBase, keepProfile)
 }
