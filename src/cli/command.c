@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/nearest.h"
+
 /* clang-format off */
 const struct command *const command_table[] = {
 	&command_ps,
@@ -37,7 +39,7 @@ struct err *command_find(const char *name, const struct command **ret)
 			return NULL;
 		}
 	}
-	const char *near = options_nearest(name, known);
+	const char *near = nearest_word(name, known);
 	if (name[0] == '-')
 		return err_new(ERR_ARG, "the command comes first, before '%s': see `ullage help`", name);
 	if (near)

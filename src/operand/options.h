@@ -54,6 +54,3 @@ void options_free(const struct option_row *rows, void *values);
 
 /* Two columns: the option, what it does. */
 void options_help(const struct option_row *rows, struct strbuf *out);
-
-/* The word of `known` (ends with NULL) that `word` most likely meant, or NULL where none is near. */
-const char *options_nearest(const char *word, const char *const *known);

@@ -177,25 +177,6 @@ static void wrong_words_are_explained(void **state)
 	}
 }
 
-static void the_nearest_word_is_suggested(void **state)
-{
-	static const char *const known[] = { "ps", "map", "doctor", "help", NULL };
-	static const struct {
-		const char *word, *nearest;
-	} table[] = {
-		{ "mpa", "map" },	{ "mapp", "map" },  { "doc", "doctor" },
-		{ "docter", "doctor" }, { "hlep", "help" }, { "p", "ps" },
-		{ "xyzzy", NULL },	{ "", NULL },	    { "a word that is far too long to be meant", NULL },
-	};
-	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
-		const char *got = options_nearest(table[i].word, known);
-		if (!table[i].nearest)
-			assert_null(got);
-		else
-			assert_string_equal(got, table[i].nearest);
-	}
-}
-
 static void help_has_two_columns(void **state)
 {
 	AUTO(strbuf) struct strbuf out;
@@ -296,7 +277,6 @@ int main(void)
 		cmocka_unit_test(what_follows_the_dashes_is_no_option),
 		cmocka_unit_test(help_wins_over_what_follows),
 		cmocka_unit_test(wrong_words_are_explained),
-		cmocka_unit_test(the_nearest_word_is_suggested),
 		cmocka_unit_test(help_has_two_columns),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
