@@ -113,3 +113,35 @@ struct config {
 /* What holds without a file. */
 void config_defaults(struct config *ret);
 void config_deinit(struct config *c);
+
+/* One thing that is wrong, or has no effect. */
+struct config_problem {
+	unsigned line, column; /* from 1 */
+	bool warning;
+	const char *key;  /* "policies[0].actions[1].url"; "" the whole text */
+	const char *text; /* what is wrong and how it would be right */
+};
+
+struct config_problems {
+	struct arena arena;
+	VEC(struct config_problem) v; /* in the order of the text */
+	size_t more;		      /* that were not kept */
+};
+
+void config_problems_init(struct config_problems *p);
+void config_problems_deinit(struct config_problems *p);
+
+/* The text of a file, at most CONFIG_BYTES. NOT_FOUND, DENIED, OS, LIMIT. */
+MUST_CHECK struct err *config_text(const char *path, struct strbuf *text);
+
+/* Reads and checks. False when it cannot be used: *ret holds nothing then. `name` is kept as ret->file. */
+bool config_check(const char *name, const char *text, size_t len, struct config_problems *problems, struct config *ret);
+
+/*
+ * The same of a file, for who only needs to know whether. FORMAT: all that is wrong, a line each. Warnings (a key that has
+ * no effect here) are lines in `warnings`, which may be NULL. On an error *ret holds nothing.
+ */
+MUST_CHECK struct err *config_read(const char *path, struct strbuf *warnings, struct config *ret);
+
+/* The configuration in force, as YAML with every key and its comment: what `ullage check-config` prints. */
+void config_print(const struct config *c, struct strbuf *out);

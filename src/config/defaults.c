@@ -12,6 +12,7 @@ const char *const config_action_kinds[] = { "webhook", "alertmanager", "file", "
 const struct config_match config_match_default = { .go_only = true };
 const struct config_step config_step_default = { .below = 1, .interval_ms = SECOND };
 const struct config_action config_action_default = { .kind = ACTION_KINDS, .timeout_ms = 5 * SECOND, .retries = 5 };
+const struct config_signal config_signal_default = { .threshold = NAN };
 const struct config_profile config_profile_default = {
 	.match = { .go_only = true },
 	.heap = true,

@@ -12,3 +12,4 @@ extern const struct config_step config_step_default;
 extern const struct config_action config_action_default;
 extern const struct config_policy config_policy_default;
 extern const struct config_profile config_profile_default;
+extern const struct config_signal config_signal_default;
