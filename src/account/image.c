@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/num.h"
 
 enum {
@@ -98,14 +99,7 @@ static const char *section_name(const struct target *t, uint64_t addr, uint64_t 
 /* First symbol that ends after addr. */
 static size_t symbol_after(const struct target *t, uint64_t addr)
 {
-	size_t lo = 0, hi = t->symbols.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (t->symbols.v[mid].addr + t->symbols.v[mid].size <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(t->symbols.n, i, t->symbols.v[i].addr + t->symbols.v[i].size <= addr);
 	return lo;
 }
 
@@ -127,14 +121,7 @@ static void referring_package(const struct target *t, size_t from, size_t to, ch
 /* First reference to an address above addr. */
 static size_t refs_above(const struct target *t, uint64_t addr)
 {
-	size_t lo = 0, hi = t->refs.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (t->refs.v[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(t->refs.n, i, t->refs.v[i].addr <= addr);
 	return lo;
 }
 

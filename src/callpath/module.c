@@ -2,6 +2,7 @@
 #include <elf.h>
 #include <string.h>
 
+#include "base/bisect.h"
 #include "callpath/parts.h"
 
 enum {
@@ -47,14 +48,7 @@ static int by_address(const void *a, const void *b)
 /* The first range that ends above addr. */
 static size_t range_above(const struct range_vec *ranges, uint64_t addr)
 {
-	size_t low = 0, high = ranges->n;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (ranges->v[mid].vma.end <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	size_t low = bisect(ranges->n, i, ranges->v[i].vma.end <= addr);
 	return low;
 }
 
@@ -236,14 +230,7 @@ struct module *module_at(struct callpath *c, uint64_t pc, uint64_t *addr, uint32
 
 const struct sym_symbol *module_function(const struct module *m, uint64_t addr)
 {
-	size_t low = 0, high = m->functions.n;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (m->functions.v[mid].addr <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	size_t low = bisect(m->functions.n, i, m->functions.v[i].addr <= addr);
 	uint64_t start = 0, end = 0;
 	bool framed = m->cfi && sym_cfi_function(m->cfi, addr, &start, &end);
 	for (size_t i = low, n = 0; i-- > 0 && n < BEFORE_MAX; n++) {

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/num.h"
 
 static const char *const verdicts[] = { "moved to heap: ", " escapes to heap" };
@@ -128,16 +129,8 @@ static bool ends_with_path(const char *path, const char *end)
 
 const struct escape *escapes_next(const struct escapes *e, const char *file, uint32_t line, size_t *at)
 {
-	if (!*at) { /* the first entry of the line */
-		size_t hi = e->v.n;
-		while (*at < hi) {
-			size_t mid = *at + (hi - *at) / 2;
-			if (e->v.v[mid].line < line)
-				*at = mid + 1;
-			else
-				hi = mid;
-		}
-	}
+	if (!*at)
+		*at = bisect(e->v.n, i, e->v.v[i].line < line);
 	while (*at < e->v.n && e->v.v[*at].line == line) {
 		const struct escape *found = &e->v.v[(*at)++];
 		if (ends_with_path(file, found->file) || ends_with_path(found->file, file))

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "base/bisect.h"
 #include "base/num.h"
 #include "codec/pprof_fields.h"
 #include "codec/wire.h"
@@ -111,14 +112,7 @@ static void sort_mappings(struct writer *w)
 /* Number of the mapping that holds the address, from 1; 0 where none does. */
 static uint32_t mapping_id(const struct writer *w, uint64_t addr)
 {
-	size_t lo = 0, hi = w->by_start.n;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-		if (w->p->mappings.v[w->by_start.v[mid]].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(w->by_start.n, i, w->p->mappings.v[w->by_start.v[i]].start <= addr);
 	if (!lo || addr >= w->p->mappings.v[w->by_start.v[lo - 1]].limit)
 		return 0;
 	return w->by_start.v[lo - 1] + 1;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/num.h"
 #include "core/core.h"
 
@@ -18,14 +19,7 @@ static void add_run(struct page_vec *ret, uint64_t start, uint64_t end, enum pag
 /* Runs that the writer listed. */
 static void listed(const struct core *c, uint64_t start, uint64_t end, struct page_vec *ret)
 {
-	size_t lo = 0, hi = c->pages.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (c->pages.v[mid].end <= start)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(c->pages.n, i, c->pages.v[i].end <= start);
 	for (; lo < c->pages.n && c->pages.v[lo].start < end; lo++) {
 		struct page_run run = c->pages.v[lo];
 		run.start = num_max(run.start, start);

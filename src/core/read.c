@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/bisect.h"
 #include "base/cursor.h"
 #include "base/num.h"
 #include "core/note.h"
@@ -32,27 +33,13 @@ static size_t read_some(int fd, uint64_t at, void *buf, size_t len)
 
 size_t core_segment_after(const struct core *c, uint64_t addr)
 {
-	size_t lo = 0, hi = c->segments.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (c->segments.v[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(c->segments.n, i, c->segments.v[i].end <= addr);
 	return lo;
 }
 
 static bool was_swapped(const struct core *c, uint64_t start, uint64_t end)
 {
-	size_t lo = 0, hi = c->swapped.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (c->swapped.v[mid].end <= start)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(c->swapped.n, i, c->swapped.v[i].end <= start);
 	return lo < c->swapped.n && c->swapped.v[lo].start < end;
 }
 

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "base/bisect.h"
 #include "base/num.h"
 
 enum {
@@ -85,14 +86,7 @@ void held_finish(struct held_memory *h)
 /* The first piece that ends behind addr, or NULL. */
 static const struct held_piece *held_after(const struct held_memory *h, uint64_t addr)
 {
-	size_t lo = 0, hi = h->pieces.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (h->pieces.v[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(h->pieces.n, i, h->pieces.v[i].end <= addr);
 	return lo < h->pieces.n ? &h->pieces.v[lo] : NULL;
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "glibc/blocks.h"
 
+#include "base/bisect.h"
 #include "base/cursor.h"
 #include "base/num.h"
 #include "model/memcache.h"
@@ -69,14 +70,7 @@ static void list_sizes(struct telling *t, struct glibc_size_vec *ret)
 static void tell_cached(struct telling *t, const struct glibc_chunk *c)
 {
 	uint64_t addr = c->addr + GLIBC_CHUNK_HEAD;
-	size_t lo = 0, hi = t->n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (t->blocks[mid].addr < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(t->n, i, t->blocks[i].addr < addr);
 	for (; lo < t->n && t->blocks[lo].addr == addr; lo++) {
 		t->blocks[lo].state = GLIBC_FREE;
 		t->blocks[lo].size = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "glibc/heaps.h"
 
+#include "base/bisect.h"
 #include "base/cursor.h"
 #include "base/num.h"
 #include "glibc/pieces.h"
@@ -208,14 +209,7 @@ bool glibc_totals(const struct glibc *g, struct glibc_totals *ret)
 
 const struct glibc_region *glibc_region_after(const struct glibc_heaps *h, uint64_t addr)
 {
-	size_t lo = 0, hi = h->regions.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (h->regions.v[mid].limit <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(h->regions.n, i, h->regions.v[i].limit <= addr);
 	return lo < h->regions.n ? &h->regions.v[lo] : NULL;
 }
 

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/cursor.h"
 #include "base/num.h"
 
@@ -25,14 +26,7 @@ void gocode_body_deinit(struct gocode_body *b)
 
 uint32_t gocode_body_find(const struct gocode_body *b, uint64_t offset)
 {
-	size_t lo = 0, hi = b->insns.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (b->insns.v[mid].at < offset)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(b->insns.n, i, b->insns.v[i].at < offset);
 	return lo < b->insns.n && b->insns.v[lo].at == offset ? (uint32_t)lo : UINT32_MAX;
 }
 

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/bisect.h"
 #include "base/cursor.h"
 
 enum { WORD = 8, FIELD_WORDS = 3, RECORD_WORDS = 10, KIND_MASK = 31 };
@@ -60,15 +61,9 @@ const struct goheap_outer *goheap_embed_outer(struct goheap_embed *e, const stru
 	if (!e->read)
 		read_all(e, types);
 	e->read = true;
-	size_t low = 0, high = e->v.n;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (e->v.v[middle].inner < inner)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	for (high = low; high < e->v.n && e->v.v[high].inner == inner;)
+	size_t low = bisect(e->v.n, i, e->v.v[i].inner < inner);
+	size_t high = low;
+	while (high < e->v.n && e->v.v[high].inner == inner)
 		high++;
 	*n = high - low;
 	return *n ? e->v.v + low : NULL;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/cursor.h"
 #include "base/num.h"
 #include "goheap/root_parts.h"
@@ -210,16 +211,9 @@ static int by_first(const void *a, const void *b)
 static void look_at_word(struct roots_frames *f, uint64_t value, uint64_t sp, size_t n)
 {
 	uint64_t word = (value - sp) / WORD;
-	size_t lo = 0, hi = f->here.n;
 	if (value < sp || word >= n)
 		return;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (f->here.v[mid].first <= word)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(f->here.n, i, f->here.v[i].first <= word);
 	struct stack_object *o = lo ? &f->here.v[lo - 1] : NULL;
 	if (!o || o->live || word - o->first >= o->n)
 		return;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/bisect.h"
 #include "base/cursor.h"
 #include "base/num.h"
 #include "gort/stats.h"
@@ -59,14 +60,7 @@ static struct err *read_arenas(const struct gort *g, struct gort_heap *h)
 
 const struct gort_arena *gort_heap_arena(const struct gort_heap *h, uint64_t addr)
 {
-	size_t lo = 0, hi = h->arenas.n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (h->arenas.v[mid].base + GORT_ARENA_BYTES <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(h->arenas.n, i, h->arenas.v[i].base + GORT_ARENA_BYTES <= addr);
 	return lo < h->arenas.n && h->arenas.v[lo].base <= addr ? &h->arenas.v[lo] : NULL;
 }
 

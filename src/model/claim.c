@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/claim.h"
 
+#include "base/bisect.h"
 #include "base/num.h"
 
 void claim_add(struct claim_vec *claims, uint64_t start, uint64_t end, enum mem_class class, uint32_t owner)
@@ -89,13 +90,6 @@ uint64_t claim_settle(struct claim_vec *claims)
 
 size_t claim_after(const struct claim_vec *claims, uint64_t addr)
 {
-	size_t lo = 0, hi = claims->n;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (claims->v[mid].end <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(claims->n, i, claims->v[i].end <= addr);
 	return lo;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/num.h"
 #include "base/strbuf.h"
 #include "owners/roots.h"
@@ -61,15 +62,8 @@ static bool initializes(const char *function)
 static bool find_symbol(const struct owners_input *in, uint64_t addr, struct variable *ret)
 {
 	const struct sym_symbol_vec *s = in->symbols;
-	size_t lo = 0, hi = s ? s->n : 0;
 	uint64_t at = addr - in->bias;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (s->v[mid].addr <= at)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(s ? s->n : 0, i, s->v[i].addr <= at);
 	for (; lo > 0 && at - s->v[lo - 1].addr < (UINT64_C(1) << 32); lo--) {
 		const struct sym_symbol *found = &s->v[lo - 1];
 		if (!found->object || !found->size)
@@ -112,14 +106,7 @@ static bool find_known(const struct gort *g, uint64_t addr, struct variable *ret
 /* From one address that code refers to, to the next: what lies between is taken to be one variable. */
 static bool find_refs(const struct gort_ref_vec *refs, uint64_t addr, struct variable *ret)
 {
-	size_t lo = 0, hi = refs ? refs->n : 0;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		if (refs->v[mid].addr <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	size_t lo = bisect(refs ? refs->n : 0, i, refs->v[i].addr <= addr);
 	if (!lo)
 		return false;
 	ret->start = refs->v[lo - 1].addr;

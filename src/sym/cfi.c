@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bisect.h"
 #include "sym/cfi_parts.h"
 
 enum {
@@ -326,14 +327,7 @@ struct err *sym_cfi_open(int fd, const struct sym_elf *elf, struct sym_cfi **ret
 
 static const struct cfi_function *find_in(const struct cfi_section *s, uint64_t addr)
 {
-	size_t low = 0, high = s->functions.n;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (s->functions.v[mid].start <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	size_t low = bisect(s->functions.n, i, s->functions.v[i].start <= addr);
 	const struct cfi_function *f = low ? &s->functions.v[low - 1] : NULL;
 	return f && addr - f->start < f->len ? f : NULL;
 }

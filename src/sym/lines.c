@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bisect.h"
 #include "base/cursor.h"
 #include "base/vec.h"
 #include "sym/debug.h"
@@ -147,14 +148,7 @@ void sym_lines_free(struct sym_lines *l)
 
 static bool unit_at(struct sym_lines *l, uint64_t addr, Dwarf_Die *ret)
 {
-	size_t low = 0, high = l->extents.n;
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-		if (l->extents.v[mid].low <= addr)
-			low = mid + 1;
-		else
-			high = mid;
-	}
+	size_t low = bisect(l->extents.n, i, l->extents.v[i].low <= addr);
 	const struct extent *e = low ? &l->extents.v[low - 1] : NULL;
 	return e && addr < e->high && dwarf_offdie(l->dw, e->unit, ret);
 }
