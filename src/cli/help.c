@@ -56,7 +56,7 @@ static void put_all(struct strbuf *out)
 	strbuf_puts(out, "ullage - accounts for every resident byte of a running Go process, from "
 			 "outside\n\nUsage:\n  ullage COMMAND [OPTIONS] [TARGET...]\n\nCommands:\n");
 	for (size_t i = 0; command_table[i]; i++)
-		strbuf_printf(out, "  %-10s  %s\n", command_table[i]->name, command_table[i]->purpose);
+		strbuf_printf(out, "  %-12s  %s\n", command_table[i]->name, command_table[i]->purpose);
 	strbuf_puts(out, "\nStart with:\n"
 			 "  ullage ps              find the process\n"
 			 "  ullage diagnose PID    does it leak, where, and when does memory run out\n"

@@ -10,7 +10,7 @@ OPTION = re.compile(r"(?<![\w-])(--[a-z][a-z-]*|-[a-z])(?![\w-])")
 
 def commands():
     """Names in the list that `ullage help` prints."""
-    return re.findall(r"^  ([a-z]+)  +\S", ullage("help").out, re.M)
+    return re.findall(r"^  ([a-z-]+)  +\S", ullage("help").out, re.M)
 
 
 def manual():
