@@ -137,11 +137,13 @@ def a_picture_is_written_beside_the_text():
         with sick("1.24", "-mode", "map", "-steps", 4000) as target:
             time.sleep(1)
             result = ullage("owners", target.pid, "--flame", page, expect=0)
+            alone = ullage("owners", target.pid, "--flame", "-", expect=0).out
         check("Who holds it" in result.out, result.out)
         with open(page, encoding="utf-8") as f:
             text = f.read()
     check("map[string]*main.record" in text and "</html>" in text, "not the page")
-    ullage("owners", os.getpid(), "--flame", "-", expect=2)
+    check("map[string]*main.record" in alone and alone.rstrip().endswith("</html>"), "not the page alone")
+    check("standard output" in ullage("owners", os.getpid(), "--flame", "-", "--json", expect=2).err, "which outputs?")
 
 
 @test
