@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/http.h"
 
-#include <curl/curl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
+#include "net/address.h"
 
 enum { STATUS_OK = 200, STATUS_NONE = 204 };
 
@@ -27,81 +26,20 @@ static void fetch_auto(struct fetch *f)
 	free(f->shown);
 }
 
-/* ---- addresses ---- */
-
-/* A part of an address, to be freed with curl_free(); NULL where there is none. */
-static char *part(const CURLU *url, CURLUPart what, unsigned flags)
-{
-	char *text = NULL;
-	return curl_url_get((CURLU *)(uintptr_t)url, what, &text, flags) == CURLUE_OK ? text : NULL;
-}
-
-static char *without_login(const CURLU *url)
-{
-	CURLU *copy = curl_url_dup((CURLU *)(uintptr_t)url);
-	curl_url_set(copy, CURLUPART_USER, NULL, 0);
-	curl_url_set(copy, CURLUPART_PASSWORD, NULL, 0);
-	char *text = part(copy, CURLUPART_URL, 0), *own = xstrdup(text ? text : "?");
-	curl_free(text);
-	curl_url_cleanup(copy);
-	return own;
-}
-
-static bool same_part(const CURLU *a, const CURLU *b, CURLUPart what)
-{
-	char *x = part(a, what, CURLU_DEFAULT_PORT), *y = part(b, what, CURLU_DEFAULT_PORT);
-	bool same = x && y && strcasecmp(x, y) == 0;
-	curl_free(x);
-	curl_free(y);
-	return same;
-}
-
-static bool is_scheme(const CURLU *url, const char *scheme)
-{
-	char *text = part(url, CURLUPART_SCHEME, 0);
-	bool is = text && strcmp(text, scheme) == 0;
-	curl_free(text);
-	return is;
-}
-
-/* This machine's own addresses by their usual names: a proxy would look for them on itself. */
-static bool is_loopback(const CURLU *url)
-{
-	char *host = part(url, CURLUPART_HOST, 0);
-	size_t len = host ? strlen(host) : 0;
-	static const char local[] = ".localhost";
-	const size_t n = sizeof(local) - 1;
-	bool is = host && (strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0 ||
-			   strcasecmp(host, local + 1) == 0 || (len > n && strcasecmp(host + len - n, local) == 0));
-	curl_free(host);
-	return is;
-}
-
-static struct err *parse(struct fetch *f, const char *text)
-{
-	f->url = curl_url();
-	CURLUcode code = curl_url_set(f->url, CURLUPART_URL, text, 0);
-	if (code != CURLUE_OK)
-		return err_new(ERR_ARG, "'%s' is no address: %s", strchr(text, '@') ? "what was given" : text,
-			       curl_url_strerror(code));
-	f->shown = without_login(f->url);
-	if (!is_scheme(f->url, "http") && !is_scheme(f->url, "https"))
-		return err_new(ERR_ARG, "%s: only http and https can be fetched", f->shown);
-	return NULL;
-}
-
 /* Where the answer sends us becomes f->url, if we may go there. */
 static struct err *follow(struct fetch *f)
 {
 	char *to = NULL;
 	curl_easy_getinfo(f->curl, CURLINFO_REDIRECT_URL, &to);
 	CURLU *next = curl_url_dup(f->url);
-	bool ok = to && curl_url_set(next, CURLUPART_URL, to, 0) == CURLUE_OK &&
-		  same_part(f->url, next, CURLUPART_HOST) &&
-		  (is_scheme(next, "https") || (is_scheme(f->url, "http") && is_scheme(next, "http"))) &&
-		  (same_part(f->url, next, CURLUPART_PORT) || !same_part(f->url, next, CURLUPART_SCHEME));
+	bool ok =
+		to && curl_url_set(next, CURLUPART_URL, to, 0) == CURLUE_OK &&
+		address_same_part(f->url, next, CURLUPART_HOST) &&
+		(address_is_scheme(next, "https") ||
+		 (address_is_scheme(f->url, "http") && address_is_scheme(next, "http"))) &&
+		(address_same_part(f->url, next, CURLUPART_PORT) || !address_same_part(f->url, next, CURLUPART_SCHEME));
 	if (!ok) {
-		char *shown = without_login(next);
+		char *shown = address_shown(next);
 		struct err *err = err_new(ERR_NOT_FOUND, "%s: the server sends us on to %s, which is not followed",
 					  f->shown, to ? shown : "nowhere");
 		free(shown);
@@ -160,11 +98,10 @@ static struct err *refused(const struct fetch *f, long status)
 static struct err *prepare(struct fetch *f, const struct http_request *request)
 {
 	long timeout = (long)request->timeout_ms;
-	const char *no_proxy = is_loopback(f->url) ? "" : NULL; /* NULL: what the environment says */
 	CURL *c = f->curl;
 	bool ok = curl_easy_setopt(c, CURLOPT_CURLU, f->url) == CURLE_OK &&
 		  curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_PROXY, no_proxy) == CURLE_OK &&
+		  curl_easy_setopt(c, CURLOPT_PROXY, address_proxy(f->url)) == CURLE_OK &&
 		  curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, timeout) == CURLE_OK &&
 		  curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS) == CURLE_OK &&
 		  curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
@@ -205,7 +142,7 @@ struct err *http_get(const struct http_request *request, struct strbuf *body)
 {
 	AUTO(fetch) struct fetch f = { .body = body, .before = body->len, .max = request->max };
 	bool again = true;
-	TRY(parse(&f, request->url));
+	TRY(address_parse(request->url, &f.url, &f.shown));
 	f.curl = curl_easy_init();
 	if (!f.curl)
 		return err_nomem();
