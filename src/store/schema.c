@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "store/schema.h"
+
+#include <stdio.h>
+
+static const char first[] =
+	"CREATE TABLE boot(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
+	"CREATE TABLE run(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, pid INTEGER NOT NULL, version TEXT NOT NULL,"
+	" started_ms INTEGER NOT NULL, started_boot_ms INTEGER NOT NULL, ended_ms INTEGER) STRICT;"
+	"CREATE TABLE target(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, key TEXT NOT NULL, pid INTEGER NOT NULL,"
+	" start_ticks INTEGER NOT NULL, generation INTEGER NOT NULL, comm TEXT, exe TEXT, go_version TEXT, build_id "
+	"TEXT,"
+	" module TEXT, container TEXT, unit TEXT, cgroup_path TEXT, limit_source TEXT, policy TEXT, is_go INTEGER NOT "
+	"NULL,"
+	" first_ms INTEGER NOT NULL, first_boot_ms INTEGER NOT NULL, ended_ms INTEGER, ended_boot_ms INTEGER) STRICT;"
+	"CREATE INDEX target_key ON target(key);"
+	"CREATE TABLE chunk(id INTEGER PRIMARY KEY, target INTEGER NOT NULL, no INTEGER NOT NULL,"
+	" from_boot_ms INTEGER NOT NULL, to_boot_ms INTEGER NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL,"
+	" n INTEGER NOT NULL, data BLOB NOT NULL) STRICT;"
+	"CREATE UNIQUE INDEX chunk_target ON chunk(target, no);"
+	"CREATE INDEX chunk_time ON chunk(to_ms);"
+	"CREATE TABLE journal(id INTEGER PRIMARY KEY, data BLOB NOT NULL) STRICT;"
+	"CREATE TABLE event(id INTEGER PRIMARY KEY, boot INTEGER NOT NULL, boot_ms INTEGER NOT NULL,"
+	" wall_ns INTEGER NOT NULL, kind INTEGER NOT NULL, target TEXT, comm TEXT, cgroup_path TEXT, build_id TEXT, "
+	"name TEXT,"
+	" text TEXT, detail TEXT, value REAL, threshold REAL, dry INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX event_target ON event(target);"
+	"CREATE INDEX event_time ON event(wall_ns);"
+	"CREATE TABLE file(id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, boot INTEGER NOT NULL, target TEXT,"
+	" path TEXT NOT NULL UNIQUE, bytes INTEGER NOT NULL, wall_ms INTEGER NOT NULL) STRICT;"
+	"CREATE INDEX file_target ON file(target);"
+	"CREATE INDEX file_time ON file(wall_ms);";
+
+const char *const schema_steps[] = { first };
+const unsigned schema_version = sizeof(schema_steps) / sizeof(schema_steps[0]);
+
+/* Whose it is and how far it is. */
+static struct err *look(struct db *db, int64_t *version)
+{
+	int64_t id, tables;
+	TRY(db_number(db, "PRAGMA application_id", &id));
+	TRY(db_number(db, "PRAGMA user_version", version));
+	TRY(db_number(db, "SELECT count(*) FROM sqlite_schema", &tables));
+	if (id != SCHEMA_ID && (tables || *version))
+		return err_new(ERR_FORMAT, "the database is not one of ullage's");
+	return NULL;
+}
+
+static struct err *newer(int64_t version, unsigned known)
+{
+	return err_new(ERR_UNSUPPORTED,
+		       "the database has format %lld, and this ullage knows formats up to %u: a newer ullage wrote it; "
+		       "use that one, or another data directory",
+		       (long long)version, known);
+}
+
+static struct err *take_steps(struct db *db, const char *const *steps, int64_t from, unsigned n)
+{
+	char mark[96];
+	for (int64_t i = from; i < n; i++)
+		TRY(db_exec(db, steps[i]));
+	snprintf(mark, sizeof(mark), "PRAGMA application_id=%d; PRAGMA user_version=%u", SCHEMA_ID, n);
+	return db_exec(db, mark);
+}
+
+struct err *schema_apply(struct db *db, const char *const *steps, unsigned n)
+{
+	int64_t version;
+	TRY(look(db, &version));
+	if (version < 0 || version > n)
+		return newer(version, n);
+	if (version == n)
+		return NULL;
+	TRY(db_exec(db, "BEGIN IMMEDIATE"));
+	struct err *err = take_steps(db, steps, version, n);
+	if (!err)
+		err = db_exec(db, "COMMIT");
+	if (err)
+		err_free(db_exec(db, "ROLLBACK"));
+	return err;
+}
+
+struct err *schema_check(struct db *db)
+{
+	int64_t version;
+	TRY(look(db, &version));
+	if (version > schema_version)
+		return newer(version, schema_version);
+	if (version < schema_version)
+		return err_new(
+			ERR_UNSUPPORTED,
+			"the database has the older format %lld: `ullage watch` brings it up to date when it starts",
+			(long long)version);
+	return NULL;
+}
