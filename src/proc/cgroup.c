@@ -117,6 +117,14 @@ struct stat_reader {
 	struct cgroup_stat *stat;
 };
 
+static struct stat_reader stat_begin(unsigned version, struct cgroup_stat *ret)
+{
+	memset(ret, 0xff, sizeof(*ret)); /* all CGROUP_UNKNOWN */
+	if (version == 2)
+		return (struct stat_reader){ keys_v2, sizeof(keys_v2) / sizeof(keys_v2[0]), ret };
+	return (struct stat_reader){ keys_v1, sizeof(keys_v1) / sizeof(keys_v1[0]), ret };
+}
+
 static void take_stat(void *data, const char *key, uint64_t value)
 {
 	struct stat_reader *r = data;
@@ -131,17 +139,45 @@ static uint64_t known(uint64_t v)
 	return v == CGROUP_UNKNOWN ? 0 : v;
 }
 
-void proc_cgroup_stat_parse(int fd, unsigned version, struct cgroup_stat *ret)
+/* "kernel" came with 5.18; before, its parts. */
+static void stat_end(unsigned version, struct cgroup_stat *ret)
 {
-	memset(ret, 0xff, sizeof(*ret)); /* all CGROUP_UNKNOWN */
-	struct stat_reader r = { keys_v1, sizeof(keys_v1) / sizeof(keys_v1[0]), ret };
-	if (version == 2)
-		r = (struct stat_reader){ keys_v2, sizeof(keys_v2) / sizeof(keys_v2[0]), ret };
-	parse_keys(fd, take_stat, &r);
-	/* "kernel" came with 5.18; before, its parts. */
 	if (version == 2 && ret->kernel == CGROUP_UNKNOWN && ret->slab != CGROUP_UNKNOWN)
 		ret->kernel = ret->slab + known(ret->kernel_stack) + known(ret->pagetables) + known(ret->percpu) +
 			      known(ret->vmalloc);
+}
+
+void proc_cgroup_stat_parse(int fd, unsigned version, struct cgroup_stat *ret)
+{
+	struct stat_reader r = stat_begin(version, ret);
+	parse_keys(fd, take_stat, &r);
+	stat_end(version, ret);
+}
+
+/* The key of a line, or NULL: compared where it stands, most differ in their first letter or length. */
+static const struct stat_key *stat_key(const struct stat_reader *r, const char *line, size_t len)
+{
+	for (size_t i = 0; i < r->n; i++) {
+		const char *key = r->keys[i].key;
+		if (key[0] == line[0] && !strncmp(key, line, len) && !key[len])
+			return &r->keys[i];
+	}
+	return NULL;
+}
+
+void proc_cgroup_stat_text(const char *text, size_t len, unsigned version, struct cgroup_stat *ret)
+{
+	struct stat_reader r = stat_begin(version, ret);
+	for (const char *line = text, *end = text + len, *stop = NULL; line < end; line = stop + 1) {
+		stop = memchr(line, '\n', (size_t)(end - line));
+		stop = stop ? stop : end;
+		const char *space = memchr(line, ' ', (size_t)(stop - line));
+		const struct stat_key *key = space && space > line ? stat_key(&r, line, (size_t)(space - line)) : NULL;
+		uint64_t value = 0;
+		if (key && num_dec(space + 1, (size_t)(stop - space - 1), &value))
+			memcpy((char *)ret + key->offset, &value, sizeof(value));
+	}
+	stat_end(version, ret);
 }
 
 static void read_stat(const char *dir, unsigned version, struct cgroup_stat *ret)

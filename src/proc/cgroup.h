@@ -66,6 +66,8 @@ MUST_CHECK struct err *proc_cgroup_path(const struct proc_process *p, struct are
 
 /* memory.stat of that version out of a descriptor; keys that are missing or malformed stay CGROUP_UNKNOWN. */
 void proc_cgroup_stat_parse(int fd, unsigned version, struct cgroup_stat *ret);
+/* The same of text that was read: for whoever looks often, on a descriptor that stays open. */
+void proc_cgroup_stat_text(const char *text, size_t len, unsigned version, struct cgroup_stat *ret);
 
 /* usage - inactive_file: what counts as pressure. CGROUP_UNKNOWN when either is. */
 uint64_t proc_cgroup_working_set(const struct cgroup *cg);

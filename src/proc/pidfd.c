@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "proc/pidfd.h"
+
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/num.h"
+
+/* From linux/pidfd.h of 6.15 and later. */
+struct info {
+	uint64_t mask, cgroup;
+	uint32_t pid, tgid, ppid, ids[8];
+	int32_t exit_code;
+};
+
+#define GET_INFO _IOWR(0xff, 11, struct info)
+#define INFO_EXIT (UINT64_C(1) << 3)
+
+enum { STAT_MAX = 4096 };
+
+int proc_pidfd_open(pid_t pid)
+{
+	return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+bool proc_pidfd_ended(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+	return poll(&p, 1, 0) == 1 && p.revents & (POLLIN | POLLHUP);
+}
+
+/* The last field of stat; zero of a process that lives. */
+static bool zombie_status(const struct proc_process *p, int *status)
+{
+	AUTO(strbuf) struct strbuf text;
+	strbuf_init(&text);
+	struct err *err AUTO(err) = proc_process_text(p, "stat", STAT_MAX, &text);
+	struct proc_stat st;
+	if (err || !proc_stat_parse(text.buf, text.len, &st) || st.start_ticks != p->start_ticks || st.state != 'Z')
+		return false;
+	const char *end = text.buf + text.len, *space = memrchr(text.buf, ' ', text.len);
+	uint64_t value = 0;
+	while (end > text.buf && end[-1] == '\n')
+		end--;
+	if (!space || space >= end || !num_dec(space + 1, (size_t)(end - space - 1), &value) || value > 0xffff)
+		return false;
+	*status = (int)value;
+	return true;
+}
+
+int proc_pidfd_signal(int pidfd, const struct proc_process *p)
+{
+	struct info info = { .mask = INFO_EXIT };
+	int status = 0;
+	if (ioctl(pidfd, GET_INFO, &info) == 0 && info.mask & INFO_EXIT)
+		status = info.exit_code;
+	else if (!zombie_status(p, &status))
+		return -1;
+	return status & 0x7f; /* as wait(2) puts it */
+}
