@@ -136,7 +136,7 @@ static void read_elf(struct target *t)
 	if (!t->has_elf)
 		return;
 	t->bias = load_bias(t);
-	if (t->elf.has_symtab)
+	if (t->elf.has_symtab && !t->no_symbols)
 		err_free(sym_elf_symbols(t->exe, &t->elf, &t->symbols));
 }
 

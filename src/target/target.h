@@ -59,6 +59,7 @@ struct target {
 	struct err *mem_err;  /* why `mem` or `has_pages` is missing */
 	struct sym_elf elf;
 	bool has_elf;
+	bool no_symbols;      /* set by the caller before it attaches: do without the symbol table, for less memory */
 	uint64_t bias;	      /* live address - ELF address */
 	struct vma library;   /* the Go image is this library, when inode is set */
 	struct vma_vec image; /* mappings of the Go image: the executable's, and the bss that follows */
