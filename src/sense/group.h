@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * sense/group - memory cgroups: their figures on descriptors that stay open, their limits, and what the kernel tells of them.
+ *
+ * A group is one cgroup. Its ancestors are groups too, for their limits bind, and each is there once however many are below.
+ * Which limit binds: that of the level which is nearest to it, by working set. Where memory.high is below memory.max, that is
+ * what the level may use. A limit beyond the machine's memory is none.
+ * Source: v1 memory.{stat,usage_in_bytes,limit_in_bytes,failcnt,oom_control}, v2 memory.{stat,current,max,high,
+ * events,events.local,pressure,swap.current}, pids.{current,max}.
+ * A cgroup that was removed answers ENODEV on every descriptor: `dead`.
+ */
+
+#include "base/vec.h"
+#include "config/config.h"
+#include "model/watch.h"
+#include "proc/process.h"
+
+/* What an event of epoll is of: the first member of what its data points to. */
+enum sense_source { SENSE_SOURCE_TARGET, SENSE_SOURCE_GROUP, SENSE_SOURCE_INOTIFY, SENSE_SOURCE_LOG };
+
+enum sense_file {
+	SENSE_STAT,
+	SENSE_USAGE,
+	SENSE_LIMIT,
+	SENSE_HIGH,
+	SENSE_SWAP,
+	SENSE_EVENTS, /* memory.events; v1 memory.oom_control */
+	SENSE_LOCAL,  /* memory.events.local */
+	SENSE_FAILCNT,
+	SENSE_PRESSURE,
+	SENSE_KERNEL, /* v1 */
+	SENSE_PIDS,
+	SENSE_PIDS_MAX,
+	SENSE_FILES
+};
+
+struct sense_group {
+	enum sense_source source; /* first */
+	struct sense_group *parent;
+	unsigned refs;	  /* targets in it, groups below it */
+	unsigned members; /* targets in it */
+	unsigned version;
+	char *path, *dir;
+	int fd[SENSE_FILES];
+	int trigger;   /* PSI, or v1's eventfd; -1 */
+	int wd;	       /* inotify's, -1 */
+	bool open_all; /* the files of figures too, not only of limits */
+	bool dead;
+	bool news, wake;      /* the kernel told something: since the last slow look; that is not passed on yet */
+	bool urgent;	      /* it is being passed on */
+	bool moves;	      /* processes were put in, or taken out */
+	int64_t triggered_ns; /* when it last told of pressure or usage */
+	uint64_t limit, high, armed;	/* `armed`: the limit that v1's thresholds were made for */
+	uint64_t hidden_limit;		/* v1: of an ancestor that is not visible from here */
+	struct watch_cgroup_sample own; /* figures of this level; limits are not filled */
+	int64_t slow_ns, urgent_ns;
+	struct sense_group *binds; /* the level chosen last, or NULL */
+	char limit_source[256];
+	/* kills for lack of memory */
+	uint64_t kills;		     /* the counter, as last seen */
+	unsigned open_kills, credit; /* not told yet; told before the counter rose */
+	int64_t kill_ns;	     /* when it rose last */
+	uint64_t ooms;		     /* v2 `oom` of .local, v1 failcnt: this level's limit was hit */
+	int64_t oom_ns;		     /* when that rose last */
+};
+
+struct sense_groups {
+	VEC(struct sense_group *) v, unused; /* unused: freed at the next sweep, for strings that were lent */
+	enum sense_source source;	     /* of inotify */
+	int epoll, inotify;
+	const struct config *config;
+	uint64_t machine; /* bytes of memory */
+	bool v1_events_refused, triggers_refused;
+};
+
+void sense_groups_init(struct sense_groups *gs, int epoll);
+void sense_groups_deinit(struct sense_groups *gs);
+
+/*
+ * The group of that process, by /proc/PID/cgroup, with one more member; NULL when none is visible. A level that is known
+ * is not opened again.
+ */
+struct sense_group *sense_group_of(struct sense_groups *gs, const struct proc_process *p, const char *mountinfo);
+/* One more member of a group that is known. */
+struct sense_group *sense_group_join(struct sense_group *g);
+void sense_group_leave(struct sense_groups *gs, struct sense_group *g);
+/* Frees what nobody needs any more. */
+void sense_groups_sweep(struct sense_groups *gs);
+
+/* The figures as of now (those of less than 10 ms ago are taken again), with the limit that binds and its level's usage. */
+void sense_group_look(struct sense_groups *gs, struct sense_group *g, int64_t now_ns, struct watch_cgroup_sample *ret);
+
+/* Takes what inotify has: `news`, `wake` and `moves` of groups. */
+void sense_groups_inotify(struct sense_groups *gs);
+/* Its trigger fired. */
+void sense_group_triggered(struct sense_group *g, int64_t now_ns);
+
+/* Reads the counter of kills; how many more there are. */
+unsigned sense_group_kills(struct sense_group *g, int64_t now_ns);
+/* The level, from `g` upwards, whose limit was hit in the last seconds, or NULL: the machine's memory. */
+const struct sense_group *sense_group_culprit(struct sense_group *g, int64_t now_ns);
