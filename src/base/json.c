@@ -5,27 +5,11 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 void json_init(struct json *j, struct strbuf *out)
 {
 	*j = (struct json){ .out = out };
-}
-
-/* Length of the UTF-8 sequence at s (up to len), or 0 when it is none. */
-static size_t utf8_len(const unsigned char *s, size_t len)
-{
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	if (s[0] < 0x80)
-		return 1;
-	size_t n = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
-	if (!n || n > len || s[0] > 0xf4)
-		return 0;
-	uint32_t cp = s[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-		cp = cp << 6 | (s[i] & 0x3fu);
-	}
-	return cp < least[n] || cp > 0x10ffff || (cp >= 0xd800 && cp < 0xe000) ? 0 : n;
 }
 
 static void put_char(struct strbuf *out, unsigned char c)
@@ -53,7 +37,7 @@ static void put_string(struct strbuf *out, const char *s)
 	size_t len = strlen(s);
 	strbuf_putc(out, '"');
 	for (size_t i = 0; i < len;) {
-		size_t n = utf8_len((const unsigned char *)s + i, len - i);
+		size_t n = utf8_len(s + i, len - i);
 		if (n == 1)
 			put_char(out, (unsigned char)s[i]);
 		else if (n == 2 && s[i] == '\xc2' && (unsigned char)s[i + 1] < 0xa0) /* C1 controls */

@@ -137,15 +137,6 @@ struct watch_event {
 	bool dry;		 /* canary or rehearsal: only what would have been done */
 };
 
-/* One look at a target as it was kept: a point of its history. */
-struct watch_point {
-	int64_t wall_ns;
-	uint64_t rss, usage, working_set, anon, limit; /* bytes; all but rss are the cgroup's */
-	uint64_t heap_alloc, goroutines, gc_count, gc_pause_total_ns;
-	double rate, eta; /* of the forecast then; NAN */
-	enum watch_state state;
-};
-
 /* A file that was kept: a snapshot, or a periodic profile. */
 struct watch_file {
 	int64_t wall_ns;
