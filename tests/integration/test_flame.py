@@ -118,7 +118,7 @@ def hostile_names_stay_text():
         healthy(b)
 
 
-@test
+@test(alone=True)
 def a_hundred_thousand_stacks():
     chance = random.Random(1)
     stacks, path = [], ["main.main"]

@@ -6,6 +6,7 @@ import time
 
 from account import *
 
+ALONE = True  # a heap of 8 GiB
 OWN = 32 << 20
 
 

@@ -23,6 +23,7 @@ import itertools
 import json
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -59,9 +60,13 @@ def skip(reason):
 # ---- targets -------------------------------------------------------------------------------
 
 def build(version, variant, program="truth"):
-    """Path of a built target; skips when this Go version does not have the variant."""
-    done = subprocess.run([os.path.join(TARGETS, "build"), version, variant, program],
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    """Path of a built target; skips when this Go version does not have the variant. The time is not the test's."""
+    left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    try:
+        done = subprocess.run([os.path.join(TARGETS, "build"), version, variant, program], stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=900, check=False)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, left)
     if done.returncode == 77:
         raise Skip(done.stderr.strip())
     if done.returncode != 0:
@@ -433,6 +438,7 @@ def median(values):
 
 # ---- the runner ------------------------------------------------------------------------------
 
+Case = collections.namedtuple("Case", "name function arguments timeout tries alone")
 _tests = []
 _cleanups = []
 _figures = {}
@@ -444,17 +450,19 @@ def at_end(function, *args):
     _cleanups.append((function, args))
 
 
-def test(function=None, *, each=None, timeout=180, tries=1):
+def test(function=None, *, each=None, timeout=180, tries=1, alone=False):
     """Register a test; with `each`, one for every tuple of arguments.
 
     `tries` is for tests whose subject moves by itself (a churning heap, the kernel's lazy counters): a failure is shown,
-    and only the last try counts.
+    and only the last try counts. `alone` is for tests that measure time, or look at the whole machine: no other runs
+    beside them. A file says `ALONE = True` for all of its tests.
     """
     def register(f):
         for arguments in [()] if each is None else each:
             arguments = arguments if isinstance(arguments, tuple) else (arguments,)
             label = "-".join(map(str, arguments))
-            _tests.append((f"{f.__name__}[{label}]" if label else f.__name__, f, arguments, timeout, tries))
+            name = f"{f.__name__}[{label}]" if label else f.__name__
+            _tests.append(Case(name, f, arguments, timeout, tries, alone or f.__globals__.get("ALONE", False)))
         return f
     return register if function is None else register(function)
 
@@ -472,8 +480,8 @@ def show(value):
     return "0" if value == 0 else f"{value:.3g}"
 
 
-def print_figures():
-    for table, rows in _figures.items():
+def print_figures(figures):
+    for table, rows in figures.items():
         columns = list(dict.fromkeys(c for cells in rows.values() for c in cells))
         lines = [["", *columns]] + [[r, *(show(cells.get(c, "-")) for c in columns)] for r, cells in rows.items()]
         width = [max(len(line[i]) for line in lines) for i in range(len(columns) + 1)]
@@ -525,42 +533,60 @@ def run_one(function, arguments, timeout):
     return outcome, reason
 
 
-def main(argv=None):
-    """Run the registered tests and exit: 0 when none failed."""
+def run_case(case, slow):
+    """The outcome, after a line that tells it."""
+    start = time.monotonic()
+    for left in reversed(range(case.tries)):
+        _current.clear()
+        outcome, reason = run_one(case.function, case.arguments, case.timeout * slow)
+        if outcome != "FAIL" or not left:
+            break
+        print(f"again {case.name}: {reason}", flush=True)
+    detail = ", ".join([f"{time.monotonic() - start:.1f} s", *_current])
+    print(f"{outcome} {case.name} ({detail})" + (f": {reason}" if reason else ""), flush=True)
+    return outcome
+
+
+def conclude(count, figures):
+    """Print the tables and the closing line, and exit: 0 when something was run and nothing failed."""
+    print_figures(figures)
+    print(f"\n{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
+    sys.exit(1 if count["FAIL"] or not sum(count.values()) else 0)
+
+
+def parse_options(argv):
     parser = argparse.ArgumentParser(description="Run tests; ends with 'N passed, N failed, N skipped'.")
     parser.add_argument("--only", action="append", default=[], metavar="PATTERN",
                         help="run tests whose name contains or matches this (may be repeated)")
+    parser.add_argument("--alone", choices=["yes", "no"], help="only those that run alone, or only the others")
     parser.add_argument("--list", action="store_true", help="print the names and end")
     parser.add_argument("--slow", type=float, default=1, metavar="FACTOR", help="multiply every timeout")
-    parser.add_argument("--figures", metavar="FILE", help="write the figures as JSON")
-    options = parser.parse_args(argv)
+    parser.add_argument("--results", metavar="FILE", help="write figures, counts and times as JSON and do not print them")
+    return parser.parse_args(argv)
 
-    def wanted(name):
-        return not options.only or any(p in name or fnmatch.fnmatch(name, p) for p in options.only)
 
-    chosen = [t for t in _tests if wanted(t[0])]
+def main(argv=None):
+    """Run the registered tests and exit: 0 when none failed."""
+    options = parse_options(argv)
+
+    def wanted(case):
+        named = not options.only or any(p in case.name or fnmatch.fnmatch(case.name, p) for p in options.only)
+        return named and options.alone in (None, "yes" if case.alone else "no")
+
+    chosen = [case for case in _tests if wanted(case)]
     if options.list:
-        print("\n".join(t[0] for t in chosen))
+        print("\n".join(case.name for case in chosen))
         sys.exit(0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    count = collections.Counter()
+    count, began = collections.Counter(), time.monotonic()
     try:
-        for name, function, arguments, timeout, tries in chosen:
-            start = time.monotonic()
-            for left in reversed(range(tries)):
-                _current.clear()
-                outcome, reason = run_one(function, arguments, timeout * options.slow)
-                if outcome != "FAIL" or not left:
-                    break
-                print(f"again {name}: {reason}", flush=True)
-            count[outcome] += 1
-            detail = ", ".join([f"{time.monotonic() - start:.1f} s", *_current])
-            print(f"{outcome} {name} ({detail})" + (f": {reason}" if reason else ""), flush=True)
+        for case in chosen:
+            count[run_case(case, options.slow)] += 1
     finally:
         clean_up()
-    print_figures()
-    if options.figures:
-        with open(options.figures, "w", encoding="utf-8") as f:
-            json.dump(_figures, f, indent=1)
-    print(f"\n{count['ok']} passed, {count['FAIL']} failed, {count['skip']} skipped")
-    sys.exit(1 if count["FAIL"] or not chosen else 0)
+    if not options.results:
+        conclude(count, _figures)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    with open(options.results, "w", encoding="utf-8") as f:
+        json.dump({"count": count, "figures": _figures, "took": time.monotonic() - began,
+                   "cpu": sum(u.ru_utime + u.ru_stime for u in used)}, f)
