@@ -16,8 +16,11 @@ static const double MORE = 0.05;
 static const double MANY = 0.5;
 /* Objects of a sync.Map for each entry that may go by no type: entry, key, interface, value, and its part of the nodes. */
 static const double PARTS = 5;
-/* A container whose elements became more by this share without growing itself was made for all of them. */
-static const double FILLED = 0.3;
+/*
+ * A container whose elements became more by this share without growing itself was made for more than they are. Of slices:
+ * append leaves room for a quarter, but see after_append(); maps double.
+ */
+static const double FILLED_SLICE = 0.3, FILLED_MAP = 1.1, SAME_SIZE = 0.05;
 
 bool held_believable(uint64_t reachable, uint64_t marked)
 {
@@ -155,48 +158,132 @@ static void follow(struct pairing *p, struct held *ret)
 
 /* ---- what holds the objects that became more ---- */
 
-static double objects_before(struct pairing *p, const struct owners_path *was, uint32_t step)
+/*
+ * The first so many steps of a path of the end, as they were: by the whole path where it was there, else by its start. NULL:
+ * neither was, or held less than what is listed.
+ */
+static const struct owners_step *steps_before(struct pairing *p, const struct owners_path *path, uint32_t n)
 {
-	return was ? (double)p->first->steps.v[was->step_at + step].objects : 0;
+	const struct owners_path *was = p->was[path - p->last->paths.v];
+	if (!was) {
+		AUTO(strbuf) struct strbuf text;
+		struct owners_path start = *path;
+		strbuf_init(&text);
+		start.step_n = n;
+		const uint64_t *at = hash_map_get(&p->before, key_of(p->last, &start, &text));
+		was = at ? &p->first->paths.v[*at - 1] : NULL;
+	}
+	return was ? &p->first->steps.v[was->step_at] : NULL;
 }
 
-/* How many objects of a step were added; 0: no more than comes and goes. */
-static double added(struct pairing *p, const struct owners_step *steps, const struct owners_path *was, uint32_t at)
+static double objects_before(struct pairing *p, const struct owners_path *path, uint32_t step)
 {
-	double now = (double)steps[at].objects, more = now - objects_before(p, was, at);
+	const struct owners_step *then = steps_before(p, path, step + 1);
+	return then ? (double)then[step].objects : 0;
+}
+
+/* ---- containers with a bound ---- */
+
+static bool begins(const char *text, const char *start)
+{
+	return text && strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Bytes of an element of a slice, by how its type is written; 0: of a type with a name. */
+static double slot_of(const char *slice)
+{
+	static const struct {
+		const char *element;
+		double bytes;
+	} table[] = {
+		{ "*", 8 },	  { "map[", 8 },	 { "chan ", 8 },  { "func(", 8 },
+		{ "string", 16 }, { "interface {", 16 }, { "error", 16 }, { "[]", 24 },
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (begins(slice + 2, table[i].element))
+			return table[i].bytes;
+	}
+	return 0;
+}
+
+/* The least part of a slice that can be in use after append made it larger: it doubles up to 256, then adds a quarter and 192. */
+static double after_append(double slots)
+{
+	static const double DOUBLES = 512, ROUNDING = 0.9; /* to the sizes there are */
+	return ROUNDING * (slots <= DOUBLES ? 0.5 : (slots - 192) / (1.25 * slots));
+}
+
+/* The length of the slices of the arrays that the first so many steps of a path lead to; 0 unknown. */
+static double length_of(const struct owners *o, const struct owners_path *path, uint32_t n)
+{
+	for (size_t i = 0; i < o->paths.n; i++) {
+		const struct owners_path *start = &o->paths.v[i];
+		if (start->root == path->root && start->step_n == n && owners_path_extends(o, path, start))
+			return (double)start->length;
+	}
+	return 0;
+}
+
+/* What append adds to is in use to its length: a slice that is not was made with that length. */
+static bool slice_is_fixed(const struct pairing *p, const struct owners_path *path, uint32_t elements, double then)
+{
+	static const double IN_USE = 0.98; /* of one that only grows: few elements are nil, or the same as others */
+	const struct owners_step *c = &p->last->steps.v[path->step_at + elements - 1];
+	double now = (double)c[1].objects, slot = slot_of(c->type), slots = slot > 0 ? (double)c->bytes / slot : 0;
+	return then < slots * after_append(slots / (double)c->objects) || now >= (1 + FILLED_SLICE) * then ||
+	       now < IN_USE * length_of(p->last, path, elements);
+}
+
+/*
+ * Does what holds the elements have a bound? Arrays and channels have one. Slices and maps that got more elements, and no
+ * larger, by more than what growing leaves room for, were made with room for all of them.
+ */
+static bool is_fixed(struct pairing *p, const struct owners_path *path, uint32_t elements)
+{
+	const struct owners_step *c = &p->last->steps.v[path->step_at + elements - 1];
+	const struct owners_step *was = steps_before(p, path, elements);
+	double then = objects_before(p, path, elements), now = (double)c[1].objects;
+	if (!was || !c->type || !c->objects || was[elements - 1].objects != c->objects)
+		return false;
+	uint64_t before = was[elements - 1].bytes;
+	bool same = (double)c->bytes <= (1 + SAME_SIZE) * (double)before;
+	if (begins(c->type, "map[") || begins(c->type, "*map["))
+		return same && now >= (1 + FILLED_MAP) * then;
+	if (begins(c->type, "[]"))
+		return before == c->bytes && slice_is_fixed(p, path, elements, then);
+	return same && (begins(c->type, "chan ") || (begins(c->type, "*[") && c->type[2] != ']'));
+}
+
+/* ---- what holds the objects that became more ---- */
+
+/* How many objects of a step were added; 0: no more than comes and goes. */
+static double added(struct pairing *p, const struct owners_path *path, uint32_t at)
+{
+	double now = (double)p->last->steps.v[path->step_at + at].objects, more = now - objects_before(p, path, at);
 	return more < 2 || more < MORE * now ? 0 : more;
 }
 
 /* Steps above may gain a few objects too, of another sort that is held alike: the elements are those of the many. */
 static void find_container(struct pairing *p, struct held *ret)
 {
-	const struct owners_path *path = ret->path, *was = p->was[path - p->last->paths.v];
-	const struct owners_step *steps = &p->last->steps.v[path->step_at];
+	const struct owners_path *path = ret->path;
 	uint32_t at = 0, container = 0;
 	for (; at < path->step_n; at++) {
-		double more = added(p, steps, was, at);
+		double more = added(p, path, at);
 		if (more <= ret->more)
 			continue;
-		ret->elements = (double)steps[at].objects;
+		ret->elements = (double)p->last->steps.v[path->step_at + at].objects;
 		ret->more = more;
 	}
-	while (container < path->step_n && (ret->more <= 0 || added(p, steps, was, container) < MANY * ret->more))
+	while (container < path->step_n && (ret->more <= 0 || added(p, path, container) < MANY * ret->more))
 		container++;
 	at = container;
 	ret->container = at && at < path->step_n ? at - 1 : at ? path->step_n - 1 : HELD_BY_ROOT;
-	if (!at || at == path->step_n || !was || !steps[at - 1].type || steps[at - 1].type[0] != '[')
-		return;
-	const struct owners_step *then = &p->first->steps.v[was->step_at];
-	ret->fixed = steps[at - 1].bytes == then[at - 1].bytes && steps[at - 1].objects == then[at - 1].objects &&
-		     (double)steps[at].objects >= (1 + FILLED) * (double)then[at].objects;
+	if (at && at < path->step_n)
+		ret->fixed = is_fixed(p, path, at);
 }
 
 /* ---- of which kind it is ---- */
-
-static bool begins(const char *text, const char *start)
-{
-	return text && strncmp(text, start, strlen(start)) == 0;
-}
 
 static bool has(const char *text, const char *part)
 {

@@ -168,6 +168,67 @@ static void an_array_that_fills_without_growing_has_a_bound(void **state)
 	end(&e);
 }
 
+/* Container, element, how many at first and at last, bytes of the container, its length at last: is it one with a bound? */
+struct bound {
+	const char *holds, *element;
+	uint64_t then, now, bytes, length;
+	bool fixed;
+};
+
+static void fill(const struct bound *b, bool listed, struct ends *e)
+{
+	const struct owners_step few[] = { { b->holds, NULL, 1, b->bytes },
+					   { listed ? b->element : NULL, NULL, b->then, MIB },
+					   { 0 } };
+	const struct owners_step many[] = { { b->holds, NULL, 1, b->bytes },
+					    { b->element, NULL, b->now, 20 * MIB },
+					    { 0 } };
+	compare(e, OWNERS_GLOBAL, "main.store", few, many);
+	e->last.owners.paths.v[0].length = b->length;
+	held_compare(&e->first, &e->last, &e->h);
+}
+
+static void what_took_more_than_growing_leaves_room_for_has_a_bound(void **state)
+{
+	enum { SLOTS = 16384 };
+	static const struct bound table[] = {
+		/* append leaves a slice of this size 79 % full at least */
+		{ "[][]byte", "[]byte", 4000, 4400, 24 * SLOTS, 0, true },
+		{ "[]*main.T", "*main.T", 4000, 4400, 8 * SLOTS, 0, true },
+		{ "[]*main.T", "*main.T", 13500, 15300, 8 * SLOTS, 0, false },
+		{ "[]*main.T", "*main.T", 13500, 15300, 8 * SLOTS, 15300, false },
+		/* its length is more than what is in it */
+		{ "[]*main.T", "*main.T", 13500, 15300, 8 * SLOTS, SLOTS, true },
+		/* of small ones half; of what type an element is, is not known */
+		{ "[]*main.T", "*main.T", 140, 160, 8 * 256, 0, false },
+		{ "[]main.T", "*main.U", 4000, 4400, 8 * SLOTS, 0, false },
+		{ "[]main.T", "*main.U", 4000, 5400, 8 * SLOTS, 0, true },
+		{ "map[int]*main.T", "*main.T", 1000, 1900, MIB, 0, false },
+		{ "map[int]*main.T", "*main.T", 1000, 2200, MIB, 0, true },
+		{ "chan *main.T", "*main.T", 1000, 1100, MIB, 0, true },
+		{ "*[16384]*main.T", "*main.T", 13500, 15300, 8 * SLOTS, 0, true },
+		{ "*main.list", "*main.node", 1000, 3000, 48, 0, false },
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct ends e;
+		fill(&table[i], true, &e);
+		assert_int_equal(e.h.fixed, table[i].fixed);
+		end(&e);
+	}
+}
+
+/* At first the elements were too few to be listed; the container was. */
+static void a_container_that_was_empty_at_first_is_compared_too(void **state)
+{
+	struct ends e;
+	fill(&(struct bound){ "[]*main.T", "*main.T", 0, 5000, 65536, 0, true }, false, &e);
+	assert_true(e.h.fixed);
+	end(&e);
+	fill(&(struct bound){ "*main.list", "*main.node", 0, 5000, 48, 0, true }, false, &e);
+	assert_false(e.h.fixed);
+	end(&e);
+}
+
 static void a_list_is_held_by_its_root(void **state)
 {
 	static const struct owners_step then[] = { { "*main.node", NULL, 100, 10 * MIB }, { 0 } };
@@ -277,6 +338,8 @@ int main(void)
 		cmocka_unit_test(a_walk_that_missed_most_of_the_heap_proves_nothing),
 		cmocka_unit_test(what_stands_still_has_no_holder),
 		cmocka_unit_test(an_array_that_fills_without_growing_has_a_bound),
+		cmocka_unit_test(what_took_more_than_growing_leaves_room_for_has_a_bound),
+		cmocka_unit_test(a_container_that_was_empty_at_first_is_compared_too),
 		cmocka_unit_test(a_list_is_held_by_its_root),
 		cmocka_unit_test(the_kind_is_what_holds_the_elements),
 		cmocka_unit_test(a_sync_map_is_known_by_the_list_of_holders),

@@ -55,6 +55,8 @@ static void four_collections_must_rise_by_more(void **state)
 			w.v[i].last_gc_ns = (int64_t)(999 + 2 * (i / 5) * 5) * SECOND;
 			w.v[i].heap_marked = (uint64_t)(40 + step * (int64_t)(i / 5)) * MIB;
 		}
+		ALLOCATE(&w.first, MIB, 10, 5, "main.keep", "main.main");
+		ALLOCATE(&w.last, 4 * MIB, 100, 5, "main.keep", "main.main");
 		watch_judge(&w);
 		assert_int_equal(w.d.verdict, step == 1 ? DIAGNOSIS_NO_LEAK : DIAGNOSIS_LEAK);
 		watch_end(&w);
@@ -167,6 +169,7 @@ static void what_is_reachable_proves_a_leak_without_a_collection(void **state)
 	watch_start(&w);
 	walk(&w, 3 * MIB);
 	own_both(&w, 40, 97, "map[string]*main.Session", "*main.Session");
+	w.last.owners.steps.v[0].bytes = 3 * MIB;
 	watch_judge(&w);
 	assert_int_equal(w.d.verdict, DIAGNOSIS_LEAK);
 	const struct finding *f = watch_found(&w, "map");

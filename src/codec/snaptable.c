@@ -250,7 +250,8 @@ static const struct snap_table owners_step =
 static const struct snap_table owners_path =
 	TABLE(owners_path, "OwnersPath", F(owners_path, 1, root), F(owners_path, 2, step_at), F(owners_path, 3, step_n),
 	      F(owners_path, 4, retained), F(owners_path, 5, objects), F(owners_path, 6, text),
-	      K(owners_path, 7, site, SNAP_STACK), F(owners_path, 8, site_share), F(owners_path, 9, held_by));
+	      K(owners_path, 7, site, SNAP_STACK), F(owners_path, 8, site_share), F(owners_path, 9, held_by),
+	      F(owners_path, 10, length));
 
 static const struct snap_table owners_map = TABLE(
 	owners_map, "OwnersMap", F(owners_map, 1, type), F(owners_map, 2, owner), N(owners_map, 3, maps),

@@ -133,7 +133,7 @@ static void fill_roots(struct jvm_work *w)
 		ranked[i].number = i;
 		*to = (struct owners_root){
 			.kind = from ? from->kind : OWNERS_OTHER,
-			.name = from ? from->name : "(several roots)",
+			.name = from ? from->name : OWNERS_SEVERAL,
 			.site = { .function = "", .file = "" },
 			.goroutines = from ? from->threads : 0,
 			.retained = w->retain.roots[i].retained,

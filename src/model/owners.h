@@ -23,6 +23,8 @@ enum owners_root_kind {
 
 extern const char *const owners_root_kinds[OWNERS_ROOT_MAX_]; /* "global", "stack", ... */
 
+#define OWNERS_SEVERAL "(several roots)" /* the name of the row of what several roots hold together */
+
 struct owners_root {
 	enum owners_root_kind kind;
 	const char *name;	/* "main.Sessions", "main.worker created by main.start", "(several roots)" */
@@ -56,6 +58,8 @@ struct owners_path {
 	uint32_t site;	  /* where most of its bytes were allocated, in `stacks`; 0: no sample */
 	const char *held_by; /* of what several roots hold: some of them; NULL: one root, or not known */
 	double site_share;   /* of the sampled bytes of this path, 0..1 */
+	uint64_t
+		length; /* of all slices of the arrays that it ends in, in elements; 0: none, or not known of each array */
 };
 
 struct owners_map {

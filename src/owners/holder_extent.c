@@ -11,6 +11,7 @@
 
 #include "base/cursor.h"
 #include "model/memsrc.h"
+#include "owners/words.h"
 
 enum {
 	SLOT_MIN = 256, /* smaller objects waste little */
@@ -245,6 +246,42 @@ static void sum(struct extents *x, struct holder_rows *rows)
 	}
 }
 
+/* ---- lengths ---- */
+
+/* An array that something else than slices uses may have elements beyond all lengths. */
+static void add_length(struct extents *x, uint32_t object, const struct extent *e, struct hash_map *sums)
+{
+	const struct owners_work *w = x->h->w;
+	uint32_t order = w->dominators.order[object], kind = w->typing.kind[object];
+	uint64_t stride = holder_plan(x->h, kind)->stride;
+	if (w->typing.kinds.v[kind].form != GOHEAP_FORM_ARRAY || order == GRAPH_NONE)
+		return;
+	uint64_t *sum = hash_map_at(sums, w->retain.path_of[order], NULL);
+	if (e->how != SLICES || e->lo > e->hi || !stride)
+		*sum = UINT64_MAX;
+	else if (*sum != UINT64_MAX)
+		*sum += (e->hi - e->lo) / stride;
+}
+
+static void fill_lengths(struct extents *x)
+{
+	const struct goheap_objects *o = &x->h->w->objects;
+	const struct u32_vec *nodes = &x->h->w->words->nodes;
+	struct owners_path_vec *paths = &x->h->w->out->paths;
+	struct hash_map sums = { 0 };
+	for (size_t s = 0; s < o->heap->spans.n; s++) {
+		for (uint32_t i = 0; x->base[s] != UINT32_MAX && i < o->places[s].slots; i++) {
+			if (graph_reached(&x->h->w->reach, o->first[s] + i))
+				add_length(x, o->first[s] + i, &x->v[x->base[s] + i], &sums);
+		}
+	}
+	for (size_t i = 0; i < paths->n && i < nodes->n; i++) {
+		const uint64_t *sum = hash_map_get(&sums, nodes->v[i]);
+		paths->v[i].length = sum && *sum != UINT64_MAX ? *sum : 0;
+	}
+	hash_map_deinit(&sums);
+}
+
 void holder_extents(struct holders *h)
 {
 	struct extents *x = xcalloc(1, sizeof(*x));
@@ -260,6 +297,8 @@ void holder_extents(struct holders *h)
 				edges_of(x, o);
 		look_again(x);
 		sum(x, &rows);
+		if (w->words && w->retain.path_of)
+			fill_lengths(x);
 		for (size_t i = 0; i < rows.list.n; i++)
 			holder_waste(h, rows.list.v[i].what, &rows.list.v[i], rows.list.v[i].bytes, rows.list.v[i].a);
 	}

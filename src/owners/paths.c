@@ -243,7 +243,7 @@ static void sum_roots(struct owners_work *w)
 	if (!out->roots.n || w->retain.roots[w->graph.n_roots].retained)
 		*vec_push(&out->roots) = (struct owners_root){
 			.kind = OWNERS_OTHER,
-			.name = "(several roots)",
+			.name = OWNERS_SEVERAL,
 			.site = { .function = "", .file = "" },
 		};
 	*vec_push(&w->root_of) = (uint32_t)out->roots.n - 1;
