@@ -180,8 +180,9 @@ static void judge(struct rule_context *c)
 			f->level = DIAGNOSIS_INFO;
 			rule_open(c, &(struct diagnosis_open){
 					     f->class, f->bytes, f->rate,
-					     rule_text(c, "It grows like a leak, but too little was seen to be sure."),
-					     "A longer window." });
+					     f->unsure ? f->unsure
+						       : "It grows like a leak, but too little was seen to be sure.",
+					     f->settle ? f->settle : "A longer window." });
 		}
 	}
 	rules_open(c);

@@ -94,6 +94,7 @@ struct finding {
 	} stack;
 	struct str_vec evidence; /* sentences */
 	const char *advice;
+	const char *unsure, *settle; /* sentences: why it is no proof, and what would be; NULL: none in particular */
 };
 
 /* What grew and could not be judged. */

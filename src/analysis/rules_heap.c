@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "analysis/doubt.h"
 #include "analysis/rules.h"
 
 #include <math.h>
@@ -26,18 +27,13 @@ static const struct {
 
 enum { PROOFS = sizeof(proofs) / sizeof(proofs[0]), FEW_POINTS = 3 };
 
-static double share_of_top(const struct rule_context *c)
-{
-	return c->growth.n && c->growth_sum > 0 ? c->growth.v[0].bytes / c->growth_sum : 0;
-}
-
-/* Of three points: does one call stack, or one holder, explain them? */
+/* Of three points: does one function, or one holder, explain them? */
 static bool one_explains(const struct rule_context *c, const struct rule *r, const struct trend *t)
 {
 	double share = r->threshold[2].value;
-	if (c->held.root && c->held.bytes >= share * c->held.all && c->held.bytes >= t->growth / 2)
+	if (doubt_share_of_holder(c) >= share && c->held.bytes >= t->growth / 2)
 		return true;
-	return share_of_top(c) >= share && c->growth_sum >= t->growth / 4;
+	return doubt_share_of_function(c) >= share && c->growth_sum >= t->growth / 4;
 }
 
 /* Confidence that what is live grows without bound, 0 when it is not proved. Thresholds: see the row. */
@@ -101,7 +97,7 @@ static double proof_by_survival(const struct rule_context *c, const struct rule 
 	if (share_kept(c) < KEPT || unevenness(&live) > EVEN || c->marked.levelled ||
 	    c->marked.growth < GROWTH * c->marked.first)
 		return 0;
-	if (c->profiled && share_of_top(c) < r->threshold[2].value)
+	if (c->profiled && !(doubt_share_of_function(c) >= r->threshold[2].value))
 		return 0;
 	if (c->marked.n > FEW_POINTS - 1)
 		return 0.75;
@@ -110,8 +106,10 @@ static double proof_by_survival(const struct rule_context *c, const struct rule 
 
 static void describe_site(struct rule_context *c, struct finding *f)
 {
-	const struct heap_growth *g = c->growth.n ? &c->growth.v[0] : NULL;
-	if (!g || g->bytes <= 0) {
+	const struct heap_growth *g = doubt_top_site(c);
+	if (!g && c->growth.n && c->growth.v[0].bytes > 0)
+		g = &c->growth.v[0];
+	if (!g) {
 		rule_evidence(c, f,
 			      c->profiled ? "No call stack of the heap profile grew between its two readings: the "
 					    "profile is as of the collection before the last."
@@ -129,77 +127,12 @@ static void describe_site(struct rule_context *c, struct finding *f)
 	if (g->objects > 0)
 		f->count_rate = g->objects / fmax(c->seconds, 0.001);
 	rule_evidence(c, f, "%.0f%% of what grew in the heap profile comes from there: %s in %.0f objects.",
-		      100 * share_of_top(c), rule_size(c, g->bytes), g->objects);
-	for (size_t i = 1; i < c->growth.n && i < 3; i++) {
+		      100 * g->bytes / c->growth_sum, rule_size(c, g->bytes), g->objects);
+	for (size_t i = 0; i < c->growth.n && i < 3; i++) {
 		const struct heap_growth *next = &c->growth.v[i];
-		if (next->site && next->bytes > c->growth_sum / 10)
+		if (next != g && next->site && next->bytes > c->growth_sum / 10)
 			rule_evidence(c, f, "A further %.0f%%: %s (%s:%u).", 100 * next->bytes / c->growth_sum,
 				      next->site->function, diagnosis_file(next->site->file), next->site->line);
-	}
-}
-
-/* The share of what grew that comes from one function, the one of the call stack that grew most. 1 without a profile. */
-static double share_of_function(const struct rule_context *c)
-{
-	const struct frame *top = c->growth.n ? c->growth.v[0].site : NULL;
-	double sum = 0;
-	for (size_t i = 0; top && i < c->growth.n; i++) {
-		const struct frame *at = c->growth.v[i].site;
-		if (at && strcmp(at->function, top->function) == 0)
-			sum += fmax(c->growth.v[i].bytes, 0);
-	}
-	return top && c->growth_sum > 0 ? sum / c->growth_sum : 1;
-}
-
-/* The share of what became reachable that one path, or one root, holds. 1 where that is not known. */
-static double share_of_holder(const struct rule_context *c)
-{
-	return c->held.root && c->held.all > 0 ? c->held.bytes / c->held.all : 1;
-}
-
-/*
- * What makes a true finding less sure.
- *
- * A cache that fills for the whole window from the start of the process cannot be told from a leak by looking: both keep
- * all that they allocate, at an even rate, from one call stack, to the last look. Only time tells them apart. A process
- * that has lived for several windows had that time, so there the costs are none. In a young one three collections alone
- * (0.6) do not reach the verdict, nor does the survival of one collection without a profile that says where (0.6). What
- * does, at 0.55 and with the sentence below, is one stack behind the growth, nearly nothing freed, an even rate, and the
- * growth not levelling: whoever looks at a young process that does all this asks because it grows, and is better served
- * by the place, marked as barely sure, than by none. Short of that the verdict is inconclusive.
- */
-static void doubt(struct rule_context *c, struct finding *f, const struct trend *t)
-{
-	/* A cache that fills for the first time rises as steadily as a leak. */
-	static const double YOUNG = 3, YOUNG_COSTS = 0.1;
-	/* One that grows in many places at once is still filling all that it has: dockerd does under its first load. */
-	static const double ONE = 0.4, MANY_COST = 0.5;
-	/* At this rate since its start it would be larger by far: the growth began lately. */
-	static const double LATE = 4, LATE_COSTS = 0.1;
-	/* What was made for a number of elements and is not full yet will be: then it turns over, or is full. */
-	static const double BOUND_COSTS = 0.4;
-	if (c->held.fixed) {
-		f->confidence -= BOUND_COSTS;
-		rule_evidence(
-			c, f,
-			"What holds them was made with room for more and did not grow: once it is full this may end.");
-	}
-	if (c->held.bounded && !c->held.fixed) {
-		f->confidence -= BOUND_COSTS;
-		rule_evidence(c, f, "By its name %s forgets what is too much: it may only be filling.",
-			      c->held.bounded);
-	}
-	if (c->in->age_seconds < YOUNG * c->seconds) {
-		f->confidence -= YOUNG_COSTS + (fmin(share_of_function(c), share_of_holder(c)) < ONE ? MANY_COST : 0);
-		rule_evidence(
-			c, f,
-			"It started only %s ago: a cache that fills once looks the same; a longer window tells them "
-			"apart.",
-			rule_time(c, c->in->age_seconds));
-	} else if (t->slope * c->in->age_seconds > LATE * t->last) {
-		f->confidence -= LATE_COSTS;
-		rule_evidence(c, f, "At this rate since its start it would hold %s: the growth began lately.",
-			      rule_size(c, t->slope * c->in->age_seconds));
 	}
 }
 
@@ -235,7 +168,7 @@ static void rule_heap(struct rule_context *c, const struct rule *r)
 			100 * fmin(share_kept(c), 1));
 	const char *release = rule_holder(c, f);
 	describe_site(c, f);
-	doubt(c, f, t);
+	doubt_heap(c, f, t, reachable > fmax(marked, survival) ? &c->reach : &c->gc);
 	const char *limit = rule_gomemlimit(c);
 	const char *where = *f->site.function ? f->site.function : "that call stack";
 	const char *first = release ? release
