@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench_forecast [-v] [SEED [FILE...]] - what `forecast` says of many series of known ends: generated ones, and recorded ones
+ * bench_forecast [-v] [-t] [SEED [KIND] | FILE...] - what `forecast` says of many series of known ends: generated ones, and recorded ones
  * (files as tests/targets/climb's recorder writes them). One line a kind:
  *
  *	leaking		how many were warned of in time (60 s before the end, or before half of a shorter life), the least lead as a
@@ -10,7 +10,7 @@
  *	near		those that level off near the limit: the longest time until a warning was withdrawn
  *
  * A model of Go's heap stands behind those that allocate: live bytes and garbage, a collection at twice what the last one
- * kept, memory that goes back to the system slowly.
+ * kept, memory that goes back to the system slowly. -v shows each run that is not good, -t each warning, -t -t each look.
  */
 #include <math.h>
 #include <stdio.h>
@@ -27,6 +27,7 @@ enum { RUNS = 60, HARMLESS_S = 600, LEAK_S = 900, ERRORS = 4096 };
 static const double MIB = 1 << 20, TICK = 0.01;
 
 static uint64_t seed = 1;
+static int trace;
 
 static double uniform(double from, double to)
 {
@@ -223,7 +224,7 @@ static void warm_s(struct run *r, double t, struct now *n)
 static void begin_fill_fast(struct run *r)
 {
 	begin_warm(r);
-	r->life = spread(0.5, 12);
+	r->life = spread(0.5, 16 * (r->plateau - r->base) / r->limit);
 }
 
 static void begin_fill_slow(struct run *r)
@@ -267,8 +268,8 @@ static void go_fill(struct run *r, double t, struct now *n)
 static void begin_sawtooth(struct run *r)
 {
 	begin_any(r);
-	r->period = spread(1, 60);
 	r->share = uniform(0.2, 0.5);
+	r->period = spread(1, 18 * r->share);
 	r->base = uniform(0.05, 0.24) * r->limit;
 	r->start = 1;
 }
@@ -383,20 +384,66 @@ struct told {
 	double t, eta;
 };
 
-static double last_minute(const struct told *told, size_t n, double end)
+static double last_minute(const struct told *told, size_t n, double start, double end)
 {
 	double errors[ERRORS];
 	size_t k = 0;
 	for (size_t i = 0; i < n && k < ERRORS; i++) {
 		double left = end - told[i].t;
-		if (left > 60 || left < 1)
+		if (left > 60 || left < 1 || left > 0.6 * (end - start))
 			continue;
 		errors[k++] = isnan(told[i].eta) ? 9.99 : fabs(told[i].eta - left) / left;
 	}
 	return quantile(errors, k, 0.5);
 }
 
-static void sample(const struct kind *k, const struct run *r, double t, const struct now *n, struct forecast *f)
+/* A run that is being watched. */
+struct watching {
+	struct forecast *f;
+	struct told told[ERRORS * 4];
+	size_t n;
+	bool was;
+	struct outcome o;
+};
+
+static void watching_init(struct watching *w, const struct forecast_options *opt)
+{
+	memset(w, 0, sizeof(*w));
+	w->f = forecast_new(opt);
+	w->o = (struct outcome){ NAN, NAN, NAN, NAN, NAN, 0, "" };
+}
+
+static void watch(struct watching *w, const struct run *r, double t, const struct forecast_sample *s)
+{
+	struct watch_forecast now;
+	forecast_add(w->f, s);
+	forecast_now(w->f, &now);
+	if (w->n < ERRORS * 4)
+		w->told[w->n++] = (struct told){ t, now.eta };
+	if (trace && (now.warning != w->was || trace > 1))
+		printf("    %.1f %.4f eta %.1f rate %.3f conf %.2f z %.1f %s %s\n", t, (double)s->anon / r->limit, now.eta,
+		       now.rate / MIB, now.confidence, now.z, now.warning ? "WARN" : "-", now.why);
+	if (now.warning && !w->was) {
+		w->o.alarms++;
+		if (isnan(w->o.warned)) {
+			w->o.warned = t;
+			snprintf(w->o.why, sizeof(w->o.why), "%s", now.why);
+		}
+	}
+	if (w->was && !now.warning)
+		w->o.withdrawn = t;
+	w->was = now.warning;
+}
+
+static void finish(struct watching *w, const struct run *r)
+{
+	w->o.error = last_minute(w->told, w->n, r->start, w->o.end);
+	if (w->was && !isnan(w->o.still))
+		w->o.withdrawn = INFINITY;
+	forecast_free(w->f);
+}
+
+static void sample(const struct kind *k, const struct run *r, double t, const struct now *n, struct watching *w)
 {
 	struct forecast_sample s;
 	forecast_sample_init(&s);
@@ -410,7 +457,7 @@ static void sample(const struct kind *k, const struct run *r, double t, const st
 		s.heap_alloc = (uint64_t)r->alloc;
 		s.heap_goal = (uint64_t)r->goal;
 	}
-	forecast_add(f, &s);
+	watch(w, r, t, &s);
 }
 
 /* The daemon's table of intervals. */
@@ -421,46 +468,28 @@ static double interval(double share)
 
 static void follow(const struct kind *k, struct run *r, const struct forecast_options *opt, struct outcome *ret)
 {
-	struct forecast *f = forecast_new(opt);
-	struct told *told = xcalloc(ERRORS * 4, sizeof(*told));
-	size_t n_told = 0;
+	struct watching w;
+	watching_init(&w, opt);
 	double next = uniform(0.05, 1);
-	*ret = (struct outcome){ NAN, NAN, NAN, NAN, NAN, 0, "" };
-	bool was = false;
+	if (trace)
+		printf("  %s\n", k->name);
 	for (double t = 0; t < (k->sort == LEAKING ? LEAK_S : HARMLESS_S); t += TICK) {
 		struct now n = { 0 };
 		k->step(r, t, &n);
 		if (n.anon >= r->limit) {
-			ret->end = t;
+			w.o.end = t;
 			break;
 		}
-		if (n.still && isnan(ret->still))
-			ret->still = t;
+		if (n.still && isnan(w.o.still))
+			w.o.still = t;
 		if (t < next)
 			continue;
 		n.anon += uniform(-1, 1) * r->noise;
 		next = t + interval(fmax(n.anon, n.bytes) / r->limit) * uniform(1, 1.1);
-		sample(k, r, t, &n, f);
-		struct watch_forecast now;
-		forecast_now(f, &now);
-		if (n_told < ERRORS * 4)
-			told[n_told++] = (struct told){ t, now.eta };
-		if (now.warning && !was) {
-			ret->alarms++;
-			if (isnan(ret->warned)) {
-				ret->warned = t;
-				snprintf(ret->why, sizeof(ret->why), "%s", now.why);
-			}
-		}
-		if (was && !now.warning)
-			ret->withdrawn = t;
-		was = now.warning;
+		sample(k, r, t, &n, &w);
 	}
-	ret->error = last_minute(told, n_told, ret->end);
-	if (was && !isnan(ret->still))
-		ret->withdrawn = INFINITY;
-	free(told);
-	forecast_free(f);
+	finish(&w, r);
+	*ret = w.o;
 }
 
 static double asked(const struct run *r, const struct outcome *o)
@@ -519,29 +548,110 @@ static void print(const struct kind *k, struct totals *t)
 		       quantile(t->withdrawals, t->n_withdrawals, 1));
 }
 
+/* ---- recordings --------------------------------------------------------------------------- */
+
+static double number(const char *word)
+{
+	return word[0] == '-' ? (double)NAN : strtod(word, NULL);
+}
+
+static uint64_t count(const char *word)
+{
+	return word[0] == '-' ? WATCH_UNKNOWN : strtoull(word, NULL, 10);
+}
+
+/* Follows one file; false when it is none. */
+static bool replay(const char *path, const struct forecast_options *opt)
+{
+	char line[512], name[64], sort[16], end[16], still[16];
+	double start = 0;
+	unsigned long long limit = 0;
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(line, sizeof(line), f) ||
+	    sscanf(line, "# %63s limit %llu %15s start %lf end %15s still %15s", name, &limit, sort, &start, end, still) != 6) {
+		fclose(f);
+		return false;
+	}
+	struct run r = { .limit = (double)limit, .start = start };
+	struct watching w;
+	watching_init(&w, opt);
+	w.o.end = number(end);
+	w.o.still = number(still);
+	while (fgets(line, sizeof(line), f)) {
+		char v[7][24];
+		if (sscanf(line, "%23s %23s %23s %23s %23s %23s %23s", v[0], v[1], v[2], v[3], v[4], v[5], v[6]) != 7)
+			continue;
+		struct forecast_sample s;
+		forecast_sample_init(&s);
+		double t = number(v[0]) / 1000;
+		s.time_ns = (int64_t)((t + 1000) * 1e9);
+		s.bytes = count(v[1]);
+		s.anon = count(v[2]);
+		s.limit = limit;
+		s.gc_count = count(v[3]);
+		s.heap_marked = count(v[4]);
+		s.heap_alloc = count(v[5]);
+		s.heap_goal = count(v[6]);
+		watch(&w, &r, t, &s);
+	}
+	fclose(f);
+	finish(&w, &r);
+	double life = w.o.end - r.start, lead = w.o.end - w.o.warned;
+	printf("%-24s %5.0f MiB  %-8s", name, r.limit / MIB, sort);
+	if (strcmp(sort, "leaks") == 0)
+		printf(" life %5.1f  lead %5.1f of %5.1f  eta error %4.2f %s%s\n", life, lead, asked(&r, &w.o), w.o.error,
+		       lead >= asked(&r, &w.o) ? "" : "LATE ", w.o.error < 0.2 ? "" : "INEXACT");
+	else if (strcmp(sort, "near") == 0)
+		printf(" warned %.1f withdrawn %.1f\n", w.o.warned, w.o.withdrawn);
+	else
+		printf(" alarms %u%s\n", w.o.alarms, w.o.alarms ? " FALSE" : "");
+	if (w.o.why[0])
+		printf("    %s\n", w.o.why);
+	return true;
+}
+
+static void generate(size_t i, uint64_t first, const struct forecast_options *opt, bool verbose)
+{
+	struct totals t = { 0 };
+	seed = first * 1000 + i;
+	for (size_t k = 0; k < RUNS; k++) {
+		struct run r = { .limit = spread(64, 1024) * MIB };
+		struct outcome o;
+		kinds[i].begin(&r);
+		follow(&kinds[i], &r, opt, &o);
+		add_up(&kinds[i], &r, &o, verbose, &t);
+	}
+	print(&kinds[i], &t);
+}
+
 int main(int argc, char **argv)
 {
 	const struct forecast_options opt = { 3.5, 600 };
-	bool verbose = argc > 1 && strcmp(argv[1], "-v") == 0;
-	uint64_t first = 1;
-	if (argc > 1 + verbose && !num_str(argv[1 + verbose], &first)) {
-		fprintf(stderr, "usage: bench_forecast [-v] [SEED]\n");
-		return 2;
+	bool verbose = false;
+	int at = 1;
+	for (; at < argc && argv[at][0] == '-'; at++) {
+		verbose |= argv[at][1] == 'v';
+		trace += argv[at][1] == 't';
 	}
+	uint64_t first = 1;
+	if (at < argc && !num_str(argv[at], &first)) {
+		for (; at < argc; at++) {
+			if (!replay(argv[at], &opt)) {
+				fprintf(stderr, "bench_forecast: %s is no recording\n", argv[at]);
+				return 1;
+			}
+		}
+		return 0;
+	}
+	const char *only = at + 1 < argc ? argv[at + 1] : NULL;
 	printf("one series takes %zu bytes\n", forecast_size());
 	printf("%-9s %-22s %4s %5s   %11s   %17s\n", "", "kind", "runs", "good", "lead/asked", "eta error of runs");
 	printf("%-9s %-22s %4s %5s   %5s %5s   %5s %5s %5s\n", "", "", "", "", "least", "mid", "mid", "90 %", "worst");
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
-		struct totals t = { 0 };
-		seed = first * 1000 + i;
-		for (size_t k = 0; k < RUNS; k++) {
-			struct run r = { .limit = spread(64, 1024) * MIB };
-			struct outcome o;
-			kinds[i].begin(&r);
-			follow(&kinds[i], &r, &opt, &o);
-			add_up(&kinds[i], &r, &o, verbose, &t);
-		}
-		print(&kinds[i], &t);
+		if (!only || strstr(kinds[i].name, only))
+			generate(i, first, &opt, verbose);
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "forecast/heap.h"
 #include "forecast/shape.h"
 #include "forecast/window.h"
 
@@ -16,35 +17,30 @@ static const double HIGH = 0.78;	 /* of the limit: from it on a warning need not
 static const double EVIDENCE = 0.75;	 /* of the time left a growth must have lasted */
 static const double EVIDENCE_HIGH = 0.3; /* the same from HIGH on, */
 static const double EVIDENCE_MIN_S = 3, EVIDENCE_MAX_S = 60;
-static const double LIFE_MIN_S = 17.5;	 /* what would live shorter is as often a program that fills and stops */
+static const double FRESH = 0.4;	 /* of the rate: slower lately, and it waits */
+static const double GROWN = 0.3;	 /* of what is left to the limit */
+static const double LIFE_MIN_S = 19;	 /* what would live shorter is as often a program that fills and stops */
 static const double FIRST_LOOK_S = 1.5;	 /* a process may have grown so long before the first look at it */
-static const double KEPT = 0.5;		 /* of what was allocated: less is garbage */
 static const double LOOK_S = 0.2;	 /* between two judgements */
+static const double PACE_S = 3;		/* over which the pace of allocation is averaged */
+static const double IDLE = 1.05;		/* of what the last collection kept: so much is as good as another one */
 static const double GAP_S = 60;		 /* without a look: nothing is known of before it */
 static const double WITHDRAW_S = 2;	 /* so long the grounds of a warning must be gone */
 static const double USUAL_S = 5;	 /* growth is compared in such steps */
 static const double USUAL_FLOOR = 65536; /* bytes a step: smaller growth is no deviation */
-
-/* What collections say of a growth. */
-enum kept {
-	KEPT_UNKNOWN,	/* no figures, or it is not the heap that grows */
-	KEPT_MOST,	/* what was allocated stayed */
-	KEPT_LITTLE,	/* most of it was garbage */
-	KEPT_UNDECIDED, /* no collection yet since it began to grow, and the next comes before the limit */
-};
 
 struct forecast {
 	struct forecast_options opt;
 	struct window w;
 	double first, now, looked; /* seconds */
 	double value, limit;	   /* of the latest sample; limit NAN */
-	double gc_count, alloc, goal, marked;
+	double gc_count;
+	struct heap_now heap;
 	double step_from, step_value;	      /* of the growth that is measured now */
 	double usual_n, usual_mean, usual_sq; /* Welford's, of growth in a step */
 	double z;
 	struct shape shape;
-	enum kept kept;
-	unsigned collections; /* in this growth */
+	struct heap_outlook heap_says;
 	double eta, confidence;
 	double doubtful_since; /* NAN: not */
 	bool warning, begun;
@@ -82,9 +78,7 @@ void forecast_reset(struct forecast *f)
 				.value = NAN,
 				.limit = NAN,
 				.gc_count = NAN,
-				.alloc = NAN,
-				.goal = NAN,
-				.marked = NAN,
+				.heap = { NAN, NAN, NAN, NAN, NAN },
 				.z = NAN,
 				.eta = NAN,
 				.doubtful_since = NAN };
@@ -117,64 +111,6 @@ static void compare_usual(struct forecast *f)
 	f->usual_mean = mean;
 }
 
-/* ---- what collections say ----------------------------------------------------------------- */
-
-/* How much the most that objects took grew from then on; NAN unknown. */
-static double heap_growth(const struct window *w, double from)
-{
-	double before = NAN, most = NAN;
-	for (size_t i = 0; i < w->n; i++) {
-		if (w->p[i].t < from)
-			continue;
-		if (isnan(before))
-			before = (double)w->p[i].heap;
-		most = fmax(most, (double)w->p[i].heap);
-	}
-	return most - before;
-}
-
-/* Marks from `from` on: bytes per second that they keep, recently, and from when on. False: there are not two. */
-static bool marks_rate(const struct window *w, double from, double *rate, const struct window_mark **since, unsigned *n)
-{
-	size_t first = 0;
-	while (first < w->n_marks && w->marks[first].t < from)
-		first++;
-	*n = (unsigned)(w->n_marks - first);
-	if (w->n_marks - first < 2)
-		return false;
-	const struct window_mark *last = &w->marks[w->n_marks - 1], *m = last - 1;
-	while (m > &w->marks[first] && m->t > last->t - 0.3 * (last->t - from))
-		m--;
-	*since = m;
-	*rate = ((double)last->marked - (double)m->marked) / (last->t - m->t);
-	return last->t > m->t;
-}
-
-static void ask_collections(struct forecast *f)
-{
-	double from = f->now - f->shape.since, rate = 0;
-	const struct window_mark *since = NULL;
-	f->kept = KEPT_UNKNOWN;
-	f->collections = 0;
-	double grew = heap_growth(&f->w, from - 0.5);
-	if (isnan(grew) || grew < KEPT * f->shape.growth)
-		return;
-	bool two = marks_rate(&f->w, from, &rate, &since, &f->collections);
-	double room = fmax(f->goal - f->alloc, 0);
-	if (!two) {
-		if (f->value + room < 0.97 * f->limit) /* false where the goal is not known */
-			f->kept = KEPT_UNDECIDED;
-		return;
-	}
-	double ratio = isnan(f->goal) || !(f->marked > 0) ? 2 : fmin(fmax(f->goal / f->marked, 1), 8);
-	double pace = (f->value - (double)since->value) / (f->now - since->t);
-	f->kept = rate * ratio >= KEPT * pace ? KEPT_MOST : KEPT_LITTLE;
-	if (f->kept == KEPT_LITTLE) {
-		f->eta = rate > 0 ? fmax(f->limit - f->value - room, 0) / (rate * ratio) : (double)NAN;
-		f->shape.rate = fmax(rate * ratio, 0);
-	}
-}
-
 /* ---- the judgement ------------------------------------------------------------------------ */
 
 static double evidence(const struct forecast *f)
@@ -184,16 +120,25 @@ static double evidence(const struct forecast *f)
 	return f->shape.since + fmin(fmax(before, 0), FIRST_LOOK_S);
 }
 
+/* It has not just stopped to grow, or may grow again soon. */
+static bool grows(const struct forecast *f)
+{
+	return f->heap_says.kept > HEAP_UNDECIDED || f->shape.kind == SHAPE_STEPS || f->shape.kind == SHAPE_TEETH ||
+	       f->shape.fresh >= FRESH * f->shape.rate;
+}
+
 static bool grounds(const struct forecast *f)
 {
 	double share = f->value / f->limit, age = evidence(f);
-	if (isnan(f->eta) || f->kept == KEPT_UNDECIDED || f->kept == KEPT_LITTLE)
-		return !isnan(f->eta) && f->kept != KEPT_UNDECIDED && share >= HIGH && f->eta < FORECAST_LEAD_S;
+	if (isnan(f->eta) || f->heap_says.kept == HEAP_UNDECIDED || !grows(f))
+		return false;
 	if (share >= HIGH)
 		return f->eta <= f->opt.horizon_s &&
 		       age >= fmin(fmax(EVIDENCE_HIGH * f->eta, EVIDENCE_MIN_S), EVIDENCE_MAX_S);
-	return f->eta <= fmin(f->opt.horizon_s, FORECAST_LEAD_S) && age >= EVIDENCE * f->eta &&
-	       age + f->eta >= LIFE_MIN_S;
+	/* a pace that rises may as well stop rising */
+	double left = f->shape.kind == SHAPE_FASTER ? fmax((f->limit - f->value) / f->shape.rate, f->eta) : f->eta;
+	return left <= fmin(f->opt.horizon_s, FORECAST_LEAD_S) && age >= EVIDENCE * left && age + left >= LIFE_MIN_S &&
+	       f->shape.growth >= GROWN * (f->limit - f->value);
 }
 
 static bool still(const struct forecast *f)
@@ -221,22 +166,36 @@ static double confidence(const struct forecast *f)
 	if (isnan(f->eta))
 		return 0;
 	double c = fmin(evidence(f) / fmax(f->eta, 1), 1) * (1 - fmin(2 * f->shape.noise, 0.8));
-	if (f->kept == KEPT_MOST || f->z >= f->opt.z_alarm)
+	if (f->heap_says.kept == HEAP_MOST || f->z >= f->opt.z_alarm)
 		c = 1 - (1 - c) * 0.7;
-	return f->kept == KEPT_LITTLE || f->kept == KEPT_UNDECIDED ? c / 4 : c;
+	return f->heap_says.kept == HEAP_UNDECIDED ? c / 4 : c;
+}
+
+/* The heap's own figures say more than the shape of what it takes: where they are there, they are believed. */
+static void ask_heap(struct forecast *f)
+{
+	struct heap_outlook *says = &f->heap_says;
+	heap_outlook(&f->w, &f->heap, f->limit, &f->shape, says);
+	if (says->kept == HEAP_UNKNOWN || says->kept == HEAP_UNDECIDED)
+		return;
+	struct shape of_value = f->shape;
+	f->eta = says->eta;
+	if (says->live.kind != SHAPE_NONE)
+		f->shape = says->live;
+	f->shape.growth = fmax(of_value.growth, f->value - (double)f->w.p[0].lo);
 }
 
 static void look(struct forecast *f)
 {
 	f->looked = f->now;
 	f->eta = NAN;
-	f->kept = KEPT_UNKNOWN;
+	f->heap_says = (struct heap_outlook){ .eta = NAN };
 	f->shape = (struct shape){ .eta = NAN, .levels = NAN };
 	if (f->limit > 0 && (f->value >= LOW * f->limit || f->warning)) {
-		shape_of(&f->w, f->limit, &f->shape);
+		shape_of(&f->w, f->limit, isnan(f->heap.pace) ? 0 : f->heap.pace, &f->shape);
 		f->eta = f->shape.eta;
-		if (f->shape.growth > 0 && f->shape.kind != SHAPE_TEETH)
-			ask_collections(f);
+		if (f->shape.kind != SHAPE_STEPS)
+			ask_heap(f);
 	}
 	f->confidence = confidence(f);
 	decide(f);
@@ -247,6 +206,37 @@ static void look(struct forecast *f)
 static double known(uint64_t v)
 {
 	return v == WATCH_UNKNOWN ? (double)NAN : (double)v;
+}
+
+/* True when a collection ended since the look before, at `before`. */
+static bool add_heap(struct forecast *f, const struct forecast_sample *s, double before)
+{
+	struct heap_now *h = &f->heap;
+	double gc = known(s->gc_count), alloc = known(s->heap_alloc), lasted = f->now - before;
+	double ended = gc - f->gc_count, taken = alloc - h->alloc;
+	double marked = known(s->heap_marked);
+	if (isnan(marked))
+		marked = ended > 0 ? alloc : h->marked; /* a little more than it kept */
+	if (ended == 1) { /* it began near the goal */
+		h->most = fmax(h->most, h->goal);
+		taken = fmax(h->goal, h->alloc) - h->alloc + fmax(alloc - marked, 0);
+	}
+	h->most = fmax(h->most, alloc);
+	if (lasted > 0 && taken >= 0 && (ended == 0 || ended == 1)) {
+		double part = isnan(h->pace) ? 1 : -expm1(-lasted / PACE_S), pace = taken / lasted;
+		h->pace = isnan(h->pace) ? pace : h->pace + part * (pace - h->pace);
+	}
+	f->gc_count = gc;
+	h->alloc = alloc;
+	h->goal = known(s->heap_goal);
+	h->marked = marked;
+	if (ended > 0)
+		return !isnan(marked);
+	/* nothing was allocated for a while: no more than that is live */
+	bool idle = f->w.n_marks && alloc < IDLE * marked && f->now - f->w.marks[f->w.n_marks - 1].t >= USUAL_S;
+	if (idle)
+		h->marked = alloc;
+	return idle;
 }
 
 void forecast_add(struct forecast *f, const struct forecast_sample *s)
@@ -262,17 +252,13 @@ void forecast_add(struct forecast *f, const struct forecast_sample *s)
 		f->first = f->step_from = now;
 		f->step_value = value;
 	}
+	double before = f->begun ? f->now : now;
 	f->begun = true;
 	f->now = now;
-	double gc = known(s->gc_count);
-	f->alloc = known(s->heap_alloc);
-	f->goal = known(s->heap_goal);
-	f->marked = known(s->heap_marked);
-	bool collected = gc > f->gc_count && !isnan(f->marked);
-	f->gc_count = gc;
-	window_add(&f->w, now, value, f->alloc);
+	bool collected = add_heap(f, s, before);
+	window_add(&f->w, now, value, f->heap.alloc);
 	if (collected)
-		window_mark(&f->w, now, f->marked);
+		window_mark(&f->w, now, f->heap.marked, f->heap.pace);
 	if (now - f->step_from >= USUAL_S)
 		compare_usual(f);
 	if (now - f->looked >= LOOK_S)
@@ -322,13 +308,15 @@ static void say_growth(const struct forecast *f, const struct words *w, char *bu
 
 static void say_collections(const struct forecast *f, char *buf, size_t len)
 {
+	enum heap_kept kept = f->heap_says.kept;
 	buf[0] = 0;
-	if (f->kept == KEPT_MOST)
-		snprintf(buf, len, ", kept by each of %u collections", f->collections);
-	else if (f->kept == KEPT_LITTLE)
-		snprintf(buf, len, ", mostly garbage by %u collections", f->collections);
-	else if (f->kept == KEPT_UNDECIDED)
-		snprintf(buf, len, ", no collection yet");
+	if (kept == HEAP_FULL)
+		snprintf(buf, len, ", the next collection comes too late");
+	else if (kept == HEAP_MOST || kept == HEAP_LITTLE)
+		snprintf(buf, len, kept == HEAP_MOST ? ", kept by each of %u collections" : ", besides garbage, by %u collections",
+			 f->heap_says.collections);
+	else if (kept == HEAP_UNDECIDED)
+		snprintf(buf, len, ", the next collection will tell");
 }
 
 static void say(const struct forecast *f, char *buf, size_t len)

@@ -7,10 +7,11 @@
 enum {
 	PAIRED = 16,	  /* points of which all pairs are compared */
 	TURNS = 64,	  /* peaks and troughs that are kept */
-	TEETH_MIN = 3,	  /* troughs that make a line */
-	STEPS_MIN = 3,	  /* steps that make a row */
+	TEETH_MIN = 4,	  /* troughs that make a line */
+	STEPS_MIN = 2,	  /* steps that make a row */
 	STEPS_AHEAD = 64, /* steps to look ahead */
-	POINTS_MIN = 6
+	POINTS_MIN = 6,
+	MARKS_MIN = 3
 };
 
 static const double FALL = 0.02;      /* of the limit: a smaller fall is no turn */
@@ -20,8 +21,12 @@ static const double FLAT_MIN_S = 5;   /* a stretch that says so lasts that long,
 static const double FLAT_SHARE = 0.3; /* and that share of what followed it */
 static const double STOP_MIN_S = 3, STOP_MAX_S = 8, STOP_SHARE = 0.25;
 static const double EVEN = 0.15;      /* a pace within exp(+-that) is steady */
-static const double STEP = 0.04;      /* of the limit from one point to the next is a step, */
-static const double STEP_SHARE = 0.6; /* if steps are so much of a growth */
+static const double STEP = 0.015;     /* of the limit from one point to the next is a step, */
+static const double STEP_PACE = 2;    /* if it is so much faster than the whole, */
+static const double STEP_SHARE = 0.6; /* and steps are so much of a growth */
+static const double FRESH_S = 1.5;
+static const double CLEAR = 6;	      /* times the noise: more is no noise */
+static const double RISING = 0.8;     /* of pairs of troughs */
 
 /* Points of a window, or of a part of it, in plain numbers. */
 struct line {
@@ -54,6 +59,29 @@ static double median_slope(const double *t, const double *y, size_t n)
 	return k ? median(slopes, k) : 0;
 }
 
+/* The median distance from the line of that slope that is in the middle of them. */
+static double distance(const double *t, const double *y, size_t n, double rate)
+{
+	double off[WINDOW_POINTS];
+	for (size_t i = 0; i < n; i++)
+		off[i] = y[i] - rate * t[i];
+	double middle = median(off, n);
+	for (size_t i = 0; i < n; i++)
+		off[i] = fabs(y[i] - rate * t[i] - middle);
+	return median(off, n);
+}
+
+/* The share of pairs of which the later one is higher. */
+static double rising(const double *y, size_t n)
+{
+	size_t up = 0;
+	for (size_t i = 0; i < n; i++) {
+		for (size_t j = i + 1; j < n; j++)
+			up += y[j] > y[i];
+	}
+	return (double)up / ((double)n * (double)(n - 1) / 2);
+}
+
 /* The first point at or after `t`. */
 static size_t at(const struct line *l, double t)
 {
@@ -66,6 +94,15 @@ static size_t at(const struct line *l, double t)
 			hi = mid;
 	}
 	return lo;
+}
+
+/* On the line between the points before and after. */
+static double value_at(const struct line *l, double t)
+{
+	size_t i = at(l, t);
+	if (i == 0 || i == l->n)
+		return l->y[i ? l->n - 1 : 0];
+	return l->y[i - 1] + (l->y[i] - l->y[i - 1]) * (t - l->t[i - 1]) / (l->t[i] - l->t[i - 1]);
 }
 
 /* Of points from one time to another, evenly chosen by time. */
@@ -83,13 +120,28 @@ static double slope(const struct line *l, double from, double to)
 		t[n] = l->t[i];
 		y[n++] = l->y[i];
 	}
-	return median_slope(t, y, n);
+	return n > 2 ? median_slope(t, y, n) : (value_at(l, to) - value_at(l, from)) / (to - from);
 }
 
-static double value_at(const struct line *l, double t)
+static void part_of(const struct line *l, size_t from, struct line *ret)
 {
-	size_t i = at(l, t);
-	return l->y[i < l->n ? i : l->n - 1];
+	ret->n = l->n - from;
+	for (size_t i = from; i < l->n; i++) {
+		ret->t[i - from] = l->t[i];
+		ret->y[i - from] = l->y[i];
+	}
+}
+
+/* How far points are off the line between their neighbours, as a standard deviation of each. */
+static double noise_of(const struct line *l)
+{
+	double off[WINDOW_POINTS];
+	size_t n = 0;
+	for (size_t i = 1; i + 1 < l->n; i++) {
+		double part = (l->t[i] - l->t[i - 1]) / (l->t[i + 1] - l->t[i - 1]);
+		off[n++] = fabs(l->y[i] - l->y[i - 1] - part * (l->y[i + 1] - l->y[i - 1]));
+	}
+	return n ? median(off, n) / 0.6745 / sqrt(1.5) : 0;
 }
 
 /* ---- peaks and troughs -------------------------------------------------------------------- */
@@ -142,67 +194,23 @@ static void find_turns(const struct window *w, double limit, struct turns *ts)
 		turn(ts, w->p[low].t, (double)w->p[low].lo);
 }
 
-/* It goes up and down: the line of troughs rises, and one above it of the same slope passes the peaks. False: no such line. */
-static bool teeth(const struct turns *ts, double now, double limit, struct shape *s)
-{
-	double t[TURNS / 2], y[TURNS / 2], over[TURNS / 2];
-	size_t n = 0, from = ts->n > 2 * PAIRED ? (ts->n - 2 * PAIRED + 1) / 2 * 2 : 0;
-	for (size_t i = from; i < ts->n && n < PAIRED; i += 2) {
-		if (i == 0)
-			continue; /* where the window begins is no trough */
-		t[n] = ts->t[i];
-		y[n++] = ts->y[i];
-	}
-	if (n < TEETH_MIN)
-		return false;
-	double rate = median_slope(t, y, n), rise = rate * (t[n - 1] - t[0]);
-	size_t peaks = 0;
-	for (size_t i = from + 1; i < ts->n && peaks < PAIRED; i += 2)
-		over[peaks++] = ts->y[i] + rate * (now - ts->t[i]);
-	double off[PAIRED], middle = 0;
-	for (size_t i = 0; i < n; i++)
-		off[i] = y[i] - rate * t[i];
-	middle = median(off, n);
-	for (size_t i = 0; i < n; i++)
-		off[i] = fabs(y[i] - rate * t[i] - middle);
-	s->kind = SHAPE_TEETH;
-	s->parts = (unsigned)n;
-	s->rate = fmax(rate, 0);
-	s->growth = fmax(rise, 0);
-	s->since = now - t[0];
-	s->noise = rise > 0 ? median(off, n) / rise : 1;
-	s->stopped = y[n - 1] - y[n - 2] < FLAT * rate * (t[n - 1] - t[n - 2]);
-	if (rise > FALL * limit && s->noise < FLAT)
-		s->eta = fmax(limit - median(over, peaks), 0) / rate;
-	return true;
-}
-
 /* ---- one growth --------------------------------------------------------------------------- */
 
 /* The point from which on it grows: before it there was a flat stretch, or nothing. */
-static size_t began(const struct line *l)
+static size_t began(const struct line *l, double noise)
 {
 	double now = l->t[l->n - 1], y = l->y[l->n - 1];
 	for (size_t i = l->n - 1; i-- > 0;) {
 		double after = now - l->t[i], rate = (y - l->y[i]) / after;
 		double stretch = fmax(FLAT_MIN_S, FLAT_SHARE * after);
+		if (rate > 0)
+			stretch = fmax(stretch, CLEAR * noise / rate);
 		if (l->t[i] - l->t[0] < stretch)
-			break;
+			continue;
 		if (after >= FLAT_MIN_S / 2 && l->y[i] - value_at(l, l->t[i] - stretch) < FLAT * rate * stretch)
 			return i;
 	}
 	return 0;
-}
-
-static double distance(const struct line *l, double rate)
-{
-	double off[WINDOW_POINTS];
-	for (size_t i = 0; i < l->n; i++)
-		off[i] = l->y[i] - rate * l->t[i];
-	double middle = median(off, l->n);
-	for (size_t i = 0; i < l->n; i++)
-		off[i] = fabs(l->y[i] - rate * l->t[i] - middle);
-	return median(off, l->n);
 }
 
 /* The pace goes on changing by `pace` in each `half`. */
@@ -215,80 +223,165 @@ static void arrive(struct shape *s, double half, double pace, double head)
 		s->eta = log(arg) / k;
 }
 
-static void grow(const struct line *l, double limit, struct shape *s)
+/* So long a look back tells whether it still grows. */
+static double lately(double since, double rate, double noise)
+{
+	return fmax(fmin(fmax(STOP_SHARE * since, STOP_MIN_S), STOP_MAX_S), CLEAR * noise / rate);
+}
+
+/* Bytes per second in the last moments. */
+static double fresh(const struct line *l)
+{
+	size_t i = l->n - 1;
+	while (i > 0 && l->t[l->n - 1] - l->t[i] < FRESH_S)
+		i--;
+	return i + 1 < l->n ? (l->y[l->n - 1] - l->y[i]) / (l->t[l->n - 1] - l->t[i]) : 0;
+}
+
+static void grow(const struct line *l, double limit, double noise, struct shape *s);
+
+/* It was ever faster, but in its second half it no longer is: that half is the growth that goes on. */
+static bool settled(const struct line *l, double limit, double noise, struct shape *s)
+{
+	struct line half;
+	struct shape of_half = { .pace = 1, .eta = NAN, .levels = NAN };
+	size_t from = at(l, l->t[0] + s->since / 2);
+	part_of(l, from, &half);
+	if (half.n < POINTS_MIN)
+		return false;
+	grow(&half, limit, noise, &of_half);
+	if (of_half.kind == SHAPE_NONE || of_half.kind == SHAPE_FASTER)
+		return false;
+	*s = of_half;
+	return true;
+}
+
+static void grow(const struct line *l, double limit, double noise, struct shape *s)
 {
 	double first = l->t[0], now = l->t[l->n - 1], head = limit - l->y[l->n - 1];
 	s->since = now - first;
 	s->growth = l->y[l->n - 1] - l->y[0];
-	if (l->n < POINTS_MIN || s->growth <= 0)
+	if (l->n < MARKS_MIN || s->growth <= CLEAR * noise)
 		return;
-	double half = s->since / 2, a = slope(l, first, first + half), b = slope(l, first + half, now);
+	double half = s->half = s->since / 2, a = slope(l, first, first + half), b = slope(l, first + half, now);
 	double all = slope(l, first, now);
-	s->noise = distance(l, all) / s->growth;
+	s->noise = distance(l->t, l->y, l->n, all) / s->growth;
 	s->pace = a > 0 ? fmin(fmax(b / a, 0.02), 4) : 4;
-	double lately = fmin(fmax(STOP_SHARE * s->since, STOP_MIN_S), STOP_MAX_S);
-	if (b <= 0 || (l->y[l->n - 1] - value_at(l, now - lately)) < FLAT * b * lately) {
+	double back = b > 0 ? lately(s->since, b, noise) : s->since;
+	if (b <= 0 || (l->y[l->n - 1] - value_at(l, now - back)) < FLAT * b * back) {
 		s->stopped = true;
-		s->rate = fmax(slope(l, now - lately, now), 0);
+		s->rate = fmax(slope(l, now - back, now), 0);
 		return;
 	}
-	if (fabs(log(s->pace)) < EVEN) {
+	double even = fmax(EVEN, 4 * noise / s->growth);
+	if (fabs(log(s->pace)) < even) {
 		s->kind = SHAPE_LINE;
 		s->rate = slope(l, first + s->since / 3, now);
-		s->eta = s->rate > 0 ? head / s->rate : (double)NAN;
+		if (s->rate > 0)
+			s->eta = head / s->rate;
 		return;
 	}
 	s->kind = s->pace < 1 ? SHAPE_SLOWING : SHAPE_FASTER;
+	if (s->kind == SHAPE_FASTER && settled(l, limit, noise, s))
+		return;
 	s->rate = b * sqrt(s->pace);
 	if (s->pace < 1)
 		s->levels = l->y[l->n - 1] - s->rate * half / log(s->pace);
 	arrive(s, half, s->pace, head);
 }
 
+/* ---- teeth -------------------------------------------------------------------------------- */
+
+/* How far peaks are above the line of troughs. */
+static double height(const struct turns *ts, const struct line *troughs)
+{
+	double over[TURNS];
+	size_t n = 0;
+	for (size_t i = 1; i < ts->n; i += 2)
+		over[n++] = ts->y[i] - value_at(troughs, ts->t[i]);
+	return median(over, n);
+}
+
+/* It goes up and down: the troughs grow, and peaks are as high above them as they were. False: too few. */
+static bool teeth(const struct turns *ts, double now, double limit, struct shape *s)
+{
+	struct line troughs = { .n = 0 };
+	for (size_t i = 2; i < ts->n; i += 2) { /* where the window begins is no trough */
+		troughs.t[troughs.n] = ts->t[i];
+		troughs.y[troughs.n++] = ts->y[i];
+	}
+	if (troughs.n < TEETH_MIN)
+		return false;
+	double last = troughs.t[troughs.n - 1];
+	grow(&troughs, limit - height(ts, &troughs), noise_of(&troughs), s);
+	if (rising(troughs.y, troughs.n) < RISING || s->growth < FALL * limit)
+		s->eta = NAN;
+	s->eta = fmax(s->eta - (now - last), isnan(s->eta) ? s->eta : 0);
+	s->kind = SHAPE_TEETH;
+	s->parts = (unsigned)troughs.n;
+	s->since += now - last;
+	return true;
+}
+
 /* ---- steps -------------------------------------------------------------------------------- */
 
-static bool steps(const struct line *l, double limit, struct shape *s)
+struct stair {
+	size_t n;
+	double sum;						     /* of sizes */
+	double t[WINDOW_POINTS], y[WINDOW_POINTS], size[WINDOW_POINTS]; /* after each step */
+};
+
+static void find_steps(const struct line *l, double limit, double even, struct stair *st)
 {
-	double t[WINDOW_POINTS], size[WINDOW_POINTS], sum = 0;
-	size_t n = 0, last = l->n;
+	double growth = l->y[l->n - 1] - l->y[0], pace = growth / (l->t[l->n - 1] - l->t[0]);
+	size_t last = l->n;
+	st->n = 0;
+	st->sum = 0;
 	for (size_t i = 1; i < l->n; i++) {
 		double rise = l->y[i] - l->y[i - 1];
-		if (rise < STEP * limit)
+		if (rise < STEP * limit || rise < STEP_PACE * fmax(pace, even) * (l->t[i] - l->t[i - 1]))
 			continue;
-		sum += rise;
-		if (n && i == last + 1) { /* one that a point parts in two */
-			size[n - 1] += rise;
-			last = i;
-			continue;
+		st->sum += rise;
+		if (st->n && i == last + 1) { /* one that a point parts in two */
+			st->size[st->n - 1] += rise;
+			st->y[st->n - 1] = l->y[i];
+		} else {
+			st->t[st->n] = l->t[i];
+			st->y[st->n] = l->y[i];
+			st->size[st->n++] = rise;
 		}
 		last = i;
-		t[n] = l->t[i];
-		size[n++] = rise;
 	}
+}
+
+/*
+ * A container that is full is copied into one that is larger by a factor, or a pool takes another chunk. What fills it comes at
+ * an even pace: so the value after a step is on a line, and the next step comes when that line reaches the next value.
+ */
+static bool steps(const struct line *l, double limit, double even, struct shape *s)
+{
+	struct stair st;
+	find_steps(l, limit, even, &st);
 	double now = l->t[l->n - 1], growth = l->y[l->n - 1] - l->y[0];
-	if (n < STEPS_MIN || sum < STEP_SHARE * growth)
+	if (st.n < STEPS_MIN || st.sum < STEP_SHARE * growth)
 		return false;
-	double gap = t[n - 1] - t[n - 2], before = t[n - 2] - t[n - 3], more = fmin(fmax(gap / before, 0.25), 4);
-	double larger = fmin(fmax(size[n - 1] / size[n - 2], 0.5), 4);
-	double slow = fmax(growth - sum, 0) / (now - l->t[0]), when = t[n - 1], y = l->y[l->n - 1], add = size[n - 1];
+	size_t last = st.n - 1, back = st.n > 3 ? 3 : last, from = st.n > PAIRED ? st.n - PAIRED : 0;
+	double larger = pow(st.size[last] / st.size[last - back], 1 / (double)back);
+	larger = larger < 1.15 ? 1 : fmin(larger, 4);
+	double pace = median_slope(&st.t[from], &st.y[from], st.n - from), add = st.size[last], y = st.y[last];
 	s->kind = SHAPE_STEPS;
-	s->parts = (unsigned)n;
-	s->since = now - t[0];
+	s->parts = (unsigned)st.n;
 	s->growth = growth;
-	s->pace = 1;
-	s->rate = growth / (now - l->t[0]);
-	s->noise = fabs(log(more)) + fabs(log(larger)) > 1.5 ? 0.3 : 0.05;
-	s->stopped = now - when > 1.5 * gap * fmax(more, 1) + 2;
-	for (size_t k = 0; !s->stopped && k < STEPS_AHEAD; k++) {
-		gap *= more;
-		add *= larger;
-		when += gap;
-		y += add + slow * gap;
-		if (y >= limit) {
-			s->eta = fmax(when - now, 0);
-			break;
-		}
-	}
+	s->rate = fmax(pace, 0);
+	if (pace <= 0)
+		return true;
+	s->since = fmin(now - st.t[0] + fmax(st.y[0] - l->y[0], 0) / pace, now - l->t[0]);
+	s->noise = fmin(distance(&st.t[from], &st.y[from], st.n - from, pace) / growth, 1);
+	s->stopped = now - st.t[last] > 1.5 * add * larger / pace + 2;
+	for (size_t k = 0; y < limit && k < STEPS_AHEAD; k++)
+		y += add *= larger;
+	if (!s->stopped && y >= limit)
+		s->eta = fmax(st.t[last] + (y - st.y[last]) / pace - now, 0);
 	return true;
 }
 
@@ -316,7 +409,7 @@ static bool usual(const struct turns *ts, double now, double value)
 	return (lasts < 1.5 * longest || rise < 1.5 * highest) && lasts < 3 * longest;
 }
 
-void shape_of(const struct window *w, double limit, struct shape *ret)
+void shape_of(const struct window *w, double limit, double even, struct shape *ret)
 {
 	*ret = (struct shape){ .pace = 1, .eta = NAN, .levels = NAN };
 	if (w->n < 2)
@@ -331,16 +424,51 @@ void shape_of(const struct window *w, double limit, struct shape *ret)
 		return;
 	}
 	part(w, ts.n > 1 ? ts.t[ts.n - 1] : -(double)INFINITY, &l);
-	if (l.n < 2 || steps(&l, limit, ret))
+	if (l.n < 2 || steps(&l, limit, even, ret))
 		return;
-	size_t from = began(&l);
+	double noise = noise_of(&l);
+	size_t from = began(&l, noise);
+	struct line growth;
+	part_of(&l, from, &growth);
+	if (growth.n < POINTS_MIN)
+		return;
+	grow(&growth, limit, noise, ret);
 	ret->from_start = from == 0 && ts.n == 1;
-	for (size_t i = from; i < l.n; i++) {
-		l.t[i - from] = l.t[i];
-		l.y[i - from] = l.y[i];
+	ret->fresh = fresh(&growth);
+}
+
+/* The first point after which none falls so far below one before it. */
+static size_t last_fall(const struct line *l, double fall)
+{
+	size_t from = 0;
+	double high = -INFINITY;
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->y[i] < high - fall)
+			from = i;
+		high = l->y[i] < high - fall ? l->y[i] : fmax(high, l->y[i]);
 	}
-	l.n -= from;
-	bool from_start = ret->from_start;
-	grow(&l, limit, ret);
-	ret->from_start = from_start;
+	return from;
+}
+
+void shape_of_marks(const struct window *w, double limit, struct shape *ret)
+{
+	*ret = (struct shape){ .pace = 1, .eta = NAN, .levels = NAN };
+	struct line all, growth;
+	all.n = w->n_marks;
+	for (size_t i = 0; i < all.n; i++) {
+		all.t[i] = w->marks[i].t;
+		all.y[i] = (double)w->marks[i].marked;
+	}
+	part_of(&all, last_fall(&all, FALL * limit), &growth);
+	all = growth;
+	if (all.n < MARKS_MIN)
+		return;
+	size_t from = began(&all, 0);
+	if (all.n - from < MARKS_MIN)
+		return;
+	part_of(&all, from, &growth);
+	grow(&growth, limit, 0, ret);
+	double now = w->p[w->n - 1].t, before = ret->rate > 0 ? growth.y[0] / ret->rate : 0;
+	ret->from_start = from == 0;
+	ret->since = now - (from ? growth.t[0] : fmax(growth.t[0] - before, w->p[0].t));
 }

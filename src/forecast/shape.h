@@ -29,6 +29,8 @@ struct shape {
 	double since;	 /* seconds for which it grows */
 	double growth;	 /* bytes in that time */
 	double rate;	 /* bytes per second, now */
+	double fresh;  /* bytes per second in the last moments */
+	double half;	 /* seconds in which the pace changes by `pace` */
 	double pace;	 /* of the second half, as a share of the first */
 	double noise;	 /* median distance from the line, as a share of the growth */
 	double eta;	 /* seconds until the limit; NAN: it is not reached like that */
@@ -38,4 +40,7 @@ struct shape {
 	unsigned parts;	 /* steps or teeth */
 };
 
-void shape_of(const struct window *w, double limit, struct shape *ret);
+/* `even`: bytes per second at which memory is taken where nothing is a step, 0 unknown. */
+void shape_of(const struct window *w, double limit, double even, struct shape *ret);
+/* Of what collections kept. The eta is that of the line itself, and no step or tooth is looked for. */
+void shape_of_marks(const struct window *w, double limit, struct shape *ret);

@@ -66,7 +66,7 @@ bool window_add(struct window *w, double t, double value, double heap)
 	return true;
 }
 
-void window_mark(struct window *w, double t, double marked)
+void window_mark(struct window *w, double t, double marked, double pace)
 {
 	if (!w->n)
 		return;
@@ -78,5 +78,5 @@ void window_mark(struct window *w, double t, double marked)
 		}
 		w->n_marks = to;
 	}
-	w->marks[w->n_marks++] = (struct window_mark){ t, (float)marked, w->p[w->n - 1].last };
+	w->marks[w->n_marks++] = (struct window_mark){ t, (float)marked, (float)pace };
 }

@@ -25,7 +25,7 @@ struct window_point {
 struct window_mark {
 	double t;
 	float marked; /* bytes that it kept */
-	float value;  /* of the series */
+	float pace;   /* bytes allocated per second then; NAN unknown */
 };
 
 struct window {
@@ -38,4 +38,4 @@ struct window {
 void window_clear(struct window *w);
 /* True when this began a point. `heap` NAN: unknown. The time rises. */
 bool window_add(struct window *w, double t, double value, double heap);
-void window_mark(struct window *w, double t, double marked);
+void window_mark(struct window *w, double t, double marked, double pace);
