@@ -421,8 +421,8 @@ static void watch(struct watching *w, const struct run *r, double t, const struc
 	if (w->n < ERRORS * 4)
 		w->told[w->n++] = (struct told){ t, now.eta };
 	if (trace && (now.warning != w->was || trace > 1))
-		printf("    %.1f %.4f eta %.1f rate %.3f conf %.2f z %.1f %s %s\n", t, (double)s->anon / r->limit, now.eta,
-		       now.rate / MIB, now.confidence, now.z, now.warning ? "WARN" : "-", now.why);
+		printf("    %.1f %.4f eta %.1f rate %.3f conf %.2f z %.1f %s %s\n", t, (double)s->anon / r->limit,
+		       now.eta, now.rate / MIB, now.confidence, now.z, now.warning ? "WARN" : "-", now.why);
 	if (now.warning && !w->was) {
 		w->o.alarms++;
 		if (isnan(w->o.warned)) {
@@ -472,7 +472,7 @@ static void follow(const struct kind *k, struct run *r, const struct forecast_op
 	watching_init(&w, opt);
 	double next = uniform(0.05, 1);
 	if (trace)
-		printf("  %s\n", k->name);
+		printf("  %s limit %.0f\n", k->name, r->limit / MIB);
 	for (double t = 0; t < (k->sort == LEAKING ? LEAK_S : HARMLESS_S); t += TICK) {
 		struct now n = { 0 };
 		k->step(r, t, &n);
@@ -569,8 +569,8 @@ static bool replay(const char *path, const struct forecast_options *opt)
 	FILE *f = fopen(path, "re");
 	if (!f)
 		return false;
-	if (!fgets(line, sizeof(line), f) ||
-	    sscanf(line, "# %63s limit %llu %15s start %lf end %15s still %15s", name, &limit, sort, &start, end, still) != 6) {
+	if (!fgets(line, sizeof(line), f) || sscanf(line, "# %63s limit %llu %15s start %lf end %15s still %15s", name,
+						    &limit, sort, &start, end, still) != 6) {
 		fclose(f);
 		return false;
 	}
@@ -601,8 +601,8 @@ static bool replay(const char *path, const struct forecast_options *opt)
 	double life = w.o.end - r.start, lead = w.o.end - w.o.warned;
 	printf("%-24s %5.0f MiB  %-8s", name, r.limit / MIB, sort);
 	if (strcmp(sort, "leaks") == 0)
-		printf(" life %5.1f  lead %5.1f of %5.1f  eta error %4.2f %s%s\n", life, lead, asked(&r, &w.o), w.o.error,
-		       lead >= asked(&r, &w.o) ? "" : "LATE ", w.o.error < 0.2 ? "" : "INEXACT");
+		printf(" life %5.1f  lead %5.1f of %5.1f  eta error %4.2f %s%s\n", life, lead, asked(&r, &w.o),
+		       w.o.error, lead >= asked(&r, &w.o) ? "" : "LATE ", w.o.error < 0.2 ? "" : "INEXACT");
 	else if (strcmp(sort, "near") == 0)
 		printf(" warned %.1f withdrawn %.1f\n", w.o.warned, w.o.withdrawn);
 	else

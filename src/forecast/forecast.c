@@ -20,10 +20,11 @@ static const double EVIDENCE_MIN_S = 3, EVIDENCE_MAX_S = 60;
 static const double FRESH = 0.4;	 /* of the rate: slower lately, and it waits */
 static const double GROWN = 0.3;	 /* of what is left to the limit */
 static const double LIFE_MIN_S = 19;	 /* what would live shorter is as often a program that fills and stops */
+static const double LIFE_SLOWING_S = 30; /* the same of what slows already */
 static const double FIRST_LOOK_S = 1.5;	 /* a process may have grown so long before the first look at it */
 static const double LOOK_S = 0.2;	 /* between two judgements */
-static const double PACE_S = 3;		/* over which the pace of allocation is averaged */
-static const double IDLE = 1.05;		/* of what the last collection kept: so much is as good as another one */
+static const double PACE_S = 3;		 /* over which the pace of allocation is averaged */
+static const double IDLE = 1.05;	 /* of what the last collection kept: so much is as good as another one */
 static const double GAP_S = 60;		 /* without a look: nothing is known of before it */
 static const double WITHDRAW_S = 2;	 /* so long the grounds of a warning must be gone */
 static const double USUAL_S = 5;	 /* growth is compared in such steps */
@@ -137,7 +138,8 @@ static bool grounds(const struct forecast *f)
 		       age >= fmin(fmax(EVIDENCE_HIGH * f->eta, EVIDENCE_MIN_S), EVIDENCE_MAX_S);
 	/* a pace that rises may as well stop rising */
 	double left = f->shape.kind == SHAPE_FASTER ? fmax((f->limit - f->value) / f->shape.rate, f->eta) : f->eta;
-	return left <= fmin(f->opt.horizon_s, FORECAST_LEAD_S) && age >= EVIDENCE * left && age + left >= LIFE_MIN_S &&
+	double life = f->shape.kind == SHAPE_SLOWING ? LIFE_SLOWING_S : LIFE_MIN_S;
+	return left <= fmin(f->opt.horizon_s, FORECAST_LEAD_S) && age >= EVIDENCE * left && age + left >= life &&
 	       f->shape.growth >= GROWN * (f->limit - f->value);
 }
 
@@ -217,7 +219,7 @@ static bool add_heap(struct forecast *f, const struct forecast_sample *s, double
 	double marked = known(s->heap_marked);
 	if (isnan(marked))
 		marked = ended > 0 ? alloc : h->marked; /* a little more than it kept */
-	if (ended == 1) { /* it began near the goal */
+	if (ended == 1) {				/* it began near the goal */
 		h->most = fmax(h->most, h->goal);
 		taken = fmax(h->goal, h->alloc) - h->alloc + fmax(alloc - marked, 0);
 	}
@@ -313,7 +315,9 @@ static void say_collections(const struct forecast *f, char *buf, size_t len)
 	if (kept == HEAP_FULL)
 		snprintf(buf, len, ", the next collection comes too late");
 	else if (kept == HEAP_MOST || kept == HEAP_LITTLE)
-		snprintf(buf, len, kept == HEAP_MOST ? ", kept by each of %u collections" : ", besides garbage, by %u collections",
+		snprintf(buf, len,
+			 kept == HEAP_MOST ? ", kept by each of %u collections"
+					   : ", besides garbage, by %u collections",
 			 f->heap_says.collections);
 	else if (kept == HEAP_UNDECIDED)
 		snprintf(buf, len, ", the next collection will tell");

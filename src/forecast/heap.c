@@ -7,7 +7,7 @@ enum { CYCLES = 256, MARKS_MIN = 3 };
 
 static const double HEAP_SHARE = 0.5; /* of a growth: less, and it is not the heap */
 static const double KEPT = 0.5;	      /* of what was allocated */
-static const double CHANGED = 0.6; /* of the pace of allocation: it is another one */
+static const double CHANGED = 0.6;    /* of the pace of allocation: it is another one */
 static const double FITS = 0.97;      /* of the limit */
 static const double RATIO_MAX = 8;    /* of goal to kept: more is a goal that was set, not one that follows */
 

@@ -25,8 +25,8 @@ static const double STEP = 0.015;     /* of the limit from one point to the next
 static const double STEP_PACE = 2;    /* if it is so much faster than the whole, */
 static const double STEP_SHARE = 0.6; /* and steps are so much of a growth */
 static const double FRESH_S = 1.5;
-static const double CLEAR = 6;	      /* times the noise: more is no noise */
-static const double RISING = 0.8;     /* of pairs of troughs */
+static const double CLEAR = 6;	  /* times the noise: more is no noise */
+static const double RISING = 0.8; /* of pairs of troughs */
 
 /* Points of a window, or of a part of it, in plain numbers. */
 struct line {
@@ -174,8 +174,8 @@ static void find_turns(const struct window *w, double limit, struct turns *ts)
 		double rise = (double)w->p[high].hi - (double)w->p[low].lo, fall = fmax(FALL * limit, FALL_RISE * rise);
 		if (up) {
 			if (w->p[i].hi >= w->p[high].hi)
-				high = i;
-			if ((double)w->p[high].hi - (double)w->p[i].lo <= fall)
+				high = i; /* in which order a point had its lowest and its highest is not known */
+			if (i == high || (double)w->p[high].hi - (double)w->p[i].lo <= fall)
 				continue;
 			turn(ts, w->p[low].t, (double)w->p[low].lo);
 			turn(ts, w->p[high].t, (double)w->p[high].hi);
@@ -185,7 +185,7 @@ static void find_turns(const struct window *w, double limit, struct turns *ts)
 		}
 		if (w->p[i].lo <= w->p[low].lo)
 			low = i;
-		if ((double)w->p[i].hi - (double)w->p[low].lo <= fall)
+		if (i == low || (double)w->p[i].hi - (double)w->p[low].lo <= fall)
 			continue;
 		up = true;
 		high = i;
@@ -327,7 +327,7 @@ static bool teeth(const struct turns *ts, double now, double limit, struct shape
 
 struct stair {
 	size_t n;
-	double sum;						     /* of sizes */
+	double sum;							/* of sizes */
 	double t[WINDOW_POINTS], y[WINDOW_POINTS], size[WINDOW_POINTS]; /* after each step */
 };
 

@@ -29,7 +29,7 @@ struct shape {
 	double since;	 /* seconds for which it grows */
 	double growth;	 /* bytes in that time */
 	double rate;	 /* bytes per second, now */
-	double fresh;  /* bytes per second in the last moments */
+	double fresh;	 /* bytes per second in the last moments */
 	double half;	 /* seconds in which the pace changes by `pace` */
 	double pace;	 /* of the second half, as a share of the first */
 	double noise;	 /* median distance from the line, as a share of the growth */
