@@ -17,6 +17,7 @@
 enum {
 	LIST_EVERY = 30,   /* rounds between two lists of all, whatever loadavg says */
 	PROBES_MAX = 1024, /* numbers asked for one by one; beyond, a list is cheaper */
+	SETTLED = 8,	   /* rounds between two looks: by then a new process is in its place */
 	TURNED_AWAY = 8,   /* rounds until one for which there was no room is looked at again */
 	AGAIN_MAX = 64,	   /* rounds until a process that is not watched is looked at again */
 	YOUNG_ROUNDS = 4,  /* rounds in which a new target's executable is checked: between fork and exec */
@@ -213,12 +214,17 @@ static bool take(struct sense *s, struct proc_process *p, const struct sense_cal
 	return true;
 }
 
-/* The same program as when it was last looked at? Cheaper than opening it. */
+/*
+ * The same program as when it was last looked at? Cheaper than opening it. Names and cgroups change without an exec, as a rule
+ * soon after a fork.
+ */
 static bool is_unchanged(const struct sense *s, const struct sense_seen *e)
 {
 	char path[PATH_TEXT];
 	struct stat st;
-	if (!e->exe || sense_rules_need_cgroup(s->config))
+	unsigned need = sense_rules_need(s->config);
+	bool settled = e->step > SETTLED && e->step < AGAIN_MAX;
+	if (!e->exe || (need && !settled))
 		return false;
 	snprintf(path, sizeof(path), "%d/exe", e->pid);
 	return fstatat(s->proc_dir, path, &st, 0) == 0 && (uint32_t)st.st_ino == e->exe;
@@ -269,10 +275,15 @@ static void consider_due(struct sense *s, const struct sense_calls *calls)
 
 /* ---- those that are watched ---- */
 
+/* Between fork and exec, and on the way into its cgroup, a process is not yet what it will be. */
+static bool is_young(const struct sense_target *t)
+{
+	return sense_now() - t->seen_ns < YOUNG;
+}
+
 static void check_exec(struct sense *s, struct sense_target *t, const struct sense_calls *calls)
 {
-	bool young = sense_now() - t->seen_ns < YOUNG;
-	if ((!t->check_exec && !young) || !sense_target_exec(s, t))
+	if ((!t->check_exec && !is_young(t)) || !sense_target_exec(s, t))
 		return;
 	if (!wanted(s, t))
 		t->ended = true; /* as far as we are concerned */
@@ -288,7 +299,7 @@ static void follow(struct sense *s, const struct sense_calls *calls)
 	for (size_t i = 0; i < s->targets.n; i++) {
 		struct sense_target *t = s->targets.v[i];
 		check_exec(s, t, calls);
-		bool place = t->check_cgroup || moves || (t->group && t->group->dead);
+		bool place = t->check_cgroup || moves || is_young(t) || (t->group && t->group->dead);
 		if (place && !t->ended && sense_target_place(s, t) && calls->moved)
 			calls->moved(calls->arg, t);
 	}

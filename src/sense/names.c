@@ -133,12 +133,13 @@ bool sense_wanted(const struct config *c, const struct sense_facts *f)
 	return only_excludes && f->is_go;
 }
 
-bool sense_rules_need_cgroup(const struct config *c)
+unsigned sense_rules_need(const struct config *c)
 {
+	unsigned need = 0;
 	for (size_t i = 0; i < c->targets.n; i++) {
 		const struct config_match *m = &c->targets.v[i];
-		if (m->cgroup || m->unit || m->container)
-			return true;
+		need |= m->name ? SENSE_NEED_NAME : 0;
+		need |= m->cgroup || m->unit || m->container ? SENSE_NEED_CGROUP : 0;
 	}
-	return false;
+	return need;
 }

@@ -29,5 +29,6 @@ bool sense_match(const struct config_match *m, const struct sense_facts *f);
 /* Without a rule: every Go process. Else the first rule that matches decides; none: when all rules only exclude, as without. */
 bool sense_wanted(const struct config *c, const struct sense_facts *f);
 
-/* Do the rules ask for more than name, executable and Go? */
-bool sense_rules_need_cgroup(const struct config *c);
+/* What rules ask for besides the executable: what changes without an exec. */
+enum sense_need { SENSE_NEED_NAME = 1, SENSE_NEED_CGROUP = 2 };
+unsigned sense_rules_need(const struct config *c);

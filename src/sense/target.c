@@ -13,7 +13,11 @@
 #include "proc/pidfd.h"
 #include "sense/parts.h"
 
-enum { CGROUP_TEXT = 64 * 1024 };
+enum {
+	CGROUP_TEXT = 64 * 1024,
+	STAT_TEXT = 4096,
+	PF_EXITING = 0x4, /* among the flags of stat */
+};
 
 void sense_target_facts(const struct sense_target *t, struct sense_facts *ret)
 {
@@ -70,6 +74,16 @@ static struct sense_group *group_with(const struct sense *s, const struct sense_
 	return NULL;
 }
 
+/* Has its end begun? Giving its memory back may take a while yet. */
+static bool is_exiting(const struct sense_target *t)
+{
+	AUTO(strbuf) struct strbuf text;
+	strbuf_init(&text);
+	struct proc_stat st;
+	struct err *err AUTO(err) = proc_process_text(&t->process, "stat", STAT_TEXT, &text);
+	return err || (proc_stat_parse(text.buf, text.len, &st) && st.flags & PF_EXITING);
+}
+
 bool sense_target_place(struct sense *s, struct sense_target *t)
 {
 	AUTO(strbuf) struct strbuf text;
@@ -79,6 +93,8 @@ bool sense_target_place(struct sense *s, struct sense_target *t)
 	uint64_t hash = hash_bytes(text.buf, text.len);
 	bool dead = t->group && t->group->dead;
 	if (!text.len || (hash == t->cgroup_hash && !dead))
+		return false;
+	if (is_exiting(t)) /* v1 shows it in the root by now: not where it was */
 		return false;
 	bool first = !t->cgroup_hash;
 	t->cgroup_hash = hash;
@@ -174,7 +190,8 @@ static bool become(struct sense *s, struct sense_target *t)
 	struct err *err AUTO(err) = proc_process_open(s->procfs, t->id.pid, &now);
 	if (err)
 		return false;
-	if (now.start_ticks != t->id.start_ticks) { /* the pid is another's: its end will be told */
+	/* The pid is another's, or its first thread ended before the others: no exec. */
+	if (now.start_ticks != t->id.start_ticks || now.state == 'Z' || now.state == 'X') {
 		proc_process_close(&now);
 		return false;
 	}

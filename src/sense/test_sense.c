@@ -325,6 +325,208 @@ static void no_more_are_watched_than_allowed(void **state)
 	done(&s);
 }
 
+/* ---- cgroups of our own ---- */
+
+struct box {
+	char path[128], below[160];
+	bool v1;
+};
+
+static bool put(const char *dir, const char *name, const char *text)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, name);
+	AUTO_CLOSE int fd = open(path, O_WRONLY | O_CLOEXEC);
+	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
+/* False where none can be made. */
+static bool make_box(struct box *b, const char *limit)
+{
+	b->v1 = access("/sys/fs/cgroup/memory/memory.usage_in_bytes", F_OK) == 0;
+	const char *base = b->v1 ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup";
+	snprintf(b->path, sizeof(b->path), "%s/ullage-sense-%d", base, getpid());
+	snprintf(b->below, sizeof(b->below), "%s/inner", b->path);
+	if (!b->v1)
+		(void)put(base, "cgroup.subtree_control", "+memory +pids");
+	if (mkdir(b->path, 0755) != 0 || mkdir(b->below, 0755) != 0)
+		return false;
+	if (!b->v1)
+		(void)put(b->path, "cgroup.subtree_control", "+memory +pids");
+	return put(b->path, b->v1 ? "memory.limit_in_bytes" : "memory.max", limit);
+}
+
+static void remove_box(const struct box *b)
+{
+	for (int i = 0; i < 200 && rmdir(b->below) != 0; i++)
+		usleep(10000);
+	for (int i = 0; i < 200 && rmdir(b->path) != 0; i++)
+		usleep(10000);
+}
+
+/* A child of this program, in that cgroup, with that name; it touches memory, as much as its input says, or without end. */
+static pid_t start_eater(const struct scene *s, const char *dir, int *input)
+{
+	int ends[2];
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (!put(dir, "cgroup.procs", "0"))
+			_exit(1);
+		prctl(PR_SET_NAME, s->name);
+		close(ends[1]);
+		for (unsigned char mib = 0; read(ends[0], &mib, 1) == 1;) {
+			size_t size = mib ? (size_t)mib * MIB : (size_t)1024 * MIB;
+			char *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			for (size_t i = 0; i < size; i += 4096)
+				at[i] = 1;
+		}
+		pause();
+	}
+	close(ends[0]);
+	*input = ends[1];
+	return pid;
+}
+
+static void eat(int input, unsigned char mib)
+{
+	assert_int_equal(write(input, &mib, 1), 1);
+}
+
+static void the_limit_of_an_ancestor_binds_with_its_usage(void **state)
+{
+	struct scene s;
+	struct box b;
+	if (!make_box(&b, "67108864"))
+		skip();
+	watch(&s, NULL);
+	int input = -1;
+	pid_t pid = start_eater(&s, b.below, &input);
+	wait_for(&s, &s.told.appeared, 1);
+	struct watch_process_sample p;
+	struct watch_cgroup_sample g;
+	look(&s, SENSE_FAST, &p, &g);
+	assert_int_equal(g.limit, 64 * MIB);
+	assert_true(g.working_set < 16 * MIB);
+	struct watch_target t = { 0 };
+	sense_describe(s.told.last, &t);
+	AUTO_FREE char *source =
+		xasprintf("cgroup /ullage-sense-%d %s", getpid(), b.v1 ? "memory.limit_in_bytes" : "memory.max");
+	assert_string_equal(t.limit_source, source);
+	eat(input, 40);
+	for (int i = 0; i < 200 && g.working_set < 40 * MIB; i++) {
+		usleep(STEP_MS * 1000);
+		look(&s, SENSE_FAST, &p, &g);
+	}
+	assert_true(g.working_set >= 40 * MIB && g.working_set < 56 * MIB);
+	assert_true(g.anon >= 40 * MIB && g.usage >= g.anon);
+	/* A lower limit is seen without asking often. */
+	assert_true(put(b.path, b.v1 ? "memory.limit_in_bytes" : "memory.max", "58720256"));
+	for (int i = 0; i < 200 && g.limit != 56 * MIB; i++) {
+		usleep(STEP_MS * 1000);
+		sense_dispatch(s.sense, &s.calls);
+		look(&s, SENSE_FAST, &p, &g);
+	}
+	assert_int_equal(g.limit, 56 * MIB);
+	child_end(pid);
+	wait_for(&s, &s.told.ended, 1);
+	assert_int_equal(s.told.kills, 0);
+	close(input);
+	done(&s);
+	remove_box(&b);
+}
+
+static void a_kill_for_lack_of_memory_is_told(void **state)
+{
+	struct scene s;
+	struct box b;
+	if (!make_box(&b, "33554432"))
+		skip();
+	watch(&s, NULL);
+	int input = -1;
+	pid_t pid = start_eater(&s, b.below, &input);
+	wait_for(&s, &s.told.appeared, 1);
+	struct watch_process_sample p;
+	struct watch_cgroup_sample g;
+	look(&s, SENSE_FAST, &p, &g);
+	eat(input, 0);
+	wait_for(&s, &s.told.kills, 1);
+	assert_int_equal(s.told.kill_pid, pid);
+	assert_true(s.told.kill_of_target);
+	assert_string_equal(s.told.kill_comm, s.name);
+	AUTO_FREE char *whose = xasprintf("cgroup /ullage-sense-%d reached its limit of 32.0 MiB", getpid());
+	assert_non_null(strstr(s.told.kill_text, whose));
+	assert_non_null(strstr(s.told.kill_text, "killed by the kernel for lack of memory"));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	wait_for(&s, &s.told.ended, 1);
+	for (int i = 0; i < 5; i++)
+		sense_discover(s.sense, &s.calls);
+	assert_int_equal(s.told.kills, 1);
+	assert_true(s.told.urgent > 0);
+	close(input);
+	done(&s);
+	remove_box(&b);
+}
+
+static void a_kill_of_another_process_in_the_cgroup_is_told_as_such(void **state)
+{
+	struct scene s;
+	struct box b;
+	if (!make_box(&b, "33554432"))
+		skip();
+	watch(&s, NULL);
+	int input[2] = { -1, -1 };
+	pid_t quiet = start_eater(&s, b.below, &input[0]);
+	wait_for(&s, &s.told.appeared, 1);
+	struct watch_process_sample p;
+	struct watch_cgroup_sample g;
+	look(&s, SENSE_FAST, &p, &g);
+	char name[16];
+	memcpy(name, s.name, sizeof(name));
+	memcpy(s.name, s.other, sizeof(name)); /* of no interest */
+	pid_t victim = start_eater(&s, b.below, &input[1]);
+	eat(input[1], 0);
+	assert_int_equal(waitpid(victim, NULL, 0), victim);
+	wait_for(&s, &s.told.kills, 1);
+	assert_false(s.told.kill_of_target);
+	assert_int_equal(s.told.ended, 0);
+	/* The end of the target has nothing to do with it. */
+	child_end(quiet);
+	wait_for(&s, &s.told.ended, 1);
+	assert_int_equal(s.told.kills, 1);
+	close(input[0]);
+	close(input[1]);
+	done(&s);
+	remove_box(&b);
+}
+
+static void a_process_that_moves_is_followed(void **state)
+{
+	struct scene s;
+	struct box b;
+	if (!make_box(&b, "67108864"))
+		skip();
+	watch(&s, NULL);
+	int input = -1;
+	pid_t pid = start_eater(&s, b.v1 ? "/sys/fs/cgroup/memory" : "/sys/fs/cgroup", &input);
+	wait_for(&s, &s.told.appeared, 1);
+	struct watch_process_sample p;
+	struct watch_cgroup_sample g;
+	look(&s, SENSE_FAST, &p, &g);
+	assert_true(g.limit == WATCH_UNKNOWN);
+	AUTO_FREE char *number = xasprintf("%d", pid);
+	assert_true(put(b.below, "cgroup.procs", number));
+	wait_for(&s, &s.told.moved, 1);
+	look(&s, SENSE_FAST, &p, &g);
+	assert_int_equal(g.limit, 64 * MIB);
+	child_end(pid);
+	wait_for(&s, &s.told.ended, 1);
+	close(input);
+	done(&s);
+	remove_box(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -335,6 +537,10 @@ int main(void)
 		cmocka_unit_test(other_rules_end_and_begin),
 		cmocka_unit_test(thousands_of_short_lives_leave_nothing_behind),
 		cmocka_unit_test(no_more_are_watched_than_allowed),
+		cmocka_unit_test(the_limit_of_an_ancestor_binds_with_its_usage),
+		cmocka_unit_test(a_kill_for_lack_of_memory_is_told),
+		cmocka_unit_test(a_kill_of_another_process_in_the_cgroup_is_told_as_such),
+		cmocka_unit_test(a_process_that_moves_is_followed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
