@@ -377,8 +377,9 @@ static pid_t start_eater(const struct scene *s, const char *dir, int *input)
 		prctl(PR_SET_NAME, s->name);
 		close(ends[1]);
 		for (unsigned char mib = 0; read(ends[0], &mib, 1) == 1;) {
-			size_t size = mib ? (size_t)mib * MIB : (size_t)1024 * MIB;
-			char *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+			size_t size = mib ? (size_t)mib * MIB : (size_t)128 * MIB;
+			char *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+					-1, 0);
 			for (size_t i = 0; i < size; i += 4096)
 				at[i] = 1;
 		}
@@ -415,12 +416,13 @@ static void the_limit_of_an_ancestor_binds_with_its_usage(void **state)
 		xasprintf("cgroup /ullage-sense-%d %s", getpid(), b.v1 ? "memory.limit_in_bytes" : "memory.max");
 	assert_string_equal(t.limit_source, source);
 	eat(input, 40);
-	for (int i = 0; i < 200 && g.working_set < 40 * MIB; i++) {
+	/* On 6.1 memory.stat is up to two seconds behind memory.current. */
+	for (int i = 0; i < 400 && (g.working_set < 40 * MIB || g.anon < 40 * MIB); i++) {
 		usleep(STEP_MS * 1000);
 		look(&s, SENSE_FAST, &p, &g);
 	}
 	assert_true(g.working_set >= 40 * MIB && g.working_set < 56 * MIB);
-	assert_true(g.anon >= 40 * MIB && g.usage >= g.anon);
+	assert_true(g.anon >= 40 * MIB && g.anon < 56 * MIB);
 	/* A lower limit is seen without asking often. */
 	assert_true(put(b.path, b.v1 ? "memory.limit_in_bytes" : "memory.max", "58720256"));
 	for (int i = 0; i < 200 && g.limit != 56 * MIB; i++) {
