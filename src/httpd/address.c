@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "base/num.h"
 
-enum { BACKLOG = 128, MODE = 0660 };
+enum { BACKLOG = 1024, MODE = 0660 };
 
 union place {
 	struct sockaddr any;

@@ -83,7 +83,7 @@ static void split_absolute(struct head *ret)
 		return;
 	char *authority = ret->target + 7;
 	size_t n = strcspn(authority, "/?");
-	if (authority[n] != '/') /* what is left is no path, and refused as such */
+	if (!n || authority[n] != '/') /* what is left is no path, and refused as such */
 		return;
 	memmove(authority - 1, authority, n); /* room for the NUL between both */
 	authority[n - 1] = '\0';

@@ -14,7 +14,7 @@
 #include "httpd/conn.h"
 #include "httpd/uri.h"
 
-enum { ACCEPTS = 16 }; /* in one turn of the loop: others get theirs */
+enum { ACCEPTS = 64 }; /* in one turn of the loop: others get theirs */
 
 struct httpd {
 	struct event_base *loop;

@@ -61,6 +61,7 @@ static const struct {
 	{ "GET /#a HTTP/1.1\r\n" HOST "\r\n", HEAD_TARGET_FORM },
 	{ "GET /\xc3\xa9 HTTP/1.1\r\n" HOST "\r\n", HEAD_TARGET_FORM },
 	{ "GET http://localhost HTTP/1.1\r\n" HOST "\r\n", HEAD_TARGET_FORM },
+	{ "GET http:///metrics HTTP/1.1\r\n" HOST "\r\n", HEAD_TARGET_FORM },
 	{ "GET https://localhost/ HTTP/1.1\r\n" HOST "\r\n", HEAD_TARGET_FORM },
 	{ GET "Host : localhost\r\n\r\n", HEAD_FIELD },
 	{ GET HOST "Content-Length : 0\r\n\r\n", HEAD_FIELD },
