@@ -81,7 +81,7 @@ static bool wait_for(pid_t pid, int ms, int *status)
 			return true;
 		if (ms <= 0)
 			return false;
-		nanosleep(&(struct timespec){ .tv_nsec = WAIT_STEP_MS * NS_PER_MS }, NULL);
+		nanosleep(&(struct timespec){ .tv_nsec = (long)WAIT_STEP_MS * NS_PER_MS }, NULL);
 	}
 }
 
@@ -91,8 +91,9 @@ void child_stop(struct child *c, int grace_ms)
 	if (c->fd >= 0)
 		close(c->fd);
 	if (c->pid > 0 && !wait_for(c->pid, grace_ms, &status)) {
-		kill(c->pid, SIGKILL);
-		waitpid(c->pid, &status, 0);
+		/* Where a filter forbids that, it ends by itself, or whoever started us sees to it. */
+		if (kill(c->pid, SIGKILL) == 0)
+			waitpid(c->pid, &status, 0);
 	}
 	*c = CHILD_NONE;
 }
