@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "sandbox/filter.h"
 #include "sandbox/power.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -129,6 +130,12 @@ int actor_run(int fd, void *arg)
 	frame_reader_init(&a.in);
 	strbuf_init(&a.out);
 	struct err *err AUTO(err) = power_keep(0);
+	if (!err)
+		err = filter_apply(FILTER_ACT);
+	if (err && err_code(err) == ERR_UNSUPPORTED) { /* a kernel without filters: without, then */
+		err_free(err);
+		err = NULL;
+	}
 	if (!err)
 		err = http_posts_new(&a.posts);
 	bool ok = !err && epoll_ctl(a.epoll, EPOLL_CTL_ADD, fd, &ev) == 0;

@@ -84,4 +84,4 @@ MUST_CHECK struct err *job_token(const char *path, char *buf);
 
 void rehearse_begin(struct actor *a, uint32_t number);
 /* One of its connections has come about, or not. */
-void rehearse_connected(struct actor *a, const struct job *j, const char *problem);
+void rehearse_connected(struct actor *a, const struct job *j, const char *what);

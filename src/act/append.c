@@ -41,7 +41,7 @@ static struct err *cut_short(int fd, const char *path, off_t before, size_t wrot
 struct err *append_line(const char *path, const char *line, size_t len)
 {
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
+	struct stat st = { 0 };
 	TRY(open_end(path, &fd, &st));
 	AUTO(strbuf) struct strbuf text;
 	strbuf_init(&text);
