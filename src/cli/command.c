@@ -19,6 +19,7 @@ const struct command *const command_table[] = {
 	&command_show,
 	&command_diff,
 	&command_diagnose,
+	&command_watch,
 	&command_dump,
 	&command_check_config,
 	&command_doctor,

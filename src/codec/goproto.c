@@ -166,3 +166,27 @@ struct err *goroutines_of_profile(const struct profile *p, uint32_t input, struc
 	}
 	return NULL;
 }
+
+void goroutines_profile(const struct goroutines *gs, int64_t wall_ns, struct profile *ret)
+{
+	profile_init(ret);
+	profile_type_add(ret, "goroutine", "count");
+	ret->period_type = (struct profile_type){ "goroutine", "count" };
+	ret->period = 1;
+	ret->time_unix_ns = wall_ns;
+	struct u32_vec rows = { 0 }; /* by stack: number of its sample, + 1 */
+	for (size_t i = 0; i < gs->v.n; i++) {
+		const struct goroutine *g = &gs->v.v[i];
+		if (g->flags & GOROUTINE_SYSTEM)
+			continue;
+		uint32_t stack = stacks_copy(&ret->stacks, &gs->stacks, g->stack, false);
+		while (rows.n <= stack)
+			*vec_push(&rows) = 0;
+		if (!rows.v[stack]) {
+			(void)profile_sample_add(ret, stack);
+			rows.v[stack] = (uint32_t)ret->samples.n;
+		}
+		ret->values.v[rows.v[stack] - 1] += g->count;
+	}
+	vec_deinit(&rows);
+}

@@ -25,3 +25,9 @@ void goproto_infer(struct goroutines *gs, struct goroutine *g);
 
 /* Flags one of the runtime's own: only functions of the runtime, and not the main goroutine. */
 void goproto_mark_system(const struct goroutines *gs, struct goroutine *g);
+
+/*
+ * The other way: the goroutine profile of these goroutines, one sample for each different stack, without addresses. The
+ * runtime's own goroutines are left out, as its profile leaves them out. *ret is initialized here.
+ */
+void goroutines_profile(const struct goroutines *gs, int64_t wall_ns, struct profile *ret);

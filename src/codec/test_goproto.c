@@ -121,6 +121,27 @@ static void a_profile_has_a_row_for_each_sample(void **state)
 	}
 }
 
+static void a_profile_that_was_written_says_the_same(void **state)
+{
+	struct goroutines gs, again;
+	struct profile p, written;
+	goroutines_init(&gs);
+	goroutines_init(&again);
+	make(&p, "goroutine", 100, 1);
+	assert_null(goroutines_of_profile(&p, 0, &gs));
+	gs.v.v[1].flags |= GOROUTINE_SYSTEM;
+	goroutines_profile(&gs, 1000, &written);
+	assert_string_equal(written.types[0].type, "goroutine");
+	assert_int_equal(written.samples.n, 1); /* the runtime's own are left out */
+	assert_null(goroutines_of_profile(&written, 0, &again));
+	assert_int_equal(again.total, 100);
+	assert_string_equal(stacks_at(&again.stacks, again.v.v[0].stack, 2)->function, "main.f");
+	profile_deinit(&p);
+	profile_deinit(&written);
+	goroutines_deinit(&gs);
+	goroutines_deinit(&again);
+}
+
 static void what_is_no_goroutine_profile_is_refused(void **state)
 {
 	static const struct {
@@ -149,6 +170,7 @@ int main(void)
 		cmocka_unit_test(a_stack_tells_what_it_waits_for),
 		cmocka_unit_test(the_runtimes_own_goroutines_are_known_by_their_stack),
 		cmocka_unit_test(a_profile_has_a_row_for_each_sample),
+		cmocka_unit_test(a_profile_that_was_written_says_the_same),
 		cmocka_unit_test(what_is_no_goroutine_profile_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch/capture.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "codec/goproto.h"
+#include "codec/pprof.h"
+#include "codec/snapfile.h"
+#include "engine/evidence.h"
+#include "format/output.h"
+
+const char *const capture_kinds[] = { "snapshot", "heap", "goroutines", "map" };
+
+_Static_assert(sizeof(capture_kinds) / sizeof(capture_kinds[0]) == CAPTURE_KINDS, "each kind has a name");
+
+enum { NICE = 5, MS = 1000, MS_NS = 1000000, SPARE_S = 2, MEMORY_MAX = 1 << 30 };
+
+/* ---- in the child ---- */
+
+struct capture_row {
+	unsigned parts, required;
+	struct err *(*write)(struct snapshot *s, struct strbuf *out);
+};
+
+static struct err *write_snapshot(struct snapshot *s, struct strbuf *out)
+{
+	return snapfile_write(s, out);
+}
+
+static struct err *write_heap(struct snapshot *s, struct strbuf *out)
+{
+	if (s->heap.reason && !s->heap.profile.samples.n)
+		return err_new(ERR_UNSUPPORTED, "there is no heap profile: %s", s->heap.reason);
+	pprof_write(&s->heap.profile, out);
+	return NULL;
+}
+
+static struct err *write_goroutines(struct snapshot *s, struct strbuf *out)
+{
+	struct profile p;
+	goroutines_profile(&s->goroutines, s->clock.wall, &p);
+	pprof_write(&p, out);
+	profile_deinit(&p);
+	return NULL;
+}
+
+static struct err *write_nothing(struct snapshot *s, struct strbuf *out)
+{
+	return NULL;
+}
+
+static const struct capture_row rows[CAPTURE_KINDS] = {
+	[CAPTURE_SNAPSHOT] = { SNAPSHOT_ALL, 0, write_snapshot },
+	[CAPTURE_HEAP] = { SNAPSHOT_HEAP, SNAPSHOT_HEAP, write_heap },
+	[CAPTURE_GOROUTINES] = { SNAPSHOT_GOROUTINES, SNAPSHOT_GOROUTINES, write_goroutines },
+	[CAPTURE_MAP] = { SNAPSHOT_ACCOUNT, SNAPSHOT_ACCOUNT, write_nothing },
+};
+
+static struct err *read_and_write(const struct capture_order *job, struct capture_result *result)
+{
+	const struct capture_row *row = &rows[job->kind];
+	struct evidence_options want = {
+		.parts = row->parts,
+		.required = row->required,
+		.account = { .procfs = job->procfs, .owners = job->kind == CAPTURE_SNAPSHOT, .cgroup = true },
+	};
+	AUTO(strbuf) struct strbuf out;
+	strbuf_init(&out);
+	struct snapshot s; /* dies with the child */
+	TRY(engine_evidence(job->target, &want, &s));
+	TRY(row->write(&s, &out));
+	if (job->fd >= 0)
+		TRY(output_write(job->fd, capture_kinds[job->kind], out.buf, out.len));
+	result->has_classes = s.parts & SNAPSHOT_ACCOUNT;
+	for (int i = 0; result->has_classes && i < CLASS_MAX_; i++)
+		result->classes[i] = s.account.classes[i].resident;
+	return NULL;
+}
+
+static void limit(int what, rlim_t value)
+{
+	struct rlimit r = { value, value };
+	(void)setrlimit((__rlimit_resource_t)what, &r);
+}
+
+/*
+ * Nothing of the daemon's but the two descriptors: its database and sockets are closed here, which leaves the daemon's own
+ * locks alone.
+ */
+static void give_up(struct capture_order *job, int *pipe)
+{
+	int out = fcntl(*pipe, F_DUPFD, 100), file = job->fd < 0 ? -1 : fcntl(job->fd, F_DUPFD, 101);
+	close_range(3, 99, 0);
+	*pipe = dup2(out, 3);
+	job->fd = file < 0 ? -1 : dup2(file, 4);
+	close_range(5, ~0u, 0);
+	static const int own[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE }; /* the daemon's handlers end here */
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		(void)sigaction(own[i], &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
+	limit(RLIMIT_FSIZE, job->budget.bytes);
+	limit(RLIMIT_CPU, (rlim_t)job->budget.time_ms / MS + SPARE_S);
+	limit(RLIMIT_DATA, MEMORY_MAX);
+	limit(RLIMIT_CORE, 0);
+	(void)!nice(NICE);
+}
+
+static _Noreturn void child(struct capture_order job, int pipe)
+{
+	struct capture_result result = { 0 };
+	give_up(&job, &pipe);
+	struct err *err = read_and_write(&job, &result);
+	result.done = !err;
+	result.gone = err && (err_code(err) == ERR_GONE || err_code(err) == ERR_NOT_FOUND);
+	if (err)
+		(void)!snprintf(result.text, sizeof(result.text), "%s", err_text(err));
+	(void)!write(pipe, &result, sizeof(result));
+	_exit(0);
+}
+
+/* ---- in the daemon ---- */
+
+struct err *capture_begin(struct capture *c, const struct capture_order *order, int64_t now_ns)
+{
+	int ends[2];
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+		return err_os(errno, "a pipe for a %s", capture_kinds[order->kind]);
+	pid_t pid = fork();
+	if (pid < 0) {
+		int failed = errno;
+		close(ends[0]);
+		close(ends[1]);
+		return err_os(failed, "a process for a %s", capture_kinds[order->kind]);
+	}
+	if (pid == 0)
+		child(*order, ends[1]);
+	close(ends[1]);
+	*c = (struct capture){
+		.pid = pid,
+		.pipe = ends[0],
+		.kind = order->kind,
+		.began_ns = now_ns,
+		.deadline_ns = now_ns + (int64_t)order->budget.time_ms * MS_NS,
+	};
+	return NULL;
+}
+
+static void how_it_died(int status, bool killed, struct capture_result *ret)
+{
+	if (killed)
+		(void)!snprintf(ret->text, sizeof(ret->text), "it took longer than its budget of time");
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ)
+		(void)!snprintf(ret->text, sizeof(ret->text), "it would be larger than its budget of bytes");
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+		(void)!snprintf(ret->text, sizeof(ret->text), "it took more CPU than its budget of time");
+	else if (WIFSIGNALED(status))
+		(void)!snprintf(ret->text, sizeof(ret->text), "the reader ended by signal %d", WTERMSIG(status));
+	else
+		(void)!snprintf(ret->text, sizeof(ret->text), "the reader ended with status %d", WEXITSTATUS(status));
+}
+
+void capture_end(struct capture *c, bool kill_it, struct capture_result *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	bool told = !kill_it && read(c->pipe, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
+	if (kill_it)
+		(void)kill(c->pid, SIGKILL);
+	int status = 0;
+	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+		;
+	close(c->pipe);
+	if (!told) {
+		memset(ret, 0, sizeof(*ret));
+		how_it_died(status, kill_it, ret);
+	}
+	ret->text[sizeof(ret->text) - 1] = '\0';
+	c->pid = 0;
+	c->pipe = -1;
+}

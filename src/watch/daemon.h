@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+
+/*
+ * watch/daemon - what the parts of the daemon share. Nobody outside of the room includes it.
+ */
+
+#include "act/act.h"
+#include "alarm/alarm.h"
+#include "base/arena.h"
+#include "base/vec.h"
+#include "config/config.h"
+#include "httpd/httpd.h"
+#include "sense/sense.h"
+#include "store/store.h"
+#include "surface/surface.h"
+#include "watch/capture.h"
+#include "watch/watch.h"
+
+struct event;
+struct event_base;
+
+enum { WATCH_KEY = 64 };
+
+/* One target, from when it appears to when it ends. */
+struct watched {
+	struct sense_target *sense;
+	struct alarm *alarm;
+	const struct config_policy *policy; /* of the configuration in force */
+	struct watch_target shown;
+	char key[WATCH_KEY];					       /* as in `shown` */
+	int64_t due_ns, due_go_ns, due_slow_ns, due_map_ns, stored_ns; /* CLOCK_BOOTTIME */
+	int64_t due_profile_ns[CAPTURE_KINDS];
+	unsigned profile_ms[CAPTURE_KINDS]; /* 0: none */
+	unsigned wanted;		    /* captures that wait, 1 << enum capture_kind */
+	uint32_t captured;		    /* the episode that has its snapshot of the alarm */
+	unsigned step;			    /* the row of the configuration's steps that its share is in */
+	bool step_captured;		    /* ... and that has its snapshot since the share rose into it */
+	bool looked;
+	enum watch_state told; /* the state that actions know */
+	uint32_t incident;     /* the episode that `told` is about */
+};
+
+/* A kill is told and, some minutes later, over: nothing else ends it. */
+struct watch_passing {
+	char incident[WATCH_KEY + 32], policy[64];
+	struct watch_target target; /* strings are in `arena` */
+	struct arena arena;
+	int64_t until_ns;
+};
+
+struct daemon {
+	const struct watch_options *opt;
+	struct config *config;
+	struct event_base *loop;
+	struct event *tick, *second, *discover, *news, *outcomes, *captured;
+	struct event *signals[3];
+	struct sense *sense;
+	struct store *store;
+	char *data; /* its directory */
+	struct httpd *httpd;
+	struct act *act;
+	struct arena texts; /* of events, until they were handed on */
+	VEC(struct watched *) targets;
+	VEC(struct watch_passing *) passing;
+	struct capture capture;
+	struct store_blob blob; /* of the capture under way */
+	char captured_key[WATCH_KEY];
+	struct surface_self self;
+	bool discovered; /* once, at least */
+	bool store_failed;
+	unsigned tick_ms;
+	int64_t trimmed_ns;
+};
+
+/* ---- watch.c ---- */
+
+int64_t watch_now(void);      /* CLOCK_BOOTTIME */
+int64_t watch_now_wall(void); /* CLOCK_REALTIME */
+/* A line in the log; `level` as syslog counts. */
+void watch_log(unsigned level, const char *text);
+/* Its own figures, as of now. */
+void watch_self(struct daemon *d);
+MUST_CHECK struct err *watch_read_config(const struct watch_options *opt, struct config **ret);

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch/round.h"
+
+#include <event2/event.h>
+
+#include "watch/targets.h"
+#include "watch/tell.h"
+#include "watch/work.h"
+
+enum { MS_NS = 1000000, STORE_MS = 1000, STORE_URGENT_MS = 200, TICK_MIN_MS = 20 };
+
+/* ---- how often ---- */
+
+/* The row of the steps that this share is in; without a limit the first. */
+static unsigned step_of(const struct config *c, double share)
+{
+	unsigned i = 0;
+	while (i + 1 < c->n_steps && share >= c->steps[i].below)
+		i++;
+	return i;
+}
+
+static unsigned interval_of(const struct config *c, const struct watched *w)
+{
+	unsigned ms = c->steps[w->step].interval_ms;
+	if (w->shown.state == WATCH_OPEN && ms > c->open_interval_ms)
+		ms = c->open_interval_ms;
+	return ms < TICK_MIN_MS ? TICK_MIN_MS : ms;
+}
+
+/* A multiple of the interval, so that all targets of one interval are looked at in one round. */
+static int64_t next(int64_t now, unsigned interval_ms)
+{
+	int64_t ns = (int64_t)interval_ms * MS_NS;
+	return (now / ns + 1) * ns;
+}
+
+void watch_set_tick(struct daemon *d)
+{
+	unsigned ms = d->config->steps[0].interval_ms;
+	for (size_t i = 0; i < d->targets.n; i++) {
+		if (d->targets.v[i]->shown.interval_ms < ms && d->targets.v[i]->shown.interval_ms)
+			ms = d->targets.v[i]->shown.interval_ms;
+	}
+	int64_t now = watch_now(), wait = next(now, ms) - now;
+	d->tick_ms = ms;
+	struct timeval tv = { wait / 1000000000, (wait % 1000000000) / 1000 + 1 };
+	evtimer_add(d->tick, &tv);
+}
+
+/* ---- one look ---- */
+
+static unsigned due(struct daemon *d, struct watched *w, int64_t now)
+{
+	unsigned what = SENSE_FAST;
+	if (w->shown.is_go && now >= w->due_go_ns) {
+		what |= SENSE_GO;
+		unsigned ms = w->shown.state >= WATCH_WARNING ? w->shown.interval_ms : d->config->go_ms;
+		w->due_go_ns = next(now, ms ? ms : d->config->go_ms);
+	}
+	if (now >= w->due_slow_ns) {
+		what |= SENSE_SLOW;
+		w->due_slow_ns = next(now, d->config->slow_ms);
+	}
+	return what;
+}
+
+/* A limit of the policy counts instead of the cgroup's, and where there is no cgroup to be seen RSS counts. */
+static void apply_limit(struct watched *w)
+{
+	struct watch_cgroup_sample *g = &w->shown.cgroup;
+	if (w->policy->limit) {
+		g->limit = w->policy->limit;
+		w->shown.limit_source = "policy";
+	}
+	if (g->working_set == WATCH_UNKNOWN)
+		g->working_set = w->shown.process.rss;
+	if (!g->time_ns)
+		g->time_ns = w->shown.process.time_ns;
+}
+
+static void keep(struct daemon *d, struct watched *w, int64_t now)
+{
+	unsigned ms = w->shown.state >= WATCH_WARNING ? STORE_URGENT_MS : STORE_MS;
+	if (!d->store || now - w->stored_ns < (int64_t)ms * MS_NS * 9 / 10)
+		return;
+	w->stored_ns = now;
+	store_sample(d->store, watch_now_wall(), &w->shown);
+}
+
+/* A snapshot once for each alarm, and once when the share rises into a step that asks for one. */
+static void want_snapshots(struct daemon *d, struct watched *w, double share)
+{
+	unsigned step = step_of(d->config, share);
+	uint32_t episode = alarm_episode(w->alarm);
+	if (step < w->step)
+		w->step_captured = false;
+	w->step = step;
+	if (d->config->steps[step].snapshot && !w->step_captured) {
+		w->step_captured = true;
+		watch_want(w, CAPTURE_SNAPSHOT);
+	}
+	if (episode && episode != w->captured && w->shown.state >= WATCH_WARNING) {
+		w->captured = episode;
+		watch_want(w, CAPTURE_SNAPSHOT);
+	}
+}
+
+bool watch_look(struct daemon *d, struct watched *w, int64_t now)
+{
+	unsigned what = due(d, w, now);
+	if (!sense_look(d->sense, w->sense, what, now, &w->shown.process, &w->shown.cgroup))
+		return false;
+	apply_limit(w);
+	struct watch_event_vec events = { 0 };
+	const struct alarm_seen seen = { &w->shown.process, &w->shown.cgroup, NULL, watch_now_wall() };
+	alarm_feed(w->alarm, &seen, &w->shown, &d->texts, &events);
+	double share = alarm_share(&w->shown.cgroup, w->policy->limit);
+	want_snapshots(d, w, share);
+	w->shown.interval_ms = interval_of(d->config, w);
+	w->due_ns = next(now, w->shown.interval_ms);
+	w->looked = true;
+	keep(d, w, now);
+	watch_tell_all(d, w, &events);
+	vec_deinit(&events);
+	return true;
+}
+
+/* ---- all that are due ---- */
+
+static void want_periodic(struct daemon *d, struct watched *w, int64_t now)
+{
+	if (now >= w->due_map_ns) {
+		w->due_map_ns = now + (int64_t)d->config->map_ms * MS_NS;
+		watch_want(w, CAPTURE_MAP);
+	}
+	for (int k = 0; k < CAPTURE_KINDS; k++) {
+		if (!w->profile_ms[k] || now < w->due_profile_ns[k])
+			continue;
+		w->due_profile_ns[k] = now + (int64_t)w->profile_ms[k] * MS_NS;
+		watch_want(w, (enum capture_kind)k);
+	}
+}
+
+void watch_round(struct daemon *d)
+{
+	int64_t began = watch_now();
+	bool ended = false;
+	for (size_t i = 0; i < d->targets.n; i++) {
+		struct watched *w = d->targets.v[i];
+		if (began + MS_NS < w->due_ns)
+			continue;
+		if (w->due_ns && began - w->due_ns > (int64_t)w->shown.interval_ms * MS_NS)
+			d->self.late++;
+		if (watch_look(d, w, began))
+			want_periodic(d, w, began);
+		else
+			ended = true;
+	}
+	if (ended) { /* told by sense, which keeps the list */
+		struct sense_calls calls;
+		watch_sense_calls(d, &calls);
+		sense_dispatch(d->sense, &calls);
+	}
+	d->self.rounds++;
+	d->self.round_seconds = (double)(watch_now() - began) / 1e9;
+	watch_work(d);
+}

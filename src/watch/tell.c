@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch/tell.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "watch/targets.h"
+
+enum { PASSING_S = 300, PASSING_MAX = 256, TEXT = 1024 };
+
+/* ---- events ---- */
+
+/* How loud an event is in the log: the numbers of syslog. */
+static const unsigned char loudness[WATCH_EVENTS] = {
+	[WATCH_EVENT_START] = 6,    [WATCH_EVENT_EXEC] = 6,    [WATCH_EVENT_EXIT] = 6,	   [WATCH_EVENT_ALARM] = 4,
+	[WATCH_EVENT_CLEAR] = 5,    [WATCH_EVENT_STATE] = 5,   [WATCH_EVENT_OPEN] = 3,	   [WATCH_EVENT_CLOSE] = 5,
+	[WATCH_EVENT_SNAPSHOT] = 6, [WATCH_EVENT_PROFILE] = 7, [WATCH_EVENT_OOM_KILL] = 3, [WATCH_EVENT_ACTION] = 5,
+	[WATCH_EVENT_CONFIG] = 5,   [WATCH_EVENT_NOTE] = 4,
+};
+
+static void log_event(const struct watch_event *e)
+{
+	AUTO(strbuf) struct strbuf line;
+	strbuf_init(&line);
+	strbuf_puts(&line, watch_event_kinds[e->kind]);
+	if (e->comm)
+		strbuf_printf(&line, " %s", e->comm);
+	if (e->target)
+		strbuf_printf(&line, " [%s]", e->target);
+	if (e->name)
+		strbuf_printf(&line, " %s", e->name);
+	if (e->text)
+		strbuf_printf(&line, ": %s", e->text);
+	watch_log(loudness[e->kind], line.buf);
+}
+
+void watch_tell(struct daemon *d, const struct watch_event *e)
+{
+	d->self.events_by_kind[e->kind]++;
+	if (d->store)
+		store_event(d->store, e);
+	if (!d->opt->once)
+		log_event(e);
+}
+
+void watch_note(struct daemon *d, enum watch_event_kind kind, const char *name, const char *fmt, ...)
+{
+	char text[TEXT];
+	va_list ap;
+	va_start(ap, fmt);
+	(void)!vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	struct watch_event e = {
+		.wall_ns = watch_now_wall(),
+		.kind = kind,
+		.name = name,
+		.text = text,
+		.value = NAN,
+		.threshold = NAN,
+	};
+	watch_tell(d, &e);
+}
+
+void watch_tell_all(struct daemon *d, struct watched *w, const struct watch_event_vec *events)
+{
+	for (size_t i = 0; i < events->n; i++) {
+		watch_tell(d, &events->v[i]);
+		watch_act(d, w, &events->v[i]);
+	}
+	if (!events->n)
+		return;
+	arena_deinit(&d->texts);
+	arena_init(&d->texts);
+}
+
+void watch_store_outcome(struct daemon *d, struct err *err)
+{
+	bool failed = err != NULL;
+	if (failed && !d->store_failed)
+		watch_note(d, WATCH_EVENT_NOTE, "store", "%s", err_text(err));
+	else if (!failed && d->store_failed)
+		watch_note(d, WATCH_EVENT_NOTE, "store", "records are written again");
+	d->store_failed = failed;
+	err_free(err);
+}
+
+/* ---- incidents ---- */
+
+/* What a state is called where alerts are: one name as long as it lasts. */
+static const char *const alert_names[WATCH_STATES] = {
+	[WATCH_WARNING] = "UllageMemoryWarning",
+	[WATCH_CRITICAL] = "UllageMemoryCritical",
+	[WATCH_OPEN] = "UllageBreakerOpen",
+};
+
+static void order(struct daemon *d, struct watched *w, enum watch_state state, bool resolved,
+		  const struct watch_event *e)
+{
+	char incident[WATCH_KEY + 32];
+	(void)!snprintf(incident, sizeof(incident), "%s/%u/%s", w->key, w->incident, watch_states[state]);
+	struct act_order o = {
+		.incident = incident,
+		.alertname = alert_names[state],
+		.resolved = resolved,
+		.dry = w->shown.canary,
+		.started_wall_ns = watch_now_wall(),
+		.target = &w->shown,
+		.event = e,
+	};
+	(void)act_post(d->act, w->policy->name, &o); /* it counts what it drops */
+}
+
+/* Each state above "ok" is an incident of its own, so that a receiver sees it rise and fall by labels that stay the same. */
+void watch_act(struct daemon *d, struct watched *w, const struct watch_event *e)
+{
+	if (!d->act || w->shown.state == w->told)
+		return;
+	if (w->told == WATCH_OK)
+		w->incident = alarm_episode(w->alarm);
+	for (enum watch_state s = WATCH_WARNING; s < WATCH_STATES; s++) {
+		if (s > w->told && s <= w->shown.state)
+			order(d, w, s, false, e);
+		else if (s <= w->told && s > w->shown.state)
+			order(d, w, s, true, e);
+	}
+	w->told = w->shown.state;
+}
+
+static void post_kill(struct daemon *d, const struct watch_passing *p, const struct watch_event *e)
+{
+	struct act_order o = {
+		.incident = p->incident,
+		.alertname = "UllageOomKill",
+		.resolved = !e,
+		.dry = p->target.canary,
+		.started_wall_ns = watch_now_wall(),
+		.target = &p->target,
+		.event = e,
+	};
+	(void)act_post(d->act, p->policy, &o);
+}
+
+static const char *copy(struct arena *a, const char *text)
+{
+	return text ? arena_strdup(a, text) : NULL;
+}
+
+static void passing_free(struct watch_passing *p)
+{
+	arena_deinit(&p->arena);
+	free(p);
+}
+
+void watch_act_kill(struct daemon *d, struct watched *w, const struct watch_event *e)
+{
+	if (!d->act || d->passing.n >= PASSING_MAX)
+		return;
+	struct watch_passing *p = xcalloc(1, sizeof(*p));
+	arena_init(&p->arena);
+	p->target = w->shown;
+	const char **strings[] = { &p->target.key,	    &p->target.comm,	 &p->target.exe,
+				   &p->target.go_version,   &p->target.build_id, &p->target.module,
+				   &p->target.container,    &p->target.unit,	 &p->target.cgroup_path,
+				   &p->target.limit_source, &p->target.group };
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		*strings[i] = copy(&p->arena, *strings[i]);
+	(void)!snprintf(p->incident, sizeof(p->incident), "%s/oom/%lld", w->key, (long long)(e->wall_ns / 1000000000));
+	(void)!snprintf(p->policy, sizeof(p->policy), "%s", w->policy->name);
+	p->until_ns = watch_now() + PASSING_S * 1000000000LL;
+	*vec_push(&d->passing) = p;
+	post_kill(d, p, e);
+}
+
+void watch_act_passing(struct daemon *d, int64_t now_ns)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < d->passing.n; i++) {
+		struct watch_passing *p = d->passing.v[i];
+		if (now_ns < p->until_ns) {
+			d->passing.v[kept++] = p;
+			continue;
+		}
+		post_kill(d, p, NULL);
+		passing_free(p);
+	}
+	d->passing.n = kept;
+}
+
+/* ---- how actions ended ---- */
+
+static void outcome(void *arg, const struct act_outcome *o)
+{
+	struct daemon *d = arg;
+	struct surface_self *self = &d->self;
+	unsigned i = 0;
+	if (o->rehearsal) {
+		watch_note(d, WATCH_EVENT_NOTE, o->action, "rehearsal: %s will not work: %s", o->action, o->text);
+		return;
+	}
+	while (i < self->n_actions && strcmp(self->actions[i].name, o->action) != 0)
+		i++;
+	if (i < self->n_actions) {
+		self->actions[i].done += o->done && !o->dry;
+		self->actions[i].failed += !o->done;
+		self->actions[i].dry += o->done && o->dry;
+	}
+	char key[WATCH_KEY];
+	(void)!snprintf(key, sizeof(key), "%.*s", (int)strcspn(o->incident, "/"), o->incident);
+	struct watched *w = watch_find(d, key);
+	AUTO(strbuf) struct strbuf text;
+	strbuf_init(&text);
+	strbuf_printf(&text, "%s of %s: %s%s", o->action, o->incident, o->text, o->dry ? " (dry run)" : "");
+	if (o->tries > 1)
+		strbuf_printf(&text, ", after %u tries", o->tries);
+	struct watch_event e = {
+		.wall_ns = watch_now_wall(),
+		.kind = WATCH_EVENT_ACTION,
+		.target = key,
+		.comm = w ? w->shown.comm : NULL,
+		.name = o->action,
+		.text = text.buf,
+		.value = o->done,
+		.threshold = NAN,
+		.dry = o->dry,
+	};
+	watch_tell(d, &e);
+}
+
+void watch_act_outcomes(struct daemon *d)
+{
+	act_dispatch(d->act, outcome, d);
+}

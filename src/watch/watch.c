@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch/watch.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "watch/once.h"
+#include "watch/round.h"
+#include "watch/routes.h"
+#include "watch/targets.h"
+#include "watch/tell.h"
+#include "watch/work.h"
+
+enum { TRIM_S = 10, SECOND = 1000000000, MS_NS = 1000000 };
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+	clock_gettime(id, &ts);
+	return (int64_t)ts.tv_sec * SECOND + ts.tv_nsec;
+}
+
+int64_t watch_now(void)
+{
+	return clock_ns(CLOCK_BOOTTIME);
+}
+
+int64_t watch_now_wall(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+/* ---- the log ---- */
+
+/* Lines on standard error; where the journal reads them each says how important it is. */
+void watch_log(unsigned level, const char *text)
+{
+	AUTO(strbuf) struct strbuf line;
+	strbuf_init(&line);
+	if (getenv("JOURNAL_STREAM"))
+		strbuf_printf(&line, "<%u>", level);
+	for (const char *c = text; *c; c++) /* names are hostile */
+		strbuf_putc(&line, (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c);
+	strbuf_putc(&line, '\n');
+	(void)!write(STDERR_FILENO, line.buf, line.len);
+}
+
+/* ---- itself ---- */
+
+void watch_self(struct daemon *d)
+{
+	struct rusage u;
+	struct store_stats kept;
+	getrusage(RUSAGE_SELF, &u);
+	d->self.cpu_seconds = (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
+			      (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+	d->self.rss = (uint64_t)u.ru_maxrss << 10;
+	store_stats(d->store, &kept);
+	d->self.samples = kept.samples;
+	d->self.lost = kept.lost;
+	d->self.data_bytes = kept.bytes;
+	struct httpd_stats served;
+	httpd_stats(d->httpd, &served);
+	d->self.http_requests = served.requests;
+	d->self.http_refused = served.refused;
+	d->self.http_dropped = served.dropped;
+	d->self.http_connections = served.connections;
+	d->self.actions_waiting = act_waiting(d->act);
+	d->self.actions_dropped = act_dropped(d->act);
+}
+
+/* ---- the loop ---- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	watch_round(d);
+	watch_set_tick(d);
+}
+
+static void on_second(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	int64_t now = watch_now();
+	watch_store_outcome(d, store_commit(d->store));
+	if (now - d->trimmed_ns > (int64_t)TRIM_S * SECOND) {
+		d->trimmed_ns = now;
+		watch_store_outcome(d, store_trim(d->store, watch_now_wall()));
+	}
+	watch_act_passing(d, now);
+	watch_work(d);
+}
+
+static void on_discover(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	struct sense_calls calls;
+	watch_sense_calls(d, &calls);
+	sense_discover(d->sense, &calls);
+	d->discovered = true;
+}
+
+static void on_news(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	struct sense_calls calls;
+	watch_sense_calls(d, &calls);
+	sense_dispatch(d->sense, &calls);
+}
+
+static void on_outcomes(evutil_socket_t fd, short what, void *arg)
+{
+	watch_act_outcomes(arg);
+}
+
+static void on_stop(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	event_base_loopbreak(d->loop);
+}
+
+static void every(struct daemon *d, struct event **ev, unsigned ms, event_callback_fn fn)
+{
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+	if (!*ev) {
+		*ev = event_new(d->loop, -1, EV_PERSIST, fn, d);
+		event_priority_set(*ev, 0); /* before whoever asks by HTTP */
+	}
+	event_add(*ev, &tv);
+}
+
+/* ---- another configuration ---- */
+
+struct err *watch_read_config(const struct watch_options *opt, struct config **ret)
+{
+	struct config *c = xcalloc(1, sizeof(*c));
+	AUTO(strbuf) struct strbuf warnings;
+	strbuf_init(&warnings);
+	struct err *err = NULL;
+	if (opt->config_path)
+		err = config_read(opt->config_path, &warnings, c);
+	else
+		config_defaults(c);
+	if (err) {
+		free(c);
+		return err;
+	}
+	if (warnings.len)
+		watch_log(4, warnings.buf);
+	*ret = c;
+	return NULL;
+}
+
+static void name_actions(struct daemon *d)
+{
+	struct surface_self *self = &d->self;
+	self->n_actions = 0;
+	for (size_t p = 0; p < d->config->policies.n; p++) {
+		const struct config_policy *policy = &d->config->policies.v[p];
+		for (size_t a = 0; a < policy->actions.n; a++) {
+			if (self->n_actions == sizeof(self->actions) / sizeof(self->actions[0]))
+				return;
+			self->actions[self->n_actions].name = policy->actions.v[a].name;
+			self->actions[self->n_actions++].kind = config_action_kinds[policy->actions.v[a].kind];
+		}
+	}
+}
+
+static void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	config_deinit(c);
+	free(c);
+}
+
+static struct err *configure(struct daemon *d, struct config *c)
+{
+	struct config *old = d->config;
+	TRY(act_configure(d->act, c));
+	d->config = c;
+	sense_configure(d->sense, c);
+	store_retain(d->store, c->retain_bytes, (int64_t)c->retain_ms * MS_NS);
+	watch_policies(d);
+	name_actions(d);
+	every(d, &d->discover, c->discover_ms, on_discover);
+	config_free(old);
+	return NULL;
+}
+
+/* SIGHUP: what is wrong with the new one is told, and the old one holds. */
+static void on_reload(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	struct config *c = NULL;
+	struct err *err = watch_read_config(d->opt, &c);
+	if (!err && (err = configure(d, c)))
+		config_free(c);
+	d->self.config_reloads += !err;
+	d->self.config_failures += err != NULL;
+	d->self.config_ok = !err;
+	watch_note(d, WATCH_EVENT_CONFIG, err ? "refused" : "reloaded", "%s",
+		   err ? err_text(err) : "the new configuration is in force");
+	err_free(err);
+}
+
+/* ---- from start to end ---- */
+
+/* Nothing that is needed near the end of memory may have to be fetched then. Pages are locked when they are first used. */
+static void lock_memory(struct daemon *d)
+{
+	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		watch_note(d, WATCH_EVENT_NOTE, "memory",
+			   "memory is not locked (%s): CAP_IPC_LOCK or LimitMEMLOCK= would do", strerrordesc_np(errno));
+}
+
+/* All that is dangerous is tried before it is needed. */
+static struct err *rehearse(struct daemon *d)
+{
+	struct store_blob blob = { 0 };
+	TRY(store_file_begin(d->store, STORE_SNAPSHOT, "rehearsal", ".ullage", watch_now_wall(), &blob));
+	bool written = write(blob.fd, "rehearsal", 9) == 9;
+	int failed = errno;
+	store_file_drop(&blob);
+	if (!written)
+		return err_recode(err_os(failed, "a snapshot in the data directory"), ERR_WRITE);
+	AUTO(strbuf) struct strbuf problems;
+	strbuf_init(&problems);
+	TRY(act_rehearse(d->act, &problems));
+	if (problems.len)
+		watch_note(d, WATCH_EVENT_NOTE, "rehearsal", "%s", problems.buf);
+	lock_memory(d);
+	return NULL;
+}
+
+static struct err *open_parts(struct daemon *d)
+{
+	const struct watch_options *opt = d->opt;
+	TRY(watch_read_config(opt, &d->config));
+	TRY(act_start(&d->act)); /* forks: before there is anything that it should not have */
+	TRY(act_configure(d->act, d->config));
+	name_actions(d);
+	const char *said = opt->data ? opt->data : d->config->data;
+	d->data = said ? xstrdup(said) : store_default_directory();
+	struct store_options keep = {
+		.directory = d->data,
+		.retain_bytes = d->config->retain_bytes,
+		.retain_ns = (int64_t)d->config->retain_ms * MS_NS,
+	};
+	TRY(store_open(&keep, &d->store));
+	if (*store_told(d->store))
+		watch_log(4, store_told(d->store));
+	TRY(rehearse(d));
+	d->loop = event_base_new();
+	if (!d->loop || event_base_priority_init(d->loop, 2) < 0)
+		return err_new(ERR_OS, "no event loop can be made");
+	struct sense_options look = { opt->procfs, "/proc/self/mountinfo", d->config };
+	TRY(sense_new(&look, &d->sense));
+	d->httpd = httpd_new(d->loop, watch_routes, d);
+	return httpd_listen(d->httpd, opt->listen ? opt->listen : d->config->listen);
+}
+
+static void arm(struct daemon *d)
+{
+	static const struct {
+		int signal;
+		event_callback_fn fn;
+	} rows[] = { { SIGTERM, on_stop }, { SIGINT, on_stop }, { SIGHUP, on_reload } };
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		d->signals[i] = evsignal_new(d->loop, rows[i].signal, rows[i].fn, d);
+		event_add(d->signals[i], NULL);
+	}
+	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	d->tick = evtimer_new(d->loop, on_tick, d);
+	d->news = event_new(d->loop, sense_fd(d->sense), EV_READ | EV_PERSIST, on_news, d);
+	d->outcomes = event_new(d->loop, act_fd(d->act), EV_READ | EV_PERSIST, on_outcomes, d);
+	event_priority_set(d->tick, 0);
+	event_priority_set(d->news, 0);
+	event_add(d->news, NULL);
+	event_add(d->outcomes, NULL);
+	every(d, &d->second, 1000, on_second);
+	every(d, &d->discover, d->config->discover_ms, on_discover);
+}
+
+static void run(struct daemon *d)
+{
+	arm(d);
+	on_discover(-1, 0, d);
+	watch_round(d);
+	watch_set_tick(d);
+	watch_note(d, WATCH_EVENT_NOTE, "start", "watching %zu processes; port %u", d->targets.n, httpd_port(d->httpd));
+	event_base_dispatch(d->loop);
+	watch_note(d, WATCH_EVENT_NOTE, "stop", "stopped");
+}
+
+static void close_parts(struct daemon *d)
+{
+	struct event *all[] = { d->tick,     d->second,	    d->discover,   d->news,
+				d->outcomes, d->signals[0], d->signals[1], d->signals[2] };
+	if (d->loop)
+		watch_work_stop(d);
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (all[i])
+			event_free(all[i]);
+	}
+	httpd_free(d->httpd);
+	watch_drop_all(d);
+	sense_free(d->sense);
+	store_close(d->store);
+	act_stop(d->act);
+	if (d->loop)
+		event_base_free(d->loop);
+	for (size_t i = 0; i < d->passing.n; i++) {
+		arena_deinit(&d->passing.v[i]->arena);
+		free(d->passing.v[i]);
+	}
+	vec_deinit(&d->passing);
+	arena_deinit(&d->texts);
+	config_free(d->config);
+	free(d->data);
+}
+
+struct err *watch_run(const struct watch_options *opt)
+{
+	struct daemon d = {
+		.opt = opt,
+		.capture = { .pipe = -1 },
+		.self = { .version = ULLAGE_VERSION, .config_ok = true },
+	};
+	arena_init(&d.texts);
+	d.self.start_wall_ns = watch_now_wall();
+	struct err *err = opt->once ? watch_once(&d) : open_parts(&d);
+	if (!err && !opt->once)
+		run(&d);
+	close_parts(&d);
+	return err;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "watch/work.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "watch/targets.h"
+#include "watch/tell.h"
+
+enum { MAP_MS = 10000 };
+
+void watch_want(struct watched *w, enum capture_kind kind)
+{
+	w->wanted |= 1u << kind;
+}
+
+/* ---- one ends ---- */
+
+static void keep_classes(struct watched *w, const struct capture_result *r)
+{
+	w->shown.n_classes = 0;
+	for (int i = 0; i < CLASS_MAX_ && w->shown.n_classes < WATCH_CLASSES; i++) {
+		if (!r->classes[i])
+			continue;
+		w->shown.classes[w->shown.n_classes].name = mem_classes[i].name;
+		w->shown.classes[w->shown.n_classes++].bytes = r->classes[i];
+	}
+	w->shown.classes_wall_ns = watch_now_wall();
+}
+
+static void tell_file(struct daemon *d, const struct watched *w, const struct capture *c, const char *path)
+{
+	AUTO(strbuf) struct strbuf detail;
+	strbuf_init(&detail);
+	struct json j;
+	json_init(&j, &detail);
+	json_object(&j, NULL);
+	json_str(&j, "path", path);
+	json_str(&j, "kind", capture_kinds[c->kind]);
+	json_u64(&j, "elapsed_ms", (uint64_t)(watch_now() - c->began_ns) / 1000000);
+	json_object_end(&j);
+	struct watch_event e = {
+		.wall_ns = watch_now_wall(),
+		.kind = c->kind == CAPTURE_SNAPSHOT ? WATCH_EVENT_SNAPSHOT : WATCH_EVENT_PROFILE,
+		.target = d->captured_key,
+		.comm = w ? w->shown.comm : NULL,
+		.cgroup_path = w ? w->shown.cgroup_path : NULL,
+		.build_id = w ? w->shown.build_id : NULL,
+		.name = capture_kinds[c->kind],
+		.text = path,
+		.detail = detail.buf,
+		.value = NAN,
+		.threshold = NAN,
+	};
+	watch_tell(d, &e);
+}
+
+static void finish(struct daemon *d, bool kill_it)
+{
+	struct capture_result result;
+	struct capture was = d->capture;
+	event_free(d->captured);
+	d->captured = NULL;
+	capture_end(&d->capture, kill_it, &result);
+	struct watched *w = watch_find(d, d->captured_key);
+	if (result.done && w && result.has_classes)
+		keep_classes(w, &result);
+	if (was.kind != CAPTURE_MAP) {
+		if (result.done) {
+			char path[sizeof(d->blob.path)];
+			memcpy(path, d->blob.path, sizeof(path));
+			struct err *err = store_file_done(d->store, &d->blob);
+			if (!err)
+				tell_file(d, w, &was, path);
+			watch_store_outcome(d, err);
+		} else {
+			store_file_drop(&d->blob);
+		}
+	}
+	if (!result.done && !result.gone)
+		watch_note(d, WATCH_EVENT_NOTE, capture_kinds[was.kind], "%s: no %s: %s", d->captured_key,
+			   capture_kinds[was.kind], result.text);
+}
+
+static void on_end(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	finish(d, false);
+	watch_work(d);
+}
+
+/* ---- the next begins ---- */
+
+/* Snapshots before profiles before maps, and who is nearest to its limit first. */
+static struct watched *most_urgent(struct daemon *d, enum capture_kind *kind)
+{
+	static const enum capture_kind order[] = { CAPTURE_SNAPSHOT, CAPTURE_HEAP, CAPTURE_GOROUTINES, CAPTURE_MAP };
+	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
+		struct watched *best = NULL;
+		double most = -1;
+		for (size_t i = 0; i < d->targets.n; i++) {
+			struct watched *w = d->targets.v[i];
+			double share = alarm_share(&w->shown.cgroup, w->policy->limit);
+			share = isnan(share) ? 0 : share;
+			if ((w->wanted & 1u << order[k]) && share > most) {
+				best = w;
+				most = share;
+			}
+		}
+		if (best) {
+			*kind = order[k];
+			return best;
+		}
+	}
+	return NULL;
+}
+
+static struct err *begin(struct daemon *d, struct watched *w, enum capture_kind kind)
+{
+	struct capture_order order = {
+		.kind = kind,
+		.procfs = d->opt->procfs,
+		.target = w->shown.id.pid,
+		.fd = -1,
+		.budget = { d->config->snapshot_ms, d->config->snapshot_bytes },
+	};
+	memset(&d->blob, 0, sizeof(d->blob));
+	if (kind == CAPTURE_MAP) {
+		order.budget.time_ms = MAP_MS;
+	} else {
+		bool snapshot = kind == CAPTURE_SNAPSHOT;
+		char suffix[32];
+		(void)!snprintf(suffix, sizeof(suffix), snapshot ? ".ullage" : ".%s.pb.gz", capture_kinds[kind]);
+		TRY(store_file_begin(d->store, snapshot ? STORE_SNAPSHOT : STORE_PROFILE, w->key, suffix,
+				     watch_now_wall(), &d->blob));
+		order.fd = d->blob.fd;
+	}
+	struct err *err = capture_begin(&d->capture, &order, watch_now());
+	if (err) {
+		if (order.fd >= 0)
+			store_file_drop(&d->blob);
+		return err;
+	}
+	memcpy(d->captured_key, w->key, sizeof(d->captured_key));
+	d->captured = event_new(d->loop, d->capture.pipe, EV_READ, on_end, d);
+	event_add(d->captured, NULL);
+	return NULL;
+}
+
+void watch_work(struct daemon *d)
+{
+	if (d->capture.pid && watch_now() > d->capture.deadline_ns)
+		finish(d, true);
+	if (d->capture.pid)
+		return;
+	enum capture_kind kind = CAPTURE_MAP;
+	struct watched *w = most_urgent(d, &kind);
+	if (!w)
+		return;
+	w->wanted &= ~(1u << kind);
+	watch_store_outcome(d, begin(d, w, kind));
+}
+
+void watch_work_stop(struct daemon *d)
+{
+	if (d->capture.pid)
+		finish(d, true);
+}

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`ullage watch` on real processes under real limits: what it warns of, keeps and tells, and what it is silent about."""
+from watching import *
+
+MIB = 1 << 20
+LEAK = ["-mode", "slice", "-life", "120s"]
+
+
+def leaking(group, steps, version="1.24", **keywords):
+    return go_target(version, "stripped", *LEAK, "-steps", steps, program="sick", cgroup=group, **keywords)
+
+
+def wait_for_end(target, timeout=60):
+    target.process.wait(timeout)
+
+
+def events(daemon, **wanted):
+    rows = daemon.json("/api/v1/events?limit=1000")["events"]
+    return [e for e in rows if all(e.get(k) == v for k, v in wanted.items())]
+
+
+@test
+def once_shows_what_would_be_watched():
+    with Cgroup(limit=256 * MIB) as group, go_target("1.24", "stripped", cgroup=group) as target:
+        rows = ullage_json("watch", "--once")["targets"]
+        row = [t for t in rows if t["pid"] == target.pid][0]
+        equal("limit", row["limit_bytes"], 256 * MIB)
+        equal("state", row["state"], "ok")
+        check(row["limit_source"].endswith("memory.limit_in_bytes") or row["limit_source"].endswith("memory.max"),
+              row["limit_source"])
+        text = ullage("watch", "--once").out
+        check(re.search(rf"{target.pid} +truth +ok .* 256 MiB", text), text)
+
+
+@test(timeout=150)
+def a_kill_is_foreseen_and_remembered():
+    with Cgroup(limit=96 * MIB) as group, Daemon() as daemon:
+        with leaking(group, 200) as target:  # 3.2 MiB/s: it lives some 25 s
+            pid = target.pid
+            row = daemon.wait_for_target(pid, lambda t: t["state"] != "ok", timeout=60)
+            left = row["limit_bytes"] - row["working_set_bytes"]
+            check(left > 0, "warned when it was over")
+            check(row["reason"], "no reason")
+            wait_for_end(target)
+        kills = until(lambda: events(daemon, kind="oom_kill"), "no kill was recorded")
+        check(any(str(pid) in e["text"] for e in kills), kills)
+        alarms = [e for e in events(daemon) if e["kind"] == "alarm" and e["target"] == row["id"]]
+        check(alarms and min(e["time"] for e in alarms) < kills[0]["time"], "no alarm came before the kill")
+        shots = [e for e in events(daemon, kind="snapshot") if e["target"] == row["id"]]
+        check(shots and shots[-1]["time"] < kills[0]["time"], "no snapshot came before the kill")
+        shown = ullage_json("show", daemon.snapshots()[-1])
+        equal("pid in the snapshot", shown["pid"], pid)
+        daemon.kill()
+        said = ullage("history", str(pid), "--data", daemon.data).out
+        check("OOM" in said or "killed for lack of memory" in said, said)
+
+
+@test
+def what_levels_off_is_not_warned_of():
+    with Cgroup(limit=256 * MIB) as group, Daemon() as daemon:
+        with go_target("1.24", "stripped", "-mode", "cache", "-size", 64 * MIB, "-steps", 2000, program="sick",
+                       cgroup=group) as target:
+            time.sleep(20)
+            row = daemon.target(target.pid)
+            equal("state", row["state"], "ok")
+            equal("warnings", [e for e in events(daemon) if e["kind"] == "alarm" and e["target"] == row["id"]], [])
+
+
+@test
+def a_wrong_configuration_leaves_the_old_one_in_force():
+    with Daemon("targets:\n  - name: nobody-has-this-name\n") as daemon:
+        said = daemon.reload("targets:\n  - nmae: x\n")[0]
+        check("refused" in said and "ullage.yaml:2:5" in said, said)
+        equal("readyz", daemon.get("/readyz")[0], 503)
+        equal("livez", daemon.get("/livez")[0], 200)
+        check("reloaded" in daemon.reload("targets:\n  - name: other\n")[0], "not reloaded")
+        equal("readyz", daemon.get("/readyz")[0], 200)
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
+        f.write("listen: 127.0.0.1:0\nlisten: 127.0.0.1:1\n")
+        f.flush()
+        result = ullage("watch", "--config", f.name, expect=6)
+        check(f"{f.name}:2:1" in result.err, result.err)
+
+
+@test
+def a_breaker_answers_503_and_a_canary_does_not():
+    config = ("policies:\n  - name: {0}\n    match: {{name: sick}}\n    mode: {0}\n"
+              "    limit: 24MiB\n    warn: 50%\n    open: 60%\n    close: 40%\n")
+    for mode, expected in (("act", 503), ("canary", 200)):
+        with Daemon(config.format(mode)) as daemon:
+            with go_target("1.24", "stripped", "-mode", "idle", "-base", 20 * MIB, program="sick") as target:
+                row = daemon.wait_for_target(target.pid, lambda t: t["state"] == "open")
+                equal("health", daemon.get(f"/health/{row['id']}")[0], expected)
+                check(len(events(daemon, kind="open")) == 1, events(daemon, kind="open"))
+
+
+@test
+def an_exec_begins_a_new_baseline():
+    with Daemon("targets:\n  - {go_only: false, name: 'sleep*'}\n  - {go_only: true}\n") as daemon:
+        path = build("1.24", "stripped", "sick")
+        process = subprocess.Popen(["sh", "-c", f"sleep 3; exec {path} -mode idle -life 60s"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.DEVNULL)
+        at_end(process.kill)
+        row = daemon.wait_for_target(process.pid)
+        check(row["go_version"] == "go1.24" or row["go_version"].startswith("go1.24."), row)
+
+
+@test
+def two_do_not_share_a_directory():
+    with Daemon() as daemon:
+        result = ullage("watch", "--listen", "127.0.0.1:0", "--data", daemon.data, expect=5)
+        check(str(daemon.pid) in result.err, result.err)
+        equal("ended well", daemon.stop(), 0)
+
+
+@test
+def what_is_beyond_this_machine_is_refused():
+    with tempfile.TemporaryDirectory() as directory:
+        for address in ("0.0.0.0:0", "[::]:0", "example:1", "127.0.0.1:99999"):
+            one_sentence(ullage("watch", "--listen", address, "--data", directory, expect=2).err)
+
+
+@test
+def records_survive_a_kill():
+    with Daemon() as daemon, go_target("1.24", "stripped") as target:
+        daemon.wait_for_target(target.pid)
+        time.sleep(3)
+        daemon.kill()
+        daemon.start()
+        daemon.wait_for_target(target.pid)
+        check(events(daemon, kind="start"), "nothing was kept")
+
+
+@test
+def a_target_may_end_while_its_snapshot_is_taken():
+    config = "sampling:\n  steps:\n    - {below: 1%, interval: 50ms}\n    - {below: 100%, interval: 50ms, snapshot: true}\n"
+    with Daemon(config) as daemon:
+        for _ in range(5):
+            with Cgroup(limit=256 * MIB) as group:
+                with go_target("1.24", "stripped", "-heap", 64 * MIB, cgroup=group) as target:
+                    daemon.wait_for_target(target.pid)
+        equal("alive", daemon.get("/livez")[0], 200)
+        left = [n for _, _, names in os.walk(daemon.data) for n in names if n.startswith(".")]
+        until(lambda: daemon.json("/api/v1/targets") and not daemon.process.poll(), "it ended")
+        check(len(left) <= 1, f"left behind: {left}")
+
+
+@test
+def a_full_disk_is_told_and_outlived():
+    directory = tempfile.mkdtemp()
+    at_end(shutil.rmtree, directory, True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "none", directory], check=False).returncode:
+        skip("no tmpfs can be mounted here")
+    at_end(subprocess.run, ["umount", "-l", directory])
+    with Daemon(data=os.path.join(directory, "data")) as daemon, go_target("1.24", "stripped") as target:
+        daemon.wait_for_target(target.pid)
+        with open(os.path.join(directory, "fill"), "wb") as f:
+            try:
+                while True:
+                    f.write(b"x" * 4096)
+                    f.flush()
+            except OSError:
+                pass
+        said = daemon.wait_for_log("note store: [^\n]*", timeout=40)[0]
+        check("No space" in said or "full" in said, said)
+        equal("still there", daemon.target(target.pid)["state"], "ok")
+        os.unlink(os.path.join(directory, "fill"))
+        daemon.wait_for_log("records are written again", timeout=30)
+
+
+def until(condition, message, timeout=20):
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise AssertionError(message)
