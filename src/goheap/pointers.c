@@ -57,7 +57,7 @@ struct worker {
 	bool stopped;	     /* ... and that has no more pointers */
 	uint64_t large_type; /* ... and its type */
 	struct goheap_seen_vec seen;
-	uint64_t n_edges, inconsistencies, conservative;
+	uint64_t n_edges, conservative;
 	bool limit;
 };
 
@@ -69,6 +69,7 @@ struct reading {
 	struct goheap_dynamic_ranges ranges;
 	struct worker *workers[PARALLEL_MAX];
 	uint64_t *by_iface;    /* one bit a slot: an interface has told its type */
+	uint64_t *torn;	       /* goheap_pointers.torn; a block is whole words of it */
 	uint32_t *block_spans; /* by block: index in o->spans of the span that its first slot is in */
 	uint64_t heap_lo, heap_len;
 	bool bitmaps, headers;
@@ -107,8 +108,16 @@ static bool is_free(const struct goheap_objects *o, uint64_t addr)
 	return !span || o->heap->spans.v[span - 1].state == GORT_SPAN_DEAD;
 }
 
-static void find_slots(const struct goheap_objects *o, struct worker *w)
+/* An object of this block holds a pointer that leads nowhere. */
+static void set_torn(struct reading *r, const struct worker *w, uint32_t from)
 {
+	uint32_t object = w->lo + from;
+	r->torn[object / 64] |= UINT64_C(1) << object % 64;
+}
+
+static void find_slots(struct reading *r, struct worker *w)
+{
+	const struct goheap_objects *o = r->o;
 	struct candidates *c = &w->c;
 	for (size_t i = 0; i < c->n; i++) {
 		c->span[i] = goheap_object_span(o, c->v[i]);
@@ -118,7 +127,8 @@ static void find_slots(const struct goheap_objects *o, struct worker *w)
 	for (size_t i = 0; i < c->n; i++) {
 		c->number[i] = GOHEAP_NONE;
 		if (c->span[i] == GOHEAP_NONE) {
-			w->inconsistencies += is_free(o, c->v[i]) && goheap_object_allocated(o, w->lo + c->from[i]);
+			if (is_free(o, c->v[i]))
+				set_torn(r, w, c->from[i]);
 			continue;
 		}
 		const struct goheap_place *p = &o->places[c->span[i]];
@@ -130,15 +140,10 @@ static void find_slots(const struct goheap_objects *o, struct worker *w)
 	}
 }
 
-static bool is_dead(const struct goheap_objects *o, uint32_t number)
-{
-	return o->dead && o->dead[number / 64] >> number % 64 & 1;
-}
-
 static void flush(struct reading *r, struct worker *w)
 {
 	struct candidates *c = &w->c;
-	find_slots(r->o, w);
+	find_slots(r, w);
 	if (w->edges.n + c->n > w->edges.cap)
 		vec_reserve(&w->edges, num_max(EDGES_FIRST, w->edges.cap * 2));
 	for (size_t i = 0; i < c->n; i++) {
@@ -146,8 +151,8 @@ static void flush(struct reading *r, struct worker *w)
 		if (to == GOHEAP_NONE)
 			continue;
 		if (!goheap_object_allocated(r->o, to)) {
-			w->inconsistencies += goheap_object_allocated(r->o, w->lo + c->from[i]);
-			if (!r->o->moving || is_dead(r->o, to)) {
+			set_torn(r, w, c->from[i]);
+			if (!r->o->moving) {
 				c->number[i] = GOHEAP_NONE;
 				continue;
 			}
@@ -336,10 +341,12 @@ static void take_object(struct reading *r, struct worker *w, const struct goheap
 			   &place);
 }
 
-/* Of a target that runs, what was free may have been taken since: whether it was, a pointer to it tells. */
+/* Of a target that runs, what was free or dead may have been taken since: whether it was, a pointer to it tells. */
 static uint64_t live_bits(const struct goheap_objects *o, uint64_t word)
 {
-	return (o->moving ? UINT64_MAX : o->allocated[word]) & (o->dead ? ~o->dead[word] : UINT64_MAX);
+	if (o->moving)
+		return UINT64_MAX;
+	return o->allocated[word] & (o->dead ? ~o->dead[word] : UINT64_MAX);
 }
 
 /* The objects of a part of the heap that belong to the worker's block. */
@@ -473,7 +480,6 @@ static void collect(struct reading *r, struct goheap_pointers *ret, bool *limit)
 		if (!w)
 			continue;
 		ret->edges += w->n_edges;
-		ret->inconsistencies += w->inconsistencies;
 		ret->conservative += w->conservative;
 		*limit = *limit || w->limit;
 		if (!ret->seen.n) {
@@ -487,6 +493,7 @@ static void collect(struct reading *r, struct goheap_pointers *ret, bool *limit)
 		}
 		worker_free(w);
 	}
+	ret->torn = take_ptr(r->torn);
 	ret->copied = r->sweep.copied;
 	ret->unreadable = r->sweep.unreadable;
 }
@@ -503,6 +510,7 @@ struct err *goheap_pointers_read(const struct goheap_objects *o, struct graph *g
 	r->heap_lo = o->owner_base;
 	r->heap_len = o->owner_n * GORT_ARENA_BYTES;
 	r->by_iface = xcalloc((size_t)o->n / 64 + 1, sizeof(*r->by_iface));
+	r->torn = xcalloc((size_t)o->n_inner / 64 + 1, sizeof(*r->torn));
 	find_block_spans(r);
 	goheap_sweep_begin(&r->sweep);
 	goheap_masks_init(&r->masks, o->g, &r->sweep.src.src, largest(o));
@@ -521,4 +529,5 @@ struct err *goheap_pointers_read(const struct goheap_objects *o, struct graph *g
 void goheap_pointers_deinit(struct goheap_pointers *p)
 {
 	vec_deinit(&p->seen);
+	free(p->torn);
 }

@@ -130,7 +130,7 @@ struct owners {
 	double typed_ratio;		     /* of reachable bytes; NAN unknown */
 	int64_t stopped_ns, elapsed_ns;
 	uint64_t copied;	  /* bytes read of the heap */
-	uint64_t inconsistencies; /* pointers to free slots and the like: how much moved while we looked */
+	uint64_t inconsistencies; /* reachable objects that point to free slots, and the like: what moved meanwhile */
 	struct owners_root_vec roots;
 	struct owners_type_vec types;
 	struct owners_step_vec steps;

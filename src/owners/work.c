@@ -94,6 +94,7 @@ static void count(struct owners_work *w)
 			if (!graph_reached(&w->reach, slots->first + i))
 				continue;
 			take_new(w, slots->first + i, size);
+			out->inconsistencies += goheap_pointers_torn(&w->objects, &w->pointers, slots->first + i);
 			out->reachable_objects++;
 			out->reachable += size;
 		}
@@ -102,7 +103,6 @@ static void count(struct owners_work *w)
 	out->floating_objects = objects > out->reachable_objects ? objects - out->reachable_objects : 0;
 	out->floating = bytes > out->reachable ? bytes - out->reachable : 0;
 	out->copied = w->pointers.copied;
-	out->inconsistencies = w->pointers.inconsistencies;
 	if (gort_var(w->in->g, GORT_VAR_GCCONTROLLER))
 		out->heap_marked =
 			gort_word(w->in->g, gort_var(w->in->g, GORT_VAR_GCCONTROLLER), GORT_gcController_heapMarked);
