@@ -7,7 +7,7 @@
 
 /*
  * To add a signal: its name in model/signal.h, a row here, its function, a test that fires it and one that must not, and
- * `make` the table of docs/signals.md anew (a test compares them).
+ * its line in docs/signals.md (a test compares them).
  */
 static const struct alarm_row rows[SIGNALS] = {
 	[SIGNAL_OOM_KILL] = { "oom_kill", "memory.events oom_kill, v1 memory.oom_control, kernel log or BPF", "count",
@@ -36,7 +36,7 @@ static const struct alarm_row rows[SIGNALS] = {
 					"allocation down" },
 	[SIGNAL_FAILCNT] = { "failcnt", "v1 memory.failcnt", "count", 30, 1, WATCH_WARNING,
 			     "usage hit the limit of a v1 cgroup while little of it could be taken back" },
-	[SIGNAL_USAGE_THRESHOLD] = { "usage_threshold", "v1 eventfd of memory.usage_in_bytes", "share", 0, 0,
+	[SIGNAL_USAGE_THRESHOLD] = { "usage_threshold", "v1 eventfd of memory.usage_in_bytes", "share", 0, .85,
 				     WATCH_WARNING,
 				     "the kernel told between two looks that usage crossed a step of the sampling "
 				     "table, and "

@@ -6,9 +6,15 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/strbuf.h"
 #include "fixture/looks.h"
 
 /* Each signal: what fires it, and what looks like it and must not. */
@@ -34,8 +40,10 @@ static int end(void **state)
 static void fires(const char *name, enum watch_state state)
 {
 	const struct watch_signal *s = look_on(&l, name);
-	if (!s)
+	if (!s) {
 		fail_msg("%s is not on", name);
+		return;
+	}
 	assert_true(s->evidence[0]);
 	assert_false(isnan(s->value) || isnan(s->threshold));
 	assert_int_equal(l.t.state, state);
@@ -527,6 +535,53 @@ static void every_signal_has_a_row_in_its_place(void **state)
 	assert_null(alarm_row("none"));
 }
 
+/* The table for people. What the policy says stands for its row. */
+static void put_row(const struct alarm_row *row, struct strbuf *out)
+{
+	char threshold[NUM_SIZE_LEN] = "", window[NUM_SIZE_LEN] = "now";
+	if (strcmp(row->unit, "share") == 0)
+		snprintf(threshold, sizeof(threshold), "%.0f%%", 100 * row->threshold);
+	else if (strcmp(row->unit, "bytes") == 0)
+		num_size((uint64_t)row->threshold, threshold);
+	else if (strcmp(row->unit, "seconds") == 0)
+		snprintf(threshold, sizeof(threshold), "%g s", row->threshold);
+	else
+		snprintf(threshold, sizeof(threshold), "%g%s", row->threshold,
+			 strcmp(row->unit, "times") == 0 ? " times" : "");
+	if (row->window_s > 0)
+		snprintf(window, sizeof(window), "%g s", row->window_s);
+	strbuf_printf(out, "| `%s` | %s | %s | %s | %s | %s |\n", row->name,
+		      row->state == WATCH_OK ? "information" : watch_states[row->state], threshold, window, row->source,
+		      row->why);
+}
+
+static void the_document_has_the_table(void **state)
+{
+	const char *root = getenv("ULLAGE_SOURCE");
+	if (!root)
+		skip();
+	AUTO_FREE char *path = xasprintf("%s/docs/signals.md", root);
+	AUTO(strbuf) struct strbuf text, row;
+	strbuf_init(&text);
+	strbuf_init(&row);
+	size_t n = 0;
+	const struct alarm_row *rows = alarm_table(&n);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char buf[4096];
+	for (ssize_t got = 1; got > 0;) {
+		got = read(fd, buf, sizeof(buf));
+		strbuf_add(&text, buf, got > 0 ? (size_t)got : 0);
+	}
+	const char *at = strstr(text.buf, "| --- |");
+	for (size_t i = 0; i < n; i++) {
+		at = at ? strchr(at, '\n') + 1 : "";
+		strbuf_clear(&row);
+		put_row(&rows[i], &row);
+		if (strncmp(at, row.buf, row.len) != 0)
+			fail_msg("docs/signals.md should have here:\n%s", row.buf);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -574,6 +629,7 @@ int main(void)
 		TEST(fast_looks_without_gos_figures_keep_the_last_ones),
 		TEST(another_threshold_and_off_are_obeyed),
 		TEST(every_signal_has_a_row_in_its_place),
+		TEST(the_document_has_the_table),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

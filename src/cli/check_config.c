@@ -39,8 +39,8 @@ static void put_source(const char *text, const struct config_problem *p, const s
 	if (!len || len > LINE_MAX_SHOWN)
 		return;
 	AUTO_FREE char *line = xstrndup(text, len);
-	for (char *c = line; *c; c++)
-		*c = *c == '\t' ? ' ' : *c;
+	for (char *tab = strchr(line, '\t'); tab; tab = strchr(tab, '\t'))
+		*tab = ' ';
 	strbuf_printf(out, "%*s", INDENT, "");
 	clean_add(out, line, style->utf8);
 	strbuf_printf(out, "\n%*s%s^%s\n", (int)(INDENT + p->column - 1), "", style_on(style, STYLE_GOOD),

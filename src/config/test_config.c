@@ -26,7 +26,7 @@ static char *told(const char *text, struct config *c, bool *good)
 		strbuf_printf(&out, "%s%s%u:%u %s: %s", i ? "\n" : "", p.v.v[i].warning ? "w " : "", p.v.v[i].line,
 			      p.v.v[i].column, p.v.v[i].key, p.v.v[i].text);
 	config_problems_deinit(&p);
-	return strbuf_take(&out);
+	return out.buf;
 }
 
 static void good(const char *text, struct config *c)
