@@ -9,6 +9,7 @@
 
 static const double SECONDS = 1e9;
 static const int64_t STALE_NS = INT64_C(60) * 1000 * 1000 * 1000; /* figures older than this raise nothing */
+static const int64_t LESS_GRAVE_NS = INT64_C(15) * 1000 * 1000 * 1000;
 static const int64_t GAP_NS = (int64_t)ALARM_EPISODE_GAP_S * 1000 * 1000 * 1000;
 
 enum { RETURNS_MAX = 3, TICKS_PER_S = 100, USE_LEN = 160 };
@@ -17,6 +18,7 @@ enum { RETURNS_MAX = 3, TICKS_PER_S = 100, USE_LEN = 160 };
 struct raised {
 	int64_t held_ns;	 /* its condition has held since; 0: it does not */
 	int64_t quiet_ns;	 /* it is on, and its condition has not held since; 0: it does */
+	int64_t less_ns;	 /* it is on, and less grave since; 0: it is not */
 	int64_t off_ns;		 /* it last went off; 0: never */
 	unsigned returns;	 /* how often it came back within minutes */
 	enum watch_state state;	 /* while it is on */
@@ -170,6 +172,8 @@ static void come(struct telling *w, size_t i, const struct alarm_verdict *v)
 {
 	struct raised *r = &w->a->raised[i];
 	bool back = r->off_ns && w->now_ns - r->off_ns < GAP_NS;
+	r->state = v->state;
+	r->less_ns = 0;
 	r->returns = !back ? 0 : r->returns < RETURNS_MAX ? r->returns + 1 : RETURNS_MAX;
 	r->on = xcalloc(1, sizeof(*r->on));
 	*r->on = (struct watch_signal){ .name = signal_names[i], .since_wall_ns = w->wall_ns };
@@ -193,6 +197,22 @@ static void go(struct telling *w, size_t i)
 	r->held_ns = r->quiet_ns = 0;
 }
 
+/* Graver at once, less grave only after a while: what swings about a bound is told once. */
+static void grade(struct telling *w, struct raised *r, enum watch_state state)
+{
+	if (state >= r->state) {
+		r->less_ns = 0;
+		r->state = state;
+		return;
+	}
+	if (!r->less_ns)
+		r->less_ns = w->now_ns;
+	if (w->now_ns - r->less_ns < LESS_GRAVE_NS)
+		return;
+	r->less_ns = 0;
+	r->state = state;
+}
+
 static void hold(struct telling *w, size_t i, const struct alarm_verdict *v)
 {
 	struct raised *r = &w->a->raised[i];
@@ -203,7 +223,7 @@ static void hold(struct telling *w, size_t i, const struct alarm_verdict *v)
 		return;
 	if (!r->on)
 		come(w, i, v);
-	r->state = v->state;
+	grade(w, r, v->state);
 	r->on->value = v->value;
 	r->on->threshold = w->look.threshold;
 	memcpy(r->on->evidence, v->evidence, sizeof(r->on->evidence));

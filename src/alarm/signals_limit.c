@@ -30,7 +30,9 @@ bool signal_oom_forecast(const struct alarm_look *l, struct alarm_verdict *v)
 	v->value = l->forecast->eta;
 	if (l->forecast->eta < ETA_CRITICAL_S)
 		v->state = WATCH_CRITICAL;
-	alarm_say(v, "%s", l->forecast->why);
+	char use[USE_LEN];
+	look_say_use(l, use, sizeof(use));
+	alarm_say(v, "%s", l->forecast->why[0] ? l->forecast->why : use);
 	return true;
 }
 
@@ -102,7 +104,7 @@ bool signal_failcnt(const struct alarm_look *l, struct alarm_verdict *v)
 bool signal_usage_threshold(const struct alarm_look *l, struct alarm_verdict *v)
 {
 	char use[USE_LEN];
-	if (!l->g->usage_triggered || !look_pressed(l))
+	if (!l->g->usage_triggered || !(l->pressure >= l->threshold))
 		return false;
 	v->value = l->share;
 	look_say_use(l, use, sizeof(use));

@@ -40,7 +40,7 @@ static const struct alarm_row rows[SIGNALS] = {
 				     WATCH_WARNING,
 				     "the kernel told between two looks that usage crossed a step of the sampling "
 				     "table, and "
-				     "memory is short" },
+				     "so much is in use" },
 	[SIGNAL_PSI] = { "psi", "memory.pressure avg10", "share", 10, .20, WATCH_WARNING,
 			 "tasks waited for memory this share of the time; a fifth is felt by whoever waits for an "
 			 "answer" },
@@ -87,12 +87,12 @@ static const struct alarm_row rows[SIGNALS] = {
 const struct alarm_rule alarm_rules[SIGNALS] = {
 	[SIGNAL_OOM_KILL] = { signal_oom_kill, 0, 0 },
 	[SIGNAL_OOM_FORECAST] = { signal_oom_forecast, 0, 2 },
-	[SIGNAL_NEAR_LIMIT] = { signal_near_limit, 0, 5 },
+	[SIGNAL_NEAR_LIMIT] = { signal_near_limit, 0, 12 },
 	[SIGNAL_MEMORY_EVENTS_OOM] = { signal_memory_events_oom, 0, 0 },
 	[SIGNAL_MEMORY_EVENTS_MAX] = { signal_memory_events_max, 0, 5 },
 	[SIGNAL_MEMORY_EVENTS_HIGH] = { signal_memory_events_high, 0, 5 },
 	[SIGNAL_FAILCNT] = { signal_failcnt, 0, 5 },
-	[SIGNAL_USAGE_THRESHOLD] = { signal_usage_threshold, 0, 5 },
+	[SIGNAL_USAGE_THRESHOLD] = { signal_usage_threshold, 0, 12 },
 	[SIGNAL_PSI] = { signal_psi, 2, 5 },
 	[SIGNAL_SWAP_OUT] = { signal_swap_out, 0, 5 },
 	[SIGNAL_GC_THRASH] = { signal_gc_thrash, 0, 5 },

@@ -48,7 +48,7 @@ static void an_alarm_is_told_once_and_cleared_once(void **state)
 	assert_true(e->value == 120. / 137 && e->threshold == .85 && !e->dry);
 	assert_string_equal(l.events.v[1].text, "warning, was ok: near_limit: 120 MiB of 137 MiB in use (88%, cgroup "
 						"/shop memory.max)");
-	assert_string_equal(l.events.v[2].text, "over after 605 s; 120 MiB of 240 MiB in use (50%, cgroup /shop "
+	assert_string_equal(l.events.v[2].text, "over after 612 s; 120 MiB of 240 MiB in use (50%, cgroup /shop "
 						"memory.max)");
 }
 
@@ -71,6 +71,16 @@ static void a_flapping_signal_is_one_episode_and_few_events(void **state)
 	look_use(&l, 345 * MIB);
 	look(&l, 1);
 	assert_int_equal(alarm_episode(l.a), 2);
+}
+
+static void what_swings_about_a_bound_stays_grave(void **state)
+{
+	for (int i = 0; i < 200; i++) {
+		look_use(&l, (i % 5 ? 366 : 369) * MIB); /* 91.5 % and 92.25 % */
+		look(&l, 1);
+	}
+	assert_int_equal(look_told(&l, WATCH_EVENT_OPEN, NULL), 1);
+	assert_true(look_told(&l, WATCH_EVENT_STATE, NULL) <= 2);
 }
 
 static void another_cause_is_another_episode(void **state)
@@ -224,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_alarm_is_told_once_and_cleared_once),
 		TEST(a_flapping_signal_is_one_episode_and_few_events),
+		TEST(what_swings_about_a_bound_stays_grave),
 		TEST(another_cause_is_another_episode),
 		TEST(the_breaker_opens_and_closes_and_says_so),
 		TEST(an_exec_begins_anew_but_not_the_breaker),
