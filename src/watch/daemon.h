@@ -37,6 +37,11 @@ struct watched {
 	unsigned step;			    /* the row of the configuration's steps that its share is in */
 	bool step_captured;		    /* ... and that has its snapshot since the share rose into it */
 	bool looked;
+	/* the fullest look of the last seconds: what a kill ends with is less */
+	struct {
+		int64_t time_ns;
+		uint64_t working_set, rss, heap;
+	} top;
 	enum watch_state told; /* the state that actions know */
 	uint32_t incident;     /* the episode that `told` is about */
 };

@@ -7,7 +7,7 @@
 #include "watch/tell.h"
 #include "watch/work.h"
 
-enum { MS_NS = 1000000, STORE_MS = 1000, STORE_URGENT_MS = 200, TICK_MIN_MS = 20 };
+enum { MS_NS = 1000000, STORE_MS = 1000, STORE_URGENT_MS = 200, TOP_MS = 5000, TICK_MIN_MS = 20 };
 
 /* ---- how often ---- */
 
@@ -79,6 +79,18 @@ static void apply_limit(struct watched *w)
 		g->time_ns = w->shown.process.time_ns;
 }
 
+/* While the kernel kills, memory goes before the process does: the last look is not what led to it. */
+static void remember_top(struct watched *w, int64_t now)
+{
+	const struct watch_target *t = &w->shown;
+	if (w->top.time_ns && now - w->top.time_ns < (int64_t)TOP_MS * MS_NS && t->cgroup.working_set < w->top.working_set)
+		return;
+	w->top.time_ns = now;
+	w->top.working_set = t->cgroup.working_set;
+	w->top.rss = t->process.rss;
+	w->top.heap = t->process.heap_alloc;
+}
+
 static void keep(struct daemon *d, struct watched *w, int64_t now)
 {
 	unsigned ms = w->shown.state >= WATCH_WARNING ? STORE_URGENT_MS : STORE_MS;
@@ -111,7 +123,9 @@ bool watch_look(struct daemon *d, struct watched *w, int64_t now)
 	unsigned what = due(d, w, now);
 	if (!sense_look(d->sense, w->sense, what, now, &w->shown.process, &w->shown.cgroup))
 		return false;
+	watch_describe(w);
 	apply_limit(w);
+	remember_top(w, now);
 	struct watch_event_vec events = { 0 };
 	const struct alarm_seen seen = { &w->shown.process, &w->shown.cgroup, NULL, watch_now_wall() };
 	alarm_feed(w->alarm, &seen, &w->shown, &d->texts, &events);

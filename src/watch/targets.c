@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/num.h"
 #include "sense/names.h"
 #include "watch/round.h"
 #include "watch/tell.h"
@@ -110,7 +111,7 @@ void watch_policies(struct daemon *d)
 
 /* ---- they come, change and go ---- */
 
-static void describe(struct watched *w)
+void watch_describe(struct watched *w)
 {
 	sense_describe(w->sense, &w->shown);
 	(void)!snprintf(w->key, sizeof(w->key), "%s", w->shown.key);
@@ -151,8 +152,9 @@ static void appeared(void *arg, struct sense_target *t)
 	watch_process_sample_init(&w->shown.process);
 	watch_cgroup_sample_init(&w->shown.cgroup);
 	w->shown.forecast = (struct watch_forecast){ .rate = NAN, .eta = NAN, .z = NAN };
-	describe(w);
+	watch_describe(w);
 	sense_set_data(t, w);
+	w->top.working_set = w->top.rss = w->top.heap = WATCH_UNKNOWN;
 	*vec_push(&d->targets) = w;
 	apply_policy(d, w);
 	apply_profiles(d, w);
@@ -166,7 +168,7 @@ static void became(void *arg, struct sense_target *t)
 	struct watched *w = sense_data(t);
 	if (!w)
 		return;
-	describe(w);
+	watch_describe(w);
 	alarm_reset(w->alarm);
 	watch_process_sample_init(&w->shown.process);
 	w->shown.n_classes = 0;
@@ -183,7 +185,7 @@ static void moved(void *arg, struct sense_target *t)
 	struct watched *w = sense_data(t);
 	if (!w)
 		return;
-	describe(w);
+	watch_describe(w);
 	alarm_reset(w->alarm);
 	watch_cgroup_sample_init(&w->shown.cgroup);
 	apply_policy(d, w);
@@ -226,17 +228,18 @@ static void urgent(void *arg, struct sense_target *t)
 
 /* ---- killed by the kernel ---- */
 
-static void say_last(const struct watch_target *t, struct strbuf *out)
+static void say_last(const struct watched *w, struct strbuf *out)
 {
-	if (t->cgroup.working_set != WATCH_UNKNOWN)
-		strbuf_printf(out, "; its cgroup's working set was %.1f MiB",
-			      (double)t->cgroup.working_set / (1 << 20));
+	char x[NUM_SIZE_LEN];
+	const struct watch_target *t = &w->shown;
+	if (w->top.working_set != WATCH_UNKNOWN)
+		strbuf_printf(out, "; just before, the working set of its cgroup was %s", num_size(w->top.working_set, x));
 	if (t->cgroup.limit != WATCH_UNKNOWN)
-		strbuf_printf(out, " of %.1f MiB", (double)t->cgroup.limit / (1 << 20));
-	if (t->process.rss != WATCH_UNKNOWN)
-		strbuf_printf(out, ", its RSS %.1f MiB", (double)t->process.rss / (1 << 20));
-	if (t->process.heap_alloc != WATCH_UNKNOWN)
-		strbuf_printf(out, ", its heap %.1f MiB", (double)t->process.heap_alloc / (1 << 20));
+		strbuf_printf(out, " of %s", num_size(t->cgroup.limit, x));
+	if (w->top.rss != WATCH_UNKNOWN)
+		strbuf_printf(out, ", its RSS %s", num_size(w->top.rss, x));
+	if (w->top.heap != WATCH_UNKNOWN)
+		strbuf_printf(out, ", its heap %s", num_size(w->top.heap, x));
 	if (t->forecast.why[0])
 		strbuf_printf(out, "; %s", t->forecast.why);
 }
@@ -250,9 +253,9 @@ static void oom_kill(void *arg, struct sense_target *t, int pid, const char *com
 	strbuf_printf(&said, "%s", comm ? comm : "a process");
 	if (pid)
 		strbuf_printf(&said, " (pid %d)", pid);
-	strbuf_printf(&said, " was killed for lack of memory: %s", text);
+	strbuf_printf(&said, ": %s", text);
 	if (w)
-		say_last(&w->shown, &said);
+		say_last(w, &said);
 	struct watch_event e = {
 		.wall_ns = watch_now_wall(),
 		.kind = WATCH_EVENT_OOM_KILL,
