@@ -21,7 +21,9 @@
 #include "model/signal.h"
 #include "surface/surface.h"
 
-enum { TARGETS_MAX = 5000, ROUNDS = 20, MIB = 1 << 20 };
+enum { TARGETS_MAX = 5000, ROUNDS = 20 };
+
+#define MIB (UINT64_C(1) << 20)
 
 struct world {
 	struct event_base *loop;
@@ -79,7 +81,7 @@ static void make_target(struct watch_target *t, int i)
 						  .kernel = 10 * MIB,
 						  .limit = 1000 * MIB,
 						  .high = WATCH_UNKNOWN,
-						  .available = 8000ULL * MIB,
+						  .available = 8000 * MIB,
 						  .pids = 12,
 						  .pids_max = 1000,
 						  .psi_some = 0.001,
