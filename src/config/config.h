@@ -104,7 +104,7 @@ struct config {
 	uint64_t snapshot_bytes; /* a snapshot's budget: 64 MiB */
 	unsigned snapshot_ms;	 /* 20 s */
 	unsigned targets_max;	 /* 4096 */
-	unsigned metrics_max;	 /* series of targets in /metrics: 10000 */
+	unsigned metrics_max;	 /* series of targets in /metrics: 20000 */
 	bool bpf, kernel_log;	 /* ask for what these need: off */
 	bool store_arguments;	 /* off */
 	const char *log;	 /* "text", "json"; NULL: text, with <N> where the journal reads */

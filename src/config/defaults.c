@@ -53,7 +53,7 @@ void config_defaults(struct config *ret)
 		.snapshot_bytes = 64 * MIB,
 		.snapshot_ms = 20 * SECOND,
 		.targets_max = 4096,
-		.metrics_max = 10000,
+		.metrics_max = 20000,
 	};
 	arena_init(&ret->arena);
 	memcpy(ret->steps, steps, sizeof(steps));

@@ -189,7 +189,7 @@ static void look_at_go(struct sense *s, struct sense_target *t, int64_t now_ns, 
 	p->goroutines = v.goroutines;
 	p->gc_pause_total_ns = v.gc_pause_total_ns;
 	p->gc_pause_last_ns = v.gc_pause_last_ns;
-	p->memory_limit = v.memory_limit;
+	p->memory_limit = v.memory_limit >= INT64_MAX ? WATCH_UNKNOWN : v.memory_limit; /* there is none */
 	p->gc_cpu_fraction = v.gc_cpu_fraction;
 	/* The runtime's clock stands still while the machine sleeps, ours does not. */
 	int64_t asleep = now_ns ? clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC) : 0;

@@ -77,10 +77,7 @@ static const struct text_family thresholds = { "ullage_target_signal_threshold",
 static const struct text_family classes = { "ullage_target_class_bytes", "bytes", TEXT_GAUGE,
 					    "Resident memory by class, of the newest map of the target." };
 
-enum {
-	ROWS = sizeof(rows) / sizeof(rows[0]),
-	SERIES = ROWS + 2 + WATCH_STATES + SIGNALS + 2 * WATCH_SIGNALS + WATCH_CLASSES, /* of a target, at most */
-};
+enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
 
 /* Targets on the page, with their labels. */
 struct shown {
@@ -90,28 +87,35 @@ struct shown {
 
 VEC_TYPE(shown_vec, struct shown);
 
+/* How many series a target has at most. */
+static size_t series_of(const struct watch_target *t)
+{
+	return ROWS + 2 + WATCH_STATES + SIGNALS + 2 * t->n_signals + t->n_classes;
+}
+
 /* Those in the gravest state first where not all have room; what is on the page stays in the order of keys. */
 static void choose(const struct surface_view *v, struct shown_vec *ret)
 {
-	size_t room = v->metrics_max / SERIES, left[WATCH_STATES] = { 0 };
-	size_t n[WATCH_STATES] = { 0 };
-	for (size_t i = 0; i < v->n; i++)
-		n[v->targets[i]->state]++;
+	AUTO_FREE bool *chosen = xcalloc(v->n + 1, sizeof(*chosen));
+	size_t room = v->metrics_max;
 	for (unsigned s = WATCH_STATES; s-- > 0;) {
-		left[s] = n[s] < room ? n[s] : room;
-		room -= left[s];
+		for (size_t i = 0; i < v->n; i++) {
+			size_t want = series_of(v->targets[i]);
+			if (v->targets[i]->state != s || want > room)
+				continue;
+			chosen[i] = true;
+			room -= want;
+		}
 	}
 	struct strbuf labels AUTO(strbuf);
 	strbuf_init(&labels);
 	for (size_t i = 0; i < v->n; i++) {
-		const struct watch_target *t = v->targets[i];
-		if (!left[t->state])
+		if (!chosen[i])
 			continue;
-		left[t->state]--;
 		strbuf_clear(&labels);
-		text_label(&labels, "target", t->key);
-		text_label(&labels, "comm", t->comm);
-		*vec_push(ret) = (struct shown){ t, xstrdup(labels.buf) };
+		text_label(&labels, "target", v->targets[i]->key);
+		text_label(&labels, "comm", v->targets[i]->comm);
+		*vec_push(ret) = (struct shown){ v->targets[i], xstrdup(labels.buf) };
 	}
 }
 

@@ -22,7 +22,7 @@ static const struct {
 	ROW(COUNTER, "process_cpu_seconds", "seconds", "CPU time of the daemon and what it started.", SECONDS, cpu_seconds),
 	ROW(GAUGE,   "process_resident_memory_bytes", "bytes", "Resident memory of the daemon.", BYTES, rss),
 	ROW(COUNTER, "rounds", NULL, "Rounds of looks at targets.", COUNT, rounds),
-	ROW(COUNTER, "rounds_late", NULL, "Rounds that began later than they should have.", COUNT, late),
+	ROW(COUNTER, "looks_late", NULL, "Looks at a target that came later than they should have.", COUNT, late),
 	ROW(GAUGE,   "round_duration_seconds", "seconds", "How long the last round of looks took.", SECONDS, round_seconds),
 	ROW(COUNTER, "store_samples", NULL, "Samples written to the black box.", COUNT, samples),
 	ROW(COUNTER, "store_lost", NULL, "Samples and events that could not be written.", COUNT, lost),

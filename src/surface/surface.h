@@ -30,7 +30,7 @@ struct surface_self {
 	uint64_t data_bytes;
 	uint64_t events_by_kind[WATCH_EVENTS];
 	double round_seconds;  /* the last round of looks took */
-	uint64_t rounds, late; /* of these that came too late */
+	uint64_t rounds, late; /* late: looks at one target, not rounds */
 	uint64_t config_reloads, config_failures;
 	bool config_ok;
 	struct {

@@ -67,9 +67,12 @@ static void put_time(struct json *j, const char *key, int64_t wall_ns)
 	json_str(j, key, wall_ns ? parts_time(wall_ns, buf) : NULL);
 }
 
+/* Where nothing limits the cgroup, what the machine has left is what there is. */
 static void put_headroom(struct json *j, const struct watch_cgroup_sample *g)
 {
-	if (g->limit == WATCH_UNKNOWN || g->working_set == WATCH_UNKNOWN)
+	if (g->limit == WATCH_UNKNOWN)
+		fields_u64(j, "headroom_bytes", g->available);
+	else if (g->working_set == WATCH_UNKNOWN)
 		json_null(j, "headroom_bytes");
 	else
 		json_i64(j, "headroom_bytes", (int64_t)(g->limit - g->working_set)); /* negative beyond it */

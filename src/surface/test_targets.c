@@ -31,6 +31,7 @@ static void targets_have_the_fields_of_the_contract(void **state)
 {
 	struct watch_target small = target_of("1-1", 10), large = target_of("2-1", 120);
 	large.cgroup.limit = 100;
+	small.cgroup.available = 77;
 	large.signals[0] = (struct watch_signal){ .name = "near_limit",
 						  .value = 1.2,
 						  .threshold = 0.85,
@@ -57,6 +58,7 @@ static void targets_have_the_fields_of_the_contract(void **state)
 	says(&out, "\"classes\":[{\"class\":\"go.heap.live\",\"resident_bytes\":9}]");
 	says(&out, "\"id\":\"1-1\""); /* the smaller one, after it */
 	says(&out, "\"limit_bytes\":null");
+	says(&out, "\"headroom_bytes\":77"); /* without a limit, what the machine has left */
 	struct strbuf one AUTO(strbuf);
 	strbuf_init(&one);
 	surface_target(v.wall_ns, &small, &one);
