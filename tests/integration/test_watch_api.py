@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/api.yaml says what the daemon answers: paths, and the fields of documents."""
-import re
-
-from common import *
+from watching import *
 
 PROBE = os.path.join(os.path.dirname(ULLAGE), "tests", "probes", "watch_surface")
 
@@ -64,3 +62,61 @@ def documents_have_the_fields_that_are_documented():
         equal("status", reply.status, 404)
         equal("type", reply.headers["Content-Type"], "application/problem+json")
         equal("of a problem", list(json.loads(body)), properties("Problem"))
+
+
+# Fields that programs rely on; the document has more.
+CONTRACT = """id pid comm cgroup_path limit_bytes limit_source usage_bytes working_set_bytes headroom_bytes
+    rate_bytes_per_second eta_seconds state reason signals classes""".split()
+
+
+def samples(text):
+    """{(name, value of the label target): value} of metrics as text."""
+    found = re.findall(r'^(\w+)(?:\{(?:target="([^"]*)")?.*\})? (\S+)$', text, re.M)
+    return {(name, target): float(value) for name, target, value in found}
+
+
+@test
+def the_daemon_answers_as_documented():
+    config = "targets:\n  - name: truth\n"
+    with Cgroup(limit=256 << 20) as group, go_target("1.24", "stripped", cgroup=group) as target, Daemon(config) as daemon:
+        row = daemon.wait_for_target(target.pid, lambda t: t["goroutines"] is not None and t["threads"] is not None)
+        equal("fields", list(row), properties("Target"))
+        equal("fields of the contract that are missing", set(CONTRACT) - set(row), set())
+        equal("headroom", row["headroom_bytes"], row["limit_bytes"] - row["working_set_bytes"])
+        equal("alone", list(daemon.json(f"/api/v1/targets/{row['id']}"))[2:], list(row))
+        for name in [row["id"], target.pid]:
+            status_, text = daemon.get(f"/health/{name}")
+            equal("health", (status_, list(json.loads(text))), (200, properties("Breaker")))
+        time.sleep(1.2)
+        for name, path in [("series", f"/api/v1/targets/{row['id']}/series"), ("events", "/api/v1/events?kind=start"),
+                           ("snapshots", "/api/v1/snapshots")]:
+            answer = daemon.json(path)
+            equal("schema", answer["schema"], f"ullage.watch.{name}/1")
+            equal("fields not documented", set(answer) - set(properties("List")), set())
+            if name != "snapshots":
+                check(answer[name], f"{path} is empty")
+        event = daemon.json("/api/v1/events?limit=1")["events"][0]
+        equal("fields of an event that are not documented", set(event) - set(properties("Event")), set())
+        for path, status_ in [("/", 200), ("/livez", 200), ("/readyz?verbose", 200), ("/healthz", 200), ("/health/nobody", 404),
+                              ("/api/v1/targets/nobody", 404), ("/api/v1/events?kind=nonsense", 400),
+                              ("/api/v1/events?limit=x", 400), ("/metrics/", 404), ("/api", 404)]:
+            equal(f"status of {path}", daemon.get(path)[0], status_)
+
+
+@test
+def the_daemons_metrics_are_the_kernels_and_the_runtimes_figures():
+    config = "targets:\n  - name: truth\n"
+    with Cgroup(limit=256 << 20) as group, go_target("1.24", "stripped", cgroup=group) as target, Daemon(config) as daemon:
+        row = daemon.wait_for_target(target.pid, lambda t: t["goroutines"] is not None and t["threads"] is not None)
+        got = samples(daemon.get("/metrics")[1])
+        value = lambda name: got["ullage_target_" + name, row["id"]]
+        close("rss", value("rss_bytes"), rollup(target.pid), 0.05)
+        close("usage", value("usage_bytes"), group.usage(), 0.05)
+        close("heap", value("heap_alloc_bytes"), target.stats()["HeapAlloc"], 0.05)
+        equal("limit", value("limit_bytes"), 256 << 20)
+        equal("threads", value("threads"), status(target.pid, "Threads"))
+        equal("kills", value("oom_kills_total"), 0)
+        equal("targets", got["ullage_targets_omitted", ""], 0)
+        check(("ullage_target_go_memory_limit_bytes", row["id"]) not in got, "no GOMEMLIMIT is shown as one")
+        close("start", got["ullage_process_start_time_seconds", ""], time.time(), 0.01)
+        within("resident memory of the daemon", got["ullage_process_resident_memory_bytes", ""], 1 << 20, 1 << 30)

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics, rules, routes and the dashboard of `ullage watch`, before a real Prometheus and Alertmanager.
 
-The targets are not there (tests/probes/watch_surface.c), so that each alert can be had at will.
+Most targets are not there (tests/probes/watch_surface.c), so that each alert can be had at will.
 """
 import http.server
-import re
 import resource
-import shutil
 import threading
 import urllib.error
 import urllib.request
 
-from common import *
+from watching import *
 
 DEPLOY = os.path.join(ROOT, "deploy")
 PROBE = os.path.join(os.path.dirname(ULLAGE), "tests", "probes", "watch_surface")
@@ -203,8 +201,8 @@ def start_alertmanager(directory, webhook):
     return port
 
 
-def start_prometheus(directory, port_of_ullage, port_of_alertmanager):
-    """With the shipped rules, at the pace of a test."""
+def start_prometheus(directory, port_of_ullage, managers):
+    """With the shipped rules, at the pace of a test; managers: ports of Alertmanagers."""
     for name in ["alerts.yml", "recording.yml"]:
         text = re.sub(r"interval: \w+", "interval: 1s", read("prometheus", name))
         write(directory, name, re.sub(r"( +)for: \w+", r"\1for: 0s", text))
@@ -212,7 +210,7 @@ def start_prometheus(directory, port_of_ullage, port_of_alertmanager):
 global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
 rule_files: [alerts.yml, recording.yml]
 alerting:
-  alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{port_of_alertmanager}']}}]}}]
+  alertmanagers: [{{static_configs: [{{targets: {[f"127.0.0.1:{p}" for p in managers]}}}]}}]
 scrape_configs:
   - job_name: ullage
     static_configs: [{{targets: ['127.0.0.1:{port_of_ullage}']}}]
@@ -257,7 +255,7 @@ def everything_fires_and_every_panel_is_answered():
     directory, webhook = scratch(), start_webhook()
     probe, port = surface(3)
     manager = start_alertmanager(directory, webhook)
-    prometheus = start_prometheus(directory, port, manager)
+    prometheus = start_prometheus(directory, port, [manager])
     eventually("three scrapes", 40, lambda: float(query(prometheus, "count_over_time(ullage_up[1m])")[0]["value"][1]) >= 3)
 
     equal("fires of a calm host", {a for a, _ in firing(prometheus)} - {"UllageLooksLate"}, set())
@@ -284,6 +282,25 @@ def everything_fires_and_every_panel_is_answered():
     eventually("the breaker is said to be closed", 30, lambda: ("on-call", "UllageBreakerOpen", "resolved") in webhook.got)
     probe.close()
     eventually("the watcher is missed", 30, lambda: ("on-call", "UllageDown", "firing") in webhook.got)
+
+
+@test(timeout=120)
+def the_daemon_itself_is_scraped():
+    needs("prometheus")
+    config = "targets:\n  - name: truth\n"
+    with Cgroup(limit=256 << 20) as group, go_target("1.24", "stripped", cgroup=group) as target, Daemon(config) as daemon:
+        row = daemon.wait_for_target(target.pid, lambda t: t["goroutines"] is not None)
+        port = start_prometheus(scratch(), daemon.port, [])
+        shown = eventually("a scrape", 40, lambda: query(port, f'ullage_target_rss_bytes{{target="{row["id"]}"}}'))
+        close("rss", float(shown[0]["value"][1]), rollup(target.pid), 0.1)
+        ratio = eventually("a recorded ratio", 20, lambda: query(port, "ullage:target_limit:ratio"))
+        close("ratio", float(ratio[0]["value"][1]), row["working_set_bytes"] / row["limit_bytes"], 0.2)
+        for _, expression in panel_queries():
+            query(port, expression)
+        equal("what fires", {a for a, _ in firing(port)} - {"UllageLooksLate"}, set())
+        rules = get_json(port, "/api/v1/rules")["data"]["groups"]
+        wrong = [(r["name"], r.get("lastError")) for g in rules for r in g["rules"] if r["health"] == "err"]
+        equal("rules in error", wrong, [])
 
 
 @test
