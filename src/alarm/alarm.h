@@ -47,7 +47,7 @@ struct alarm;
 NEVER_NULL struct alarm *alarm_new(const struct alarm_policy *policy); /* copies, what it points to as well */
 void alarm_free(struct alarm *a);				       /* NULL is fine */
 void alarm_policy(struct alarm *a, const struct alarm_policy *policy); /* another one from now on */
-/* The process became another one: all medians and baselines begin anew; the breaker's state stays. */
+/* It became another program, or moved to another cgroup: all medians, counters and baselines begin anew; the breaker stays. */
 void alarm_reset(struct alarm *a);
 size_t alarm_size(void); /* bytes that one takes at most, its forecast included */
 
@@ -78,7 +78,7 @@ void alarm_feed(struct alarm *a, const struct alarm_seen *seen, struct watch_tar
 uint32_t alarm_episode(const struct alarm *a);
 
 /*
- * The share of the limit that is in use: the working set's; of what is left to the machine where nothing limits. For
- * the caller's table of intervals. NAN unknown. `limit` as in the policy.
+ * The share of the limit that is in use: the working set's, as far as it is not only page cache; of what is left to the
+ * machine where nothing limits. For the caller's table of intervals. NAN unknown. `limit` as in the policy.
  */
 double alarm_share(const struct watch_cgroup_sample *g, uint64_t limit);

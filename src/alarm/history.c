@@ -20,20 +20,9 @@ void history_init(struct history *h)
 
 void history_reset(struct history *h)
 {
-	struct history was = *h;
+	int64_t now_ns = h->now_ns;
 	history_init(h);
-	h->now_ns = was.now_ns;
-	h->g_ns = was.g_ns;
-	h->g = was.g;
-	h->high = was.high;
-	h->max = was.max;
-	h->oom = was.oom;
-	h->oom_kill = was.oom_kill;
-	h->failcnt = was.failcnt;
-	memcpy(h->cache, was.cache, sizeof(h->cache));
-	h->n_cache = was.n_cache;
-	h->high_cache = was.high_cache;
-	h->cache_ns = was.cache_ns;
+	h->now_ns = now_ns;
 }
 
 /* Figures of `from` that are known, over those of `to`. */
@@ -201,5 +190,6 @@ void history_add(struct history *h, const struct history_tuning *tuning, const s
 		add_cgroup(h, tuning, g);
 	if (p && p->time_ns > h->p_ns)
 		add_process(h, tuning, p, age_s);
-	h->now_ns = h->p_ns > h->g_ns ? h->p_ns : h->g_ns;
+	int64_t latest = h->p_ns > h->g_ns ? h->p_ns : h->g_ns;
+	h->now_ns = latest > h->now_ns ? latest : h->now_ns;
 }

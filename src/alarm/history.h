@@ -53,6 +53,6 @@ struct history_tuning {
 };
 
 void history_init(struct history *h);
-void history_reset(struct history *h); /* of the process; what is the cgroup's stays */
+void history_reset(struct history *h); /* nothing is known; time goes on */
 void history_add(struct history *h, const struct history_tuning *tuning, const struct watch_process_sample *p,
 		 const struct watch_cgroup_sample *g, double age_s);

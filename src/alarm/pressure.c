@@ -38,6 +38,11 @@ static uint64_t with_rest(uint64_t used, uint64_t available)
 	return used == WATCH_UNKNOWN || available == WATCH_UNKNOWN ? WATCH_UNKNOWN : used + available;
 }
 
+static double less_cache(double share, double hard)
+{
+	return hard + CACHE_SLACK < share ? hard + CACHE_SLACK : share;
+}
+
 void look_pressure(struct alarm_look *l)
 {
 	uint64_t hard = hard_of(l->g), own = l->policy->limit;
@@ -51,14 +56,14 @@ void look_pressure(struct alarm_look *l)
 		l->limit = with_rest(l->used, l->g->available);
 	l->share = ratio(l->used, l->limit);
 	l->hard = ratio(hard, l->limit);
-	l->pressure = l->hard + CACHE_SLACK < l->share ? l->hard + CACHE_SLACK : l->share;
+	l->pressure = less_cache(l->share, l->hard);
 }
 
 double alarm_share(const struct watch_cgroup_sample *g, uint64_t limit)
 {
-	uint64_t hard = hard_of(g);
-	if (limit || g->limit != WATCH_UNKNOWN)
-		return ratio(g->working_set, limit ? limit : g->limit);
+	uint64_t hard = hard_of(g), binds = limit ? limit : g->limit;
+	if (binds != WATCH_UNKNOWN)
+		return less_cache(ratio(g->working_set, binds), ratio(hard, binds));
 	return ratio(hard, with_rest(hard, g->available));
 }
 

@@ -148,6 +148,17 @@ static void an_exec_begins_anew_but_not_the_breaker(void **state)
 	assert_int_equal(look_told(&l, WATCH_EVENT_OPEN, NULL), 1);
 }
 
+static void another_cgroup_has_other_counters(void **state)
+{
+	look_use(&l, 330 * MIB);
+	look(&l, 1);
+	alarm_reset(l.a);
+	l.g.failcnt = l.g.events_max = l.g.events_high = 5000;
+	l.g.events_oom = l.g.events_oom_kill = 12;
+	look_for(&l, 10, 1);
+	assert_int_equal(l.t.n_signals, 0);
+}
+
 static void the_gravest_signal_comes_first(void **state)
 {
 	l.g.pids = 99;
@@ -238,6 +249,7 @@ int main(void)
 		TEST(another_cause_is_another_episode),
 		TEST(the_breaker_opens_and_closes_and_says_so),
 		TEST(an_exec_begins_anew_but_not_the_breaker),
+		TEST(another_cgroup_has_other_counters),
 		TEST(the_gravest_signal_comes_first),
 		TEST(what_a_policy_limits_counts_instead),
 		TEST(shares_where_little_is_known),
