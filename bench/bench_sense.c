@@ -29,6 +29,18 @@ static void killed(void *arg, struct sense_target *t, int pid, const char *comm,
 	printf("oom: %s pid %d (%s) in %s: %s\n", t ? "target" : "other", pid, comm ? comm : "?", cgroup, text);
 }
 
+/* Resident now, KiB. */
+static long resident(void)
+{
+	long pages = 0, shared = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+	if (!f || fscanf(f, "%*d %ld %ld", &pages, &shared) != 2)
+		pages = 0;
+	if (f)
+		fclose(f);
+	return pages * 4;
+}
+
 static void print_target(struct sense *s, size_t i)
 {
 	struct watch_target t = { 0 };
@@ -80,9 +92,9 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	int64_t parts[2] = { 0 };
-	for (int i = 0; i < 3; i++) { /* what is done once */
+	for (int i = 0; i < 12; i++) { /* what is done once, and more often while a process has only just begun */
 		round_of_looks(s, &calls, what, parts);
-		struct timespec pause = { 0, 200 * 1000 * 1000 };
+		struct timespec pause = { 0, 500 * 1000 * 1000 };
 		nanosleep(&pause, NULL);
 	}
 	if (getenv("SENSE_LIST"))
@@ -96,8 +108,9 @@ int main(int argc, char **argv)
 	}
 	struct rusage usage;
 	getrusage(RUSAGE_SELF, &usage);
-	printf("%zu targets, discovery %.1f us a round, looks %.1f us a round; at most %ld KiB resident\n",
-	       sense_count(s), (double)parts[0] / 1e3 / seconds, (double)parts[1] / 1e3 / seconds, usage.ru_maxrss);
+	printf("%zu targets, discovery %.1f us a round, looks %.1f us a round; %ld KiB resident, at most %ld\n",
+	       sense_count(s), (double)parts[0] / 1e3 / seconds, (double)parts[1] / 1e3 / seconds, resident(),
+	       usage.ru_maxrss);
 	sense_free(s);
 	config_deinit(&config);
 	return 0;

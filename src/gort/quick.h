@@ -2,7 +2,7 @@
 #pragma once
 
 /*
- * gort/quick - the runtime's counters of one moment, for whoever looks every second: some kilobytes of memory, two copies.
+ * gort/quick - the runtime's counters of one moment, for whoever looks every second: a few kilobytes of memory, one copy.
  *
  * Where the variables are and which layout holds is the same in every process of one executable, but for where it was
  * loaded. So a process is attached once (gort/gort), what that found is kept as a struct gort_quick, and all processes of the
@@ -19,9 +19,12 @@ struct gort_quick {
 	uint64_t controller, memstats, allgs, allp, sched;
 };
 
-/* What one process's look leaves for its next. Zeroed before the first. */
+/* What one process's look leaves for its next: which words to ask for at once. Zeroed before the first. */
+enum { GORT_QUICK_PROCS = 16 };
 struct gort_quick_state {
 	uint64_t allp, nallp;
+	uint64_t procs[GORT_QUICK_PROCS]; /* the first Ps; with more, a second copy is taken */
+	uint32_t gc_count;
 };
 
 struct gort_quick_values {
@@ -31,7 +34,7 @@ struct gort_quick_values {
 	uint64_t heap_alloc;   /* of objects, garbage that is not swept included: runtime.MemStats.HeapAlloc */
 	uint64_t heap_objects; /* the same, counted */
 	uint64_t heap_marked, heap_goal, memory_limit;
-	uint64_t goroutines; /* the user's, as runtime.NumGoroutine counts them; UINT64_MAX at the first look */
+	uint64_t goroutines; /* the user's, as runtime.NumGoroutine counts them; UINT64_MAX unknown */
 };
 
 /* From an attached runtime; false when it was not understood, or one of the variables was not found. */

@@ -88,10 +88,15 @@ static void counters_are_read_in_every_layout(void **state)
 		assert_int_equal(s.v.heap_marked, 3000);
 		assert_int_equal(s.v.heap_goal, 6000);
 		assert_int_equal(s.v.memory_limit, INT64_MAX);
-		/* The first look learns where the Ps are. */
-		assert_true(s.v.goroutines == UINT64_MAX);
+		assert_int_equal(s.v.goroutines, 100 - 5 - 9 - 2 * NPROCS);
+		/* The second look knows where the Ps are, and which pause was the last. */
 		assert_true(look(&s));
 		assert_int_equal(s.v.goroutines, 100 - 5 - 9 - 2 * NPROCS);
+		assert_int_equal(s.v.gc_pause_last_ns, 55);
+		fixture_put(&s.f, PROCS, PROC + PROC_STEP, 8); /* another P at that place */
+		field(&s, PROC + PROC_STEP, GORT_p_gFree_n, 7);
+		assert_true(look(&s));
+		assert_int_equal(s.v.goroutines, 100 - 5 - 9 - 7 - 7 - 2);
 		fixture_deinit(&s.f);
 	}
 }
@@ -103,7 +108,9 @@ static void a_read_that_fails_leaves_all_unknown(void **state)
 	for (unsigned n = 1; n < 16; n++) {
 		s.f.reads = 0;
 		s.f.fail_at = n;
-		s.state = (struct gort_quick_state){ PROCS, NPROCS };
+		s.state = (struct gort_quick_state){ .allp = n % 2 ? PROCS : 0, .nallp = NPROCS };
+		for (uint64_t i = 0; i < NPROCS; i++)
+			s.state.procs[i] = PROC + i * PROC_STEP;
 		bool known = look(&s);
 		if (known && s.v.goroutines != UINT64_MAX)
 			assert_int_equal(s.v.goroutines, 80);
@@ -117,7 +124,6 @@ static void values_that_make_no_sense_are_unknown(void **state)
 {
 	struct scene s;
 	begin(&s, &gort_layouts[0]);
-	s.state = (struct gort_quick_state){ PROCS, NPROCS };
 	field(&s, FIXTURE_CONTROLLER, GORT_gcController_totalFree, 6000);
 	field(&s, FIXTURE_CONTROLLER, GORT_gcController_gcPercentHeapGoal, UINT64_MAX);
 	field(&s, FIXTURE_MSTATS, GORT_mstats_gc_cpu_fraction, UINT64_MAX);

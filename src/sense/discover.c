@@ -293,18 +293,13 @@ static void check_exec(struct sense *s, struct sense_target *t, const struct sen
 
 static void follow(struct sense *s, const struct sense_calls *calls)
 {
-	bool moves = false;
-	for (size_t i = 0; i < s->groups.v.n; i++)
-		moves = moves || s->groups.v.v[i]->moves;
 	for (size_t i = 0; i < s->targets.n; i++) {
 		struct sense_target *t = s->targets.v[i];
 		check_exec(s, t, calls);
-		bool place = t->check_cgroup || moves || is_young(t) || (t->group && t->group->dead);
+		bool place = t->check_cgroup || is_young(t) || (t->group && t->group->dead);
 		if (place && !t->ended && sense_target_place(s, t) && calls->moved)
 			calls->moved(calls->arg, t);
 	}
-	for (size_t i = 0; moves && i < s->groups.v.n; i++)
-		s->groups.v.v[i]->moves = false;
 }
 
 static void apply_configuration(struct sense *s, const struct sense_calls *calls)

@@ -50,7 +50,6 @@ struct sense_group {
 	bool dead;
 	bool news, wake;      /* the kernel told something: since the last slow look; that is not passed on yet */
 	bool urgent;	      /* it is being passed on */
-	bool moves;	      /* processes were put in, or taken out */
 	int64_t triggered_ns; /* when it last told of pressure or usage */
 	uint64_t limit, high, armed;	/* `armed`: the limit that v1's thresholds were made for */
 	uint64_t hidden_limit;		/* v1: of an ancestor that is not visible from here */
@@ -92,7 +91,7 @@ void sense_groups_sweep(struct sense_groups *gs);
 /* The figures as of now (those of less than 10 ms ago are taken again), with the limit that binds and its level's usage. */
 void sense_group_look(struct sense_groups *gs, struct sense_group *g, int64_t now_ns, struct watch_cgroup_sample *ret);
 
-/* Takes what inotify has: `news`, `wake` and `moves` of groups. */
+/* Takes what inotify has: `news` and `wake` of groups. */
 void sense_groups_inotify(struct sense_groups *gs);
 /* Its trigger fired. */
 void sense_group_triggered(struct sense_group *g, int64_t now_ns);

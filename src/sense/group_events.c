@@ -73,7 +73,6 @@ static void take_event(const struct sense_groups *gs, const struct inotify_event
 		if (!strncmp(ev->name, words[i], strlen(words[i])))
 			g->news = g->wake = true;
 	}
-	g->moves = g->moves || !strcmp(ev->name, "cgroup.procs");
 }
 
 void sense_groups_inotify(struct sense_groups *gs)
