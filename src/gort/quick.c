@@ -158,7 +158,8 @@ static bool take_copy(const struct gort_quick *q, uint64_t bias, struct memsrc *
 	const uint64_t mstats = q->memstats + bias;
 	size_t n = 0;
 	add_range(ranges, &n, q->controller + bias, gort_sizeof(l, GORT_gcController_SIZEOF), c->controller);
-	add_range(ranges, &n, mstats, deltas_size(l), c->deltas);
+	if (state->looks % GORT_QUICK_OBJECTS == 0)
+		add_range(ranges, &n, mstats, deltas_size(l), c->deltas);
 	add_part(l, ranges, &n, mstats, PART_PAUSES, c);
 	add_part(l, ranges, &n, mstats, PART_COUNTS, c);
 	add_range(ranges, &n, mstats + pause_offset(l, state->gc_count), sizeof(c->pause), &c->pause);
@@ -216,7 +217,8 @@ static uint64_t count_goroutines(const struct gort_quick *q, struct memsrc *src,
 	bool same = procs == state->allp && n == state->nallp && n <= GORT_QUICK_PROCS &&
 		    !memcmp(c->procs, state->procs, n * sizeof(c->procs[0]));
 	bool known = same || read_procs(l, src, procs, (size_t)n, c);
-	*state = (struct gort_quick_state){ .allp = procs, .nallp = n, .gc_count = state->gc_count };
+	state->allp = procs;
+	state->nallp = n;
 	if (!known) {
 		state->allp = 0;
 		return UINT64_MAX;
@@ -276,7 +278,6 @@ static bool read_heap(const struct gort_layout *l, const struct copy *c, struct 
 	v->heap_marked = gort_load(l, c->controller, len, GORT_gcController_heapMarked);
 	v->heap_goal = gort_load(l, c->controller, len, GORT_gcController_gcPercentHeapGoal);
 	v->memory_limit = gort_load(l, c->controller, len, GORT_gcController_memoryLimit);
-	v->heap_objects = heap_objects(l, c->deltas);
 	uint64_t in_use = gort_load(l, c->controller, len, GORT_gcController_heapInUse);
 	if (v->heap_alloc >= HEAP_MAX) /* a free is counted before the allocation that it follows, for a moment */
 		v->heap_alloc = UINT64_MAX;
@@ -292,6 +293,9 @@ bool gort_quick_read(const struct gort_quick *q, uint64_t bias, struct memsrc *s
 	*ret = (struct gort_quick_values){ .goroutines = UINT64_MAX, .gc_pause_last_ns = UINT64_MAX };
 	if (!take_copy(q, bias, src, state, &c) || !read_heap(q->layout, &c, ret))
 		return false;
+	if (state->looks++ % GORT_QUICK_OBJECTS == 0)
+		state->heap_objects = heap_objects(q->layout, c.deltas);
+	ret->heap_objects = state->heap_objects;
 	read_collector(q, bias, src, &c, state, ret);
 	if (has_goroutines(q))
 		ret->goroutines = count_goroutines(q, src, state, &c);

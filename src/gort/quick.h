@@ -20,19 +20,21 @@ struct gort_quick {
 };
 
 /* What one process's look leaves for its next: which words to ask for at once. Zeroed before the first. */
-enum { GORT_QUICK_PROCS = 16 };
+enum { GORT_QUICK_PROCS = 16, GORT_QUICK_OBJECTS = 4 };
 struct gort_quick_state {
 	uint64_t allp, nallp;
 	uint64_t procs[GORT_QUICK_PROCS]; /* the first Ps; with more, a second copy is taken */
-	uint32_t gc_count;
+	uint32_t gc_count, looks;
+	uint64_t heap_objects;
 };
 
 struct gort_quick_values {
 	uint64_t gc_count, gc_pause_total_ns, gc_pause_last_ns;
 	uint64_t gc_last_monotonic_ns; /* when the last collection ended; 0: there was none */
 	double gc_cpu_fraction;
-	uint64_t heap_alloc;   /* of objects, garbage that is not swept included: runtime.MemStats.HeapAlloc */
-	uint64_t heap_objects; /* the same, counted */
+	uint64_t heap_alloc; /* of objects, garbage that is not swept included: runtime.MemStats.HeapAlloc */
+	uint64_t
+		heap_objects; /* the same, counted; as of one in GORT_QUICK_OBJECTS looks, for it is half of the cost */
 	uint64_t heap_marked, heap_goal, memory_limit;
 	uint64_t goroutines; /* the user's, as runtime.NumGoroutine counts them; UINT64_MAX unknown */
 };

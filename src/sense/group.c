@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sense/group.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,9 +22,9 @@ enum {
 	LEVELS_MAX = 64,
 };
 
-static const int64_t SAME_ROUND = 10 * 1000 * 1000;
+static const int64_t SAME_ROUND = INT64_C(10) * 1000 * 1000;
 static const int64_t TRIGGERED = INT64_C(1) * 1000 * 1000 * 1000;
-static const int64_t SLOW = INT64_C(2) * 1000 * 1000 * 1000, SLOW_PRESSED = 500 * 1000 * 1000;
+static const int64_t SLOW = INT64_C(2) * 1000 * 1000 * 1000, SLOW_PRESSED = INT64_C(500) * 1000 * 1000;
 
 /* v1's "no limit": the largest number of whole pages in an int64_t. */
 static const uint64_t NO_LIMIT_V1 = UINT64_C(0x7ffffffffffff000);
@@ -396,6 +397,7 @@ static struct sense_group *choose(struct sense_group *leaf)
 {
 	struct sense_group *best = NULL;
 	double most = -1, before = -1;
+	assert(leaf);
 	for (struct sense_group *g = leaf; g; g = g->parent) {
 		double share = share_of(g);
 		if (share > most) {
@@ -446,6 +448,7 @@ void sense_group_look(struct sense_groups *gs, struct sense_group *leaf, int64_t
 		      struct watch_cgroup_sample *ret)
 {
 	bool psi = false, usage = false;
+	assert(leaf);
 	for (struct sense_group *g = leaf; g; g = g->parent) {
 		if (g->open_all)
 			read_fast(g, now_ns);

@@ -89,7 +89,8 @@ void sense_group_leave(struct sense_groups *gs, struct sense_group *g);
 void sense_groups_sweep(struct sense_groups *gs);
 
 /* The figures as of now (those of less than 10 ms ago are taken again), with the limit that binds and its level's usage. */
-void sense_group_look(struct sense_groups *gs, struct sense_group *g, int64_t now_ns, struct watch_cgroup_sample *ret);
+void sense_group_look(struct sense_groups *gs, struct sense_group *leaf, int64_t now_ns,
+		      struct watch_cgroup_sample *ret);
 
 /* Takes what inotify has: `news` and `wake` of groups. */
 void sense_groups_inotify(struct sense_groups *gs);

@@ -23,8 +23,8 @@ enum {
 };
 
 static const int64_t SECOND = INT64_C(1000) * 1000 * 1000;
-static const int64_t ATTACH_BUDGET = 100 * 1000 * 1000; /* of each second */
-static const int64_t SCARCE_INTERVAL = 100 * 1000 * 1000;
+static const int64_t ATTACH_BUDGET = INT64_C(100) * 1000 * 1000; /* of each second */
+static const int64_t SCARCE_INTERVAL = INT64_C(100) * 1000 * 1000;
 static const double SCARCE = 0.1; /* of the machine's memory: then what is left is asked for more often */
 
 static int64_t clock_ns(clockid_t clock)
@@ -143,7 +143,7 @@ static bool attach(struct sense *s, struct sense_target *t, int64_t now_ns)
 	if (now_ns < t->go_after_ns || !may_attach(s))
 		return false;
 	int64_t began = sense_now();
-	struct err *err AUTO(err) = sense_program_attach(program, s->procfs, t->id.pid);
+	err_free(sense_program_attach(program, s->procfs, t->id.pid)); /* gone: another process will tell */
 	s->attach_spent_ns += sense_now() - began;
 	t->go_after_ns = now_ns + (SECOND << program->tries);
 	say_refusal(s, t);
