@@ -195,6 +195,22 @@ static int64_t settled_offset(const struct live *l, int64_t offset_ms)
 	return l->n && d > -NOTICED_MS && d < NOTICED_MS ? l->written.offset_ms : offset_ms;
 }
 
+/* Nothing could be written for so long: what is on no disk goes, and the chunk goes on after what is. */
+static void lose(struct store *s, struct live *l)
+{
+	struct cursor c;
+	s->stats.lost += l->unjournaled;
+	l->n -= l->unjournaled;
+	l->unjournaled = 0;
+	l->chunk.len = l->journaled;
+	l->chunk.buf[l->chunk.len] = 0;
+	memset(&l->written, 0, sizeof(l->written));
+	memset(&l->skipped, 0, sizeof(l->skipped));
+	cursor_init(&c, l->chunk.buf, l->chunk.len);
+	while (delta_next(&l->written, &c))
+		;
+}
+
 void store_sample(struct store *s, int64_t wall_ns, const struct watch_target *t)
 {
 	int64_t boot_ns = t->process.time_ns > t->cgroup.time_ns ? t->process.time_ns : t->cgroup.time_ns;
@@ -205,10 +221,8 @@ void store_sample(struct store *s, int64_t wall_ns, const struct watch_target *t
 	if (!l)
 		l = live_new(s, t, boot_ms, wall_ms);
 	s->stats.samples++;
-	if (l->chunk.len >= CHUNK_BYTES_MAX) { /* it could not be written for so long */
-		s->stats.lost += l->unjournaled;
-		live_begin_chunk(l);
-	}
+	if (l->chunk.len - l->journaled >= CHUNK_BYTES_MAX)
+		lose(s, l);
 	describe(l, t, !l->n);
 	struct store_point p = {
 		.process = t->process,

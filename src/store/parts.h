@@ -13,7 +13,7 @@
 
 enum {
 	CHUNK_BYTES = 1250,	  /* a chunk that is longer becomes a row: three of these fill a page */
-	CHUNK_BYTES_MAX = 4096,	  /* ... while it cannot be written; then it is lost */
+	CHUNK_BYTES_MAX = 4096,	  /* looks that wait are lost from here on */
 	CHUNK_MS = 600000,	  /* ... that is older */
 	HEARTBEAT_MS = 15000,	  /* an unchanged look is written this often */
 	STORE_EVENTS_MAX = 1024,  /* events that wait */
