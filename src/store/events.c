@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
 #include <sys/stat.h>
 
 #include "store/reader.h"
@@ -49,6 +50,14 @@ struct err *store_events(struct store_reader *r, const struct store_event_which 
 	}
 }
 
+/* "heap" of "profiles/4711-100_20251126T031200.120Z.heap.pb.gz". */
+static const char *profile_kind(const char *path, struct arena *arena)
+{
+	const char *p = strchr(path, '_');
+	p = p ? strstr(p, "Z.") : NULL;
+	return p && p[2] ? arena_strndup(arena, p + 2, strcspn(p + 2, ".")) : "profile";
+}
+
 struct err *store_files(struct store_reader *r, const char *target, unsigned kinds, size_t limit, struct arena *arena,
 			struct store_file_vec *ret)
 {
@@ -69,11 +78,15 @@ struct err *store_files(struct store_reader *r, const char *target, unsigned kin
 		struct stat there;
 		struct store_file_row *f = vec_push(ret);
 		f->kind = (enum store_file)kind;
-		f->target = db_text(st, 1, arena);
 		f->boot = db_text(st, 2, arena);
-		f->path = arena_printf(arena, "%s/%s", r->directory, path);
-		f->bytes = (uint64_t)sqlite3_column_int64(st, 4);
-		f->wall_ns = db_ms(st, 5);
-		f->there = stat(f->path, &there) == 0;
+		f->f = (struct watch_file){
+			.wall_ns = db_ms(st, 5),
+			.target = db_text(st, 1, arena),
+			.comm = db_text(st, 6, arena),
+			.kind = kind == STORE_SNAPSHOT ? "snapshot" : profile_kind(path, arena),
+			.path = arena_printf(arena, "%s/%s", r->directory, path),
+			.bytes = (uint64_t)sqlite3_column_int64(st, 4),
+		};
+		f->there = stat(f->f.path, &there) == 0;
 	}
 }

@@ -221,6 +221,7 @@ void store_sample(struct store *s, int64_t wall_ns, const struct watch_target *t
 	if (!l)
 		l = live_new(s, t, boot_ms, wall_ms);
 	s->stats.samples++;
+	s->latest_ms = boot_ms > s->latest_ms ? boot_ms : s->latest_ms;
 	if (l->chunk.len - l->journaled >= CHUNK_BYTES_MAX)
 		lose(s, l);
 	describe(l, t, !l->n);

@@ -77,6 +77,7 @@ struct store {
 	int64_t next_target, first_target;  /* numbers of rows to come; the first that this run gave */
 	int64_t next_journal, journal_kept; /* the oldest row that is still there */
 	VEC(struct live *) live;
+	int64_t latest_ms; /* of the latest look, CLOCK_BOOTTIME */
 	struct hash_index by_id;
 	VEC(struct waiting_event) events;
 	VEC(struct waiting_file) files;

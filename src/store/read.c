@@ -29,7 +29,8 @@ const char *const reader_sql[] = {
 			" e.value, e.threshold, e.dry FROM event e LEFT JOIN boot b ON b.id = e.boot"
 			" WHERE (?1 IS NULL OR e.target = ?1) AND (?2 IS NULL OR b.name = ?2) AND (?3 >> e.kind) & 1"
 			" AND e.wall_ns >= ?4 AND e.wall_ns <= ?5 AND e.id < ?6 ORDER BY e.id DESC LIMIT ?7",
-	[READ_FILES] = "SELECT f.kind, f.target, b.name, f.path, f.bytes, f.wall_ms FROM file f LEFT JOIN boot b ON b.id = f.boot"
+	[READ_FILES] = "SELECT f.kind, f.target, b.name, f.path, f.bytes, f.wall_ms,"
+		       " (SELECT comm FROM target t WHERE t.key = f.target ORDER BY t.id DESC LIMIT 1) FROM file f LEFT JOIN boot b ON b.id = f.boot"
 		       " WHERE (?1 IS NULL OR f.target = ?1) AND (?2 >> f.kind) & 1 ORDER BY f.id DESC LIMIT ?3",
 	[READ_RUNS] = "SELECT pid, started_ms, ended_ms FROM run ORDER BY id DESC LIMIT 1000",
 };

@@ -59,6 +59,10 @@ enum { STORE_POINTS_MAX = 20000 };
 MUST_CHECK struct err *store_series(struct store_reader *r, const struct store_life *life, int64_t from_wall_ns,
 				    int64_t to_wall_ns, size_t max, struct store_point_vec *ret);
 
+/* The same of all lives of a key in this boot of the machine, each thinned to its part. NOT_FOUND: nothing is known of it. */
+MUST_CHECK struct err *store_series_of(struct store_reader *r, const char *key, int64_t from_wall_ns,
+				       int64_t to_wall_ns, size_t max, struct store_point_vec *ret);
+
 struct store_event_row {
 	int64_t id;
 	struct watch_event e; /* strings in the arena; `detail` is a JSON object or NULL */
@@ -80,11 +84,9 @@ MUST_CHECK struct err *store_events(struct store_reader *r, const struct store_e
 				    struct store_event_vec *ret);
 
 struct store_file_row {
+	struct watch_file f; /* `path` is whole; `kind` of a profile is the first word of its suffix */
 	enum store_file kind;
-	const char *target, *boot;
-	const char *path; /* whole */
-	uint64_t bytes;
-	int64_t wall_ns;
+	const char *boot;
 	bool there; /* the file is still on the disk */
 };
 VEC_TYPE(store_file_vec, struct store_file_row);

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "store/reader.h"
 
 /* Looks in their order, handed on one by one. */
@@ -9,6 +11,7 @@ struct walk {
 	int64_t first, last; /* CLOCK_BOOTTIME of the first and the latest so far, ms */
 	int64_t end;	     /* of the last one of all */
 	struct store_point_vec *ret;
+	size_t before; /* points that were there */
 	size_t max, total;
 	uint64_t best;	/* of the stretch that the last point stands for */
 	size_t stretch; /* its number */
@@ -80,9 +83,10 @@ static void keep(struct walk *w, const struct delta *d)
 		stretch = 0;
 	else if (w->n + 1 == w->total)
 		stretch = inner + 1;
-	if (w->ret->n && stretch == w->stretch && pressure(&p) < w->best)
+	bool first = w->ret->n == w->before;
+	if (!first && stretch == w->stretch && pressure(&p) < w->best)
 		return;
-	if (!w->ret->n || stretch != w->stretch)
+	if (first || stretch != w->stretch)
 		vec_push(w->ret);
 	w->ret->v[w->ret->n - 1] = p;
 	w->stretch = stretch;
@@ -110,6 +114,7 @@ struct err *store_series(struct store_reader *r, const struct store_life *life, 
 		.to_ms = to_wall_ns ? to_wall_ns / 1000000 : INT64_MAX,
 		.max = max && max < STORE_POINTS_MAX ? max : STORE_POINTS_MAX,
 		.ret = ret,
+		.before = ret->n,
 	};
 	TRY(reader_begin(r));
 	struct err *err = reader_journal(r, life->row, &j);
@@ -117,5 +122,25 @@ struct err *store_series(struct store_reader *r, const struct store_life *life, 
 		err = series(r, life, &j, &w);
 	reader_end(r);
 	journal_deinit(&j);
+	return err;
+}
+
+struct err *store_series_of(struct store_reader *r, const char *key, int64_t from_wall_ns, int64_t to_wall_ns,
+			    size_t max, struct store_point_vec *ret)
+{
+	struct arena arena;
+	struct store_life_vec lives = { 0 };
+	arena_init(&arena);
+	struct err *err = store_lives(r, &(struct store_which){ .key = key }, &arena, &lives);
+	if (!err && !lives.n)
+		err = err_new(ERR_NOT_FOUND, "nothing is known of a target %s", key);
+	size_t n = 1; /* lives of this boot, the newest first */
+	while (!err && n < lives.n && lives.v[n].boot && lives.v[0].boot &&
+	       strcmp(lives.v[n].boot, lives.v[0].boot) == 0)
+		n++;
+	for (size_t i = n; !err && i-- > 0;)
+		err = store_series(r, &lives.v[i], from_wall_ns, to_wall_ns, max > n ? max / n : max, ret);
+	vec_deinit(&lives);
+	arena_deinit(&arena);
 	return err;
 }

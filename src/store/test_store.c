@@ -143,7 +143,7 @@ static void a_snapshot_appears_whole_or_not_at_all(void **state)
 	assert_null(store_file_begin(s, STORE_PROFILE, "../x", ".pb.gz", at, &dropped));
 	store_file_drop(&dropped);
 	assert_int_equal(stat(dropped.temporary, &st), -1);
-	assert_null(store_file_begin(s, STORE_PROFILE, "4711-1000", ".pb.gz", at, &lost));
+	assert_null(store_file_begin(s, STORE_PROFILE, "4711-1000", ".heap.pb.gz", at, &lost));
 	store_close(s);
 	s = box_open(*state); /* what was left over is removed, and told */
 	assert_non_null(strstr(store_told(s), "1 unfinished profiles"));
@@ -156,9 +156,9 @@ static void a_snapshot_appears_whole_or_not_at_all(void **state)
 	assert_null(store_reader_open(*state, true, &r));
 	assert_null(store_files(r, "4711-1000", 0, 0, &arena, &files));
 	assert_int_equal(files.n, 1);
-	assert_string_equal(files.v[0].path, done.path);
-	assert_int_equal(files.v[0].wall_ns, at);
-	assert_true(files.v[0].bytes == 3 && files.v[0].there);
+	assert_string_equal(files.v[0].f.path, done.path);
+	assert_int_equal(files.v[0].f.wall_ns, at);
+	assert_true(files.v[0].f.bytes == 3 && files.v[0].there);
 	store_reader_close(r);
 	vec_deinit(&files);
 	arena_deinit(&arena);
@@ -248,6 +248,40 @@ static void a_point_as_json_has_null_for_what_is_unknown(void **state)
 	assert_non_null(strstr(out.buf, "\"rate_bytes_per_second\":-1500000"));
 	assert_non_null(strstr(out.buf, "\"gc_pause_total_seconds\":0.0015"));
 	assert_non_null(strstr(out.buf, "\"state\":\"warning\""));
+}
+
+static void a_long_series_is_thinned_to_its_peaks(void **state)
+{
+	struct store *s = box_open(*state);
+	struct store_reader *r;
+	struct store_point_vec points = { 0 };
+	struct watch_target t = box_target(8);
+	int64_t t0 = box_now();
+	for (unsigned i = 0; i < 1000; i++) {
+		t.process.time_ns = t0 + i * 1000000000LL;
+		t.process.rss = i == 333 ? 9000 : 1000 + i;
+		store_sample(s, t.process.time_ns, &t);
+		if (i % 50 == 49)
+			box_commit(s);
+	}
+	box_commit(s);
+	assert_null(store_reader_open(*state, true, &r));
+	assert_null(store_series_of(r, "8-1000", 0, 0, 20, &points));
+	assert_in_range(points.n, 15, 20);
+	assert_int_equal(points.v[0].process.rss, 1000);
+	assert_int_equal(points.v[points.n - 1].process.rss, 1999);
+	size_t peaks = 0;
+	for (size_t i = 0; i < points.n; i++) {
+		peaks += points.v[i].process.rss == 9000;
+		assert_true(!i || points.v[i].wall_ns > points.v[i - 1].wall_ns);
+	}
+	assert_int_equal(peaks, 1);
+	struct err *err = store_series_of(r, "9-1", 0, 0, 20, &points);
+	assert_int_equal(err_code(err), ERR_NOT_FOUND);
+	err_free(err);
+	store_reader_close(r);
+	store_close(s);
+	vec_deinit(&points);
 }
 
 static uint64_t database_bytes(const char *directory)
@@ -386,6 +420,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(events_come_back_newest_first_with_what_they_said, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(starts_of_the_daemon_are_known_and_how_they_ended, set_up, tear_down),
 		cmocka_unit_test(a_point_as_json_has_null_for_what_is_unknown),
+		cmocka_unit_test_setup_teardown(a_long_series_is_thinned_to_its_peaks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_is_too_much_goes_oldest_looks_first, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_wall_clock_that_jumps_ahead_makes_nothing_old, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(looks_keep_their_order_when_the_wall_clock_goes_back, set_up,

@@ -217,6 +217,7 @@ static void written(struct store *s, int64_t now_ms)
 struct err *write_all(struct store *s, bool *wrote)
 {
 	int64_t now_ms = store_boot_ms();
+	now_ms = s->latest_ms > now_ms ? s->latest_ms : now_ms;
 	*wrote = false;
 	if (!anything(s, now_ms))
 		return NULL;
