@@ -20,6 +20,7 @@ const struct command *const command_table[] = {
 	&command_diff,
 	&command_diagnose,
 	&command_watch,
+	&command_history,
 	&command_dump,
 	&command_check_config,
 	&command_doctor,

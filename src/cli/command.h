@@ -43,6 +43,7 @@ extern const struct command command_show;
 extern const struct command command_diff;
 extern const struct command command_diagnose;
 extern const struct command command_watch;
+extern const struct command command_history;
 extern const struct command command_dump;
 extern const struct command command_check_config;
 extern const struct command command_doctor;

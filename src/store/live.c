@@ -68,7 +68,10 @@ void live_free(struct live *l)
 	free(l);
 }
 
-/* A daemon that was started anew sees processes that another saw: they go on in the row that they have. */
+/*
+ * A daemon that was started anew sees processes that another saw, which may have counted execs otherwise; and one may come back
+ * that was not looked at for long: they go on in the row that they have.
+ */
 static void take_over(struct store *s, struct live *l)
 {
 	sqlite3_stmt *st = db_ready(&s->db, STMT_TARGET_FIND);
@@ -76,6 +79,7 @@ static void take_over(struct store *s, struct live *l)
 	db_bind_text(st, 1, l->key);
 	sqlite3_bind_int64(st, 2, s->boot);
 	sqlite3_bind_int64(st, 3, s->first_target);
+	sqlite3_bind_int64(st, 4, l->id.generation);
 	struct err *err = db_step(&s->db, st, &row);
 	if (row && equal((const char *)sqlite3_column_text(st, 2), l->text[TEXT_EXE]) &&
 	    equal((const char *)sqlite3_column_text(st, 3), l->text[TEXT_BUILD])) {
@@ -225,6 +229,11 @@ void store_sample(struct store *s, int64_t wall_ns, const struct watch_target *t
 	if (l->chunk.len - l->journaled >= CHUNK_BYTES_MAX)
 		lose(s, l);
 	describe(l, t, !l->n);
+	if (l->ended) { /* it was not */
+		l->ended = false;
+		l->dirty = true;
+		l->ended_ms = l->ended_boot_ms = 0;
+	}
 	struct store_point p = {
 		.process = t->process,
 		.cgroup = t->cgroup,

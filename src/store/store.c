@@ -232,11 +232,11 @@ static char *copy_strings(struct watch_event *e)
 void store_event(struct store *s, const struct watch_event *e)
 {
 	int64_t boot_ms = store_boot_ms(), wall_ns = store_wall_ns(), ago = (wall_ns - e->wall_ns) / 1000000;
-	if (ago < 0 || ago > 60000)
+	if (ago < 0 || ago > 3600000)
 		ago = 0; /* the clock was moved between */
 	boot_ms -= ago;
 	struct live *l = e->target ? live_by_key(s, e->target) : NULL;
-	if (l && (e->kind == WATCH_EVENT_EXIT || e->kind == WATCH_EVENT_OOM_KILL))
+	if (l && e->kind == WATCH_EVENT_EXIT)
 		live_end(l, boot_ms, e->wall_ns / 1000000);
 	if (s->events.n >= STORE_EVENTS_MAX) {
 		s->stats.lost++;
@@ -270,6 +270,8 @@ static void begins_to_fail(struct store *s)
 static void works_again(struct store *s)
 {
 	s->stats.failing = false;
+	if (s->stats.lost == s->lost_before)
+		return;
 	AUTO_FREE char *text =
 		xasprintf("the black box could not be written for %lld s; %llu looks and events are lost",
 			  (long long)(store_boot_ms() - s->failing_since_ms + 999) / 1000,
@@ -310,19 +312,14 @@ static struct err *begin_anew(struct store *s, struct err *why)
 	return write_all(s, &wrote);
 }
 
-/* What became of a transaction: told when it begins to fail and when it works again, mended when that can be. */
+/* What became of a transaction: mended when that can be, and noticed. */
 struct err *store_settle(struct store *s, struct err *err)
 {
 	if (err && err_code(err) == ERR_FORMAT)
 		err = begin_anew(s, err);
-	if (!err)
-		return NULL;
-	if (!s->stats.failing) {
+	if (err && !s->stats.failing)
 		begins_to_fail(s);
-		return err_wrap(err, "the data directory %s", s->dir);
-	}
-	err_free(err);
-	return NULL;
+	return err_wrap(err, "the data directory %s", s->dir);
 }
 
 struct err *store_commit(struct store *s)

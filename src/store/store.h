@@ -13,8 +13,8 @@
  * one row with what is new of all targets, and a target's looks become a row of their own when they are 1.2 KB or 10 minutes.
  *
  * Faults. While the disk is full or read-only, looks wait in memory, at most 4 KB a target, and events, at most 1024; what
- * does not fit is counted as lost. store_commit() gives the error once, then NULL until it works again; then an event of kind
- * "note" says how long it did not and what is lost. A damaged database is put aside as ullage.db.damaged-TIME, also when that is found
+ * does not fit is counted as lost. store_commit() gives the error each time; when it works again and something is lost, an event of
+ * kind "note" says how much and for how long. A damaged database is put aside as ullage.db.damaged-TIME, also when that is found
  * later, and a new one begins.
  *
  * Clocks. Times of looks are CLOCK_BOOTTIME with the distance to the wall clock beside it, and rows are in the order in which
@@ -54,7 +54,7 @@ void store_retain(struct store *s, uint64_t retain_bytes, int64_t retain_ns);
 
 /* Rows wait in memory until store_commit(), which the daemon calls every second. Strings are copied. */
 void store_sample(struct store *s, int64_t wall_ns, const struct watch_target *t);
-/* EXIT and OOM_KILL of a target end its life; EXEC begins another. */
+/* EXIT of a target ends its life. Another generation of the same process begins a new one. */
 void store_event(struct store *s, const struct watch_event *e);
 MUST_CHECK struct err *store_commit(struct store *s);
 /* Drops what is beyond retention, a bounded piece of work per call; every ten seconds or so. Errors as store_commit(). */

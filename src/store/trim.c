@@ -213,8 +213,8 @@ static struct err *trim(struct store *s, int64_t now_ms)
 
 struct err *store_trim(struct store *s, int64_t wall_ns)
 {
-	if (!s->db.h)
-		return NULL;
+	if (!s->db.h || s->stats.failing)
+		return err_new(ERR_WRITE, "the data directory %s cannot be written", s->dir);
 	int64_t now_ms = believed_ms(&s->belief, store_boot_ms(), wall_ns / 1000000);
 	struct err *err = db_exec(&s->db, "BEGIN IMMEDIATE");
 	if (!err)

@@ -7,7 +7,7 @@
 const char *const store_sql[] = {
 	[STMT_TARGET_FIND] = "SELECT id, (SELECT coalesce(max(no), 0) FROM chunk WHERE target = t.id), exe, build_id,"
 			     " first_ms, first_boot_ms FROM target t"
-			     " WHERE key = ?1 AND boot = ?2 AND id < ?3 ORDER BY id DESC LIMIT 1",
+			     " WHERE key = ?1 AND boot = ?2 AND (id < ?3 OR generation = ?4) ORDER BY id DESC LIMIT 1",
 	[STMT_TARGET_PUT] = "INSERT INTO target(id, boot, key, pid, start_ticks, generation, is_go, first_ms, first_boot_ms,"
 			    " ended_ms, ended_boot_ms, comm, exe, go_version, build_id, module, container, unit, cgroup_path,"
 			    " limit_source, policy)"

@@ -90,25 +90,18 @@ static void put_series(struct daemon *d, const char *key, const struct httpd_req
 	struct store_reader *r = open_reader(d, reply);
 	if (!r)
 		return;
-	struct arena arena;
-	struct store_life_vec lives = { 0 };
 	struct store_point_vec points = { 0 };
-	arena_init(&arena);
-	struct store_which which = { .key = key };
-	struct err *err = store_lives(r, &which, &arena, &lives);
-	if (!err && !lives.n) {
-		httpd_problem(reply, NOT_FOUND, "no-such-target", "no target has had this key");
+	struct err *err = store_series_of(r, key, from, to, max, &points);
+	if (err && err_code(err) == ERR_NOT_FOUND) {
+		httpd_problem(reply, NOT_FOUND, "no-such-target", err_text(err));
+		err_free(err);
 	} else {
-		if (!err)
-			err = store_series(r, &lives.v[0], from, to, max, &points);
 		struct surface_list l = {
 			.name = "series", .target = key, .n = points.n, .item = put_point, .arg = &points
 		};
 		show(&l, err, reply);
 	}
 	vec_deinit(&points);
-	vec_deinit(&lives);
-	arena_deinit(&arena);
 	store_reader_close(r);
 }
 
@@ -172,15 +165,7 @@ void get_events(void *arg, const struct httpd_request *request, struct httpd_rep
 static void put_file(struct json *j, const void *arg, size_t i)
 {
 	const struct store_file_vec *files = arg;
-	const struct store_file_row *f = &files->v[i];
-	struct watch_file shown = {
-		.wall_ns = f->wall_ns,
-		.target = f->target,
-		.kind = f->kind == STORE_SNAPSHOT ? "snapshot" : "profile",
-		.path = f->path,
-		.bytes = f->bytes,
-	};
-	surface_file(j, &shown);
+	surface_file(j, &files->v[i].f);
 }
 
 void get_snapshots(void *arg, const struct httpd_request *request, struct httpd_reply *reply)
