@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "proc/opener.h"
 
 enum {
 	PAGE = 4096,
@@ -109,7 +110,7 @@ static void check_preloads(struct target *t, struct account *a)
 	add_preloads(t, a, target_environ(t, "LD_PRELOAD", &a->arena));
 	if (!t->live)
 		return;
-	AUTO_FREE char *path = xasprintf("%s/%d/root/etc/ld.so.preload", t->live->procfs, t->pid);
+	AUTO_FREE char *path = xasprintf("%s/%d/root/etc/ld.so.preload", proc_opener_dir(t->live->procfs), t->pid);
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0)
 		return;

@@ -11,6 +11,7 @@
 #include "engine/dump_copy.h"
 #include "engine/dump_structure.h"
 #include "proc/available.h"
+#include "proc/opener.h"
 #include "proc/stop.h"
 #include "target/target.h"
 
@@ -316,7 +317,7 @@ static void read_raw(const struct dumper *d, const char *name, struct strbuf *to
 
 static void read_boot_id(const struct dumper *d, char *buf, size_t len)
 {
-	AUTO_FREE char *path = xasprintf("%s/sys/kernel/random/boot_id", d->opt->procfs);
+	AUTO_FREE char *path = xasprintf("%s/sys/kernel/random/boot_id", proc_opener_dir(d->opt->procfs));
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, len - 1);
 	buf[n > 0 ? n : 0] = 0;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "gort/stats.h"
+#include "proc/opener.h"
 #include "target/target.h"
 
 /* What can be read, in this order: what moves fastest comes last. */
@@ -70,7 +71,7 @@ static const char *read_boot_id(const char *procfs, struct snapshot *s)
 {
 	enum { BOOT_ID = 36 };
 	char text[BOOT_ID];
-	AUTO_FREE char *path = xasprintf("%s/sys/kernel/random/boot_id", procfs);
+	AUTO_FREE char *path = xasprintf("%s/sys/kernel/random/boot_id", proc_opener_dir(procfs));
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || read(fd, text, sizeof(text)) != sizeof(text))
 		return NULL;

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "proc/opener.h"
 
 enum { MEMINFO_MAX = 4096 };
 
@@ -15,7 +16,7 @@ uint64_t proc_available(const char *procfs)
 	static const char word[] = "MemAvailable:";
 	char text[MEMINFO_MAX] = "";
 	uint64_t kib = 0;
-	AUTO_FREE char *path = xasprintf("%s/meminfo", procfs);
+	AUTO_FREE char *path = xasprintf("%s/meminfo", proc_opener_dir(procfs));
 	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : 0;
 	const char *at = n > 0 ? strstr(text, word) : NULL;

@@ -113,7 +113,8 @@ static int open_by_path(const struct proc_process *p, const struct vma *v)
 	bool same_dev = false;
 	if (path_fd < 0 || !is_regular(path_fd, &st) || !same_inode(&st, v, &same_dev))
 		return -1;
-	return reopen(path_fd);
+	/* What the opener gave is open for reading already, which we may not be allowed to do again. */
+	return fcntl(path_fd, F_GETFL) & O_PATH ? reopen(path_fd) : take_fd(path_fd);
 }
 
 static int open_file(const struct proc_process *p, const struct vma *v)

@@ -68,6 +68,32 @@ static enum way way_of(struct proc_peek *k, struct window *w, const struct memsr
 	return all ? WAY_COPY : any ? WAY_NONE : WAY_ZERO;
 }
 
+/* Bytes that could be copied, in the order of the ranges; -1 and errno as process_vm_readv(2). */
+static ssize_t copy_by_descriptor(const struct proc_peek *k, const struct iovec *to, const struct iovec *from, size_t n)
+{
+	ssize_t sum = 0;
+	for (size_t i = 0; i < n; i++) {
+		ssize_t got = pread(k->mem, to[i].iov_base, to[i].iov_len, (off_t)(uintptr_t)from[i].iov_base);
+		if (got != (ssize_t)to[i].iov_len)
+			return sum > 0 || got >= 0 ? sum : -1;
+		sum += got;
+	}
+	return sum;
+}
+
+/* The call is what we may not make when a filter forbids it, or when another opens files for us. */
+static ssize_t copy_ranges(struct proc_peek *k, const struct iovec *to, const struct iovec *from, size_t n)
+{
+	if (n == 0)
+		return 0;
+	ssize_t got = k->mem < 0 ? process_vm_readv(k->process->pid, to, n, from, n, 0) : -1;
+	if (k->mem < 0 && got < 0 && (errno == EPERM || errno == EACCES)) {
+		struct err *err AUTO(err) = proc_process_file(k->process, "mem", O_RDONLY, &k->mem);
+		errno = EPERM;
+	}
+	return k->mem >= 0 ? copy_by_descriptor(k, to, from, n) : got;
+}
+
 /* Ranges that lie partly on absent pages are read page by page. */
 static bool read_pages(struct proc_peek *k, struct window *w, const struct memsrc_range *range)
 {
@@ -81,7 +107,7 @@ static bool read_pages(struct proc_peek *k, struct window *w, const struct memsr
 			return false;
 		if (way == WAY_ZERO)
 			memset(one.buf, 0, step);
-		else if (process_vm_readv(k->pid, &to, 1, &from, 1, 0) != (ssize_t)step)
+		else if (copy_ranges(k, &to, &from, 1) != (ssize_t)step)
 			return false;
 	}
 	return true;
@@ -98,7 +124,7 @@ static void copy(struct proc_peek *k, struct memsrc_range *const *copied, size_t
 		from[i] = (struct iovec){ (void *)(uintptr_t)copied[i]->addr, copied[i]->len };
 		want += copied[i]->len;
 	}
-	ssize_t got = n ? process_vm_readv(k->pid, to, n, from, n, 0) : 0;
+	ssize_t got = copy_ranges(k, to, from, n);
 	size_t left = got > 0 ? (size_t)got : 0;
 	for (size_t i = 0; i < n; i++) {
 		copied[i]->ok = left >= copied[i]->len;
@@ -154,9 +180,9 @@ static const struct memsrc_ops peek_ops = { .read = peek_read, .read_ranges = pe
 
 struct err *proc_peek_open(const struct proc_process *p, struct proc_peek *ret)
 {
-	*ret = (struct proc_peek){ .src = { &peek_ops }, .pid = p->pid, .pagemap = -1 };
+	*ret = (struct proc_peek){ .src = { &peek_ops }, .process = p, .pagemap = -1, .mem = -1 };
 	TRY(proc_process_file(p, "pagemap", O_RDONLY, &ret->pagemap));
-	/* The right to open the page map is the one to copy memory, but for what a security module thinks of either. */
+	/* The right to open the page map is the one to copy memory, but for what a filter or a security module thinks. */
 	return NULL;
 }
 
@@ -164,5 +190,7 @@ void proc_peek_close(struct proc_peek *k)
 {
 	if (k->pagemap >= 0)
 		close(k->pagemap);
-	k->pagemap = -1;
+	if (k->mem >= 0)
+		close(k->mem);
+	k->pagemap = k->mem = -1;
 }

@@ -17,11 +17,12 @@
 
 struct proc_peek {
 	struct memsrc src; /* first: a struct memsrc * is this object */
-	pid_t pid;
+	const struct proc_process *process;
 	int pagemap;
+	int mem; /* -1: process_vm_readv(2) reads, as long as it is allowed */
 	bool gone;
 };
 
-/* DENIED names what is missing; GONE. On failure *ret needs no close. */
+/* Borrows p. DENIED names what is missing; GONE. On failure *ret needs no close. */
 MUST_CHECK struct err *proc_peek_open(const struct proc_process *p, struct proc_peek *ret);
 void proc_peek_close(struct proc_peek *k);

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "proc/opener.h"
 
 enum {
 	STAT_TEXT_MAX = 4096,
@@ -73,10 +74,18 @@ static const char *caps_for(const char *name)
 	return "CAP_SYS_PTRACE";
 }
 
-/* All of a file under dir, at most max bytes; errno or 0. */
-static int slurp(int dir, const char *name, size_t max, struct strbuf *out)
+int proc_process_at(const struct proc_process *p, const char *name, int flags)
 {
-	AUTO_CLOSE int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = openat(p->dir, name, flags | O_CLOEXEC);
+	if (fd >= 0 || p->opener < 0 || (errno != EACCES && errno != EPERM))
+		return fd;
+	return proc_opener_ask(p->opener, p->pid, p->start_ticks, name);
+}
+
+/* All of a file of the process, at most max bytes; errno or 0. */
+static int slurp(const struct proc_process *p, const char *name, size_t max, struct strbuf *out)
+{
+	AUTO_CLOSE int fd = proc_process_at(p, name, O_RDONLY | O_NONBLOCK);
 	if (fd < 0)
 		return errno;
 	char buf[4096];
@@ -95,11 +104,11 @@ static int slurp(int dir, const char *name, size_t max, struct strbuf *out)
 }
 
 /* errno, or 0; EBADMSG when the text is malformed. An empty file is what an exiting process may show: ESRCH. */
-static int read_stat(int dir, struct proc_stat *ret)
+static int read_stat(const struct proc_process *p, struct proc_stat *ret)
 {
 	AUTO(strbuf) struct strbuf text;
 	strbuf_init(&text);
-	int os = slurp(dir, "stat", STAT_TEXT_MAX, &text);
+	int os = slurp(p, "stat", STAT_TEXT_MAX, &text);
 	if (os)
 		return os;
 	if (!text.len)
@@ -115,7 +124,7 @@ static struct err *no_such(pid_t pid)
 static void open_exe(struct proc_process *p)
 {
 	/* O_NONBLOCK for test trees only: what a kernel shows here is a regular file. */
-	p->exe = openat(p->dir, "exe", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	p->exe = proc_process_at(p, "exe", O_RDONLY | O_NONBLOCK | O_NOCTTY);
 	p->exe_errno = p->exe < 0 ? errno : 0;
 	struct stat st; /* a file that may be run but not read can still be told from others */
 	if ((p->exe >= 0 ? fstat(p->exe, &st) : fstatat(p->dir, "exe", &st, 0)) == 0) {
@@ -126,7 +135,8 @@ static void open_exe(struct proc_process *p)
 
 struct err *proc_process_open(const char *procfs, pid_t pid, struct proc_process *ret)
 {
-	*ret = (struct proc_process){ .pid = pid, .dir = -1, .exe = -1 };
+	*ret = (struct proc_process){ .pid = pid, .dir = -1, .exe = -1, .opener = proc_opener_of(procfs) };
+	procfs = proc_opener_dir(procfs);
 	if (pid <= 0)
 		return no_such(pid);
 	AUTO_FREE char *path = xasprintf("%s/%d", procfs, pid);
@@ -134,7 +144,7 @@ struct err *proc_process_open(const char *procfs, pid_t pid, struct proc_process
 	if (ret->dir < 0)
 		return errno == ENOENT || errno == ESRCH ? no_such(pid) : err_os(errno, "opening %s", path);
 	struct proc_stat st;
-	int os = read_stat(ret->dir, &st);
+	int os = read_stat(ret, &st);
 	if (os)
 		proc_process_close(ret);
 	if (os == ENOENT || os == ESRCH)
@@ -161,6 +171,15 @@ void proc_process_close(struct proc_process *p)
 	p->dir = p->exe = -1;
 }
 
+/* Of what is run now. */
+static bool stat_exe(const struct proc_process *p, struct stat *st)
+{
+	if (fstatat(p->dir, "exe", st, 0) == 0)
+		return true;
+	AUTO_CLOSE int fd = p->opener >= 0 ? proc_process_at(p, "exe", O_RDONLY | O_NONBLOCK | O_NOCTTY) : -1;
+	return fd >= 0 && fstat(fd, st) == 0;
+}
+
 static struct err *execed(const struct proc_process *p)
 {
 	return err_new(ERR_GONE, "pid %d: the process has started another program (exec)", p->pid);
@@ -169,7 +188,7 @@ static struct err *execed(const struct proc_process *p)
 struct err *proc_process_check(const struct proc_process *p)
 {
 	struct proc_stat now;
-	int os = read_stat(p->dir, &now);
+	int os = read_stat(p, &now);
 	if (os == ENOENT || os == ESRCH)
 		return err_wrap(err_gone(), "pid %d", p->pid);
 	if (os == EBADMSG)
@@ -182,15 +201,15 @@ struct err *proc_process_check(const struct proc_process *p)
 	if (p->start_stack > 1 && now.start_stack > 1 && p->start_stack != now.start_stack)
 		return execed(p);
 	struct stat st;
-	if (p->exe_inode && fstatat(p->dir, "exe", &st, 0) == 0 &&
-	    (st.st_dev != p->exe_dev || st.st_ino != p->exe_inode))
+	if (p->exe_inode && stat_exe(p, &st) && (st.st_dev != p->exe_dev || st.st_ino != p->exe_inode))
 		return execed(p);
 	return NULL;
 }
 
 struct err *proc_process_file(const struct proc_process *p, const char *name, int flags, int *ret)
 {
-	*ret = openat(p->dir, name, flags | O_CLOEXEC);
+	/* The entries of a directory cannot be read by who only was given it. */
+	*ret = flags & O_DIRECTORY ? openat(p->dir, name, flags | O_CLOEXEC) : proc_process_at(p, name, flags);
 	if (*ret >= 0)
 		return NULL;
 	int os = errno;
@@ -209,7 +228,7 @@ struct err *proc_process_file(const struct proc_process *p, const char *name, in
 
 struct err *proc_process_text(const struct proc_process *p, const char *name, size_t max, struct strbuf *out)
 {
-	int os = slurp(p->dir, name, max, out);
+	int os = slurp(p, name, max, out);
 	if (!os)
 		return NULL;
 	if (os == EACCES || os == EPERM) {
@@ -223,12 +242,23 @@ struct err *proc_process_text(const struct proc_process *p, const char *name, si
 	return os == ESRCH ? proc_process_gone(p) : err_os(os, "pid %d: reading %s", p->pid, name);
 }
 
+/* The link to the executable of a process that only the opener may look at is that of its descriptor. */
+static ssize_t read_link(const struct proc_process *p, const char *name, char *buf, size_t size)
+{
+	char own[64];
+	ssize_t n = readlinkat(p->dir, name, buf, size);
+	if (n >= 0 || p->opener < 0 || p->exe < 0 || strcmp(name, "exe") != 0 || (errno != EACCES && errno != EPERM))
+		return n;
+	snprintf(own, sizeof(own), "/proc/self/fd/%d", p->exe);
+	return readlink(own, buf, size);
+}
+
 struct err *proc_process_link(const struct proc_process *p, const char *name, struct arena *arena, char **ret)
 {
 	*ret = NULL;
 	for (size_t size = 256; size <= LINK_MAX; size *= 4) {
 		AUTO_FREE char *buf = xmalloc(size);
-		ssize_t n = readlinkat(p->dir, name, buf, size);
+		ssize_t n = read_link(p, name, buf, size);
 		if (n >= 0 && (size_t)n < size) {
 			*ret = arena_strndup(arena, buf, (size_t)n);
 			return NULL;
@@ -254,6 +284,8 @@ struct err *proc_process_link(const struct proc_process *p, const char *name, st
 int proc_process_open_path(const struct proc_process *p, const char *path)
 {
 	AUTO_CLOSE int root = openat(p->dir, "root", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0 && p->opener >= 0 && (errno == EACCES || errno == EPERM))
+		return proc_opener_ask(p->opener, p->pid, p->start_ticks, path);
 	if (root < 0)
 		return -1;
 	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };

@@ -8,7 +8,8 @@
  * the process is gone) and its start time, so that a second life of the pid is never mistaken for the first.
  * An exec keeps pid and start time: proc_process_check() also compares the executable (device and inode).
  *
- * Source: proc(5). `procfs` is a directory, "/proc" or a test's tree.
+ * Source: proc(5). `procfs` is a directory, "/proc" or a test's tree; "opener:FD:/proc" where what we may not open is asked
+ * for (proc/opener.h).
  * Errors: NOT_FOUND when there is no such process at open, GONE when it exited later, DENIED with what is needed.
  */
 
@@ -25,6 +26,7 @@ struct proc_process {
 	int dir;	      /* O_PATH|O_DIRECTORY on PROCFS/PID */
 	int exe;	      /* O_RDONLY on PROCFS/PID/exe, the image that is mapped, or -1 (kernel thread, denied) */
 	int exe_errno;	      /* why exe is -1 */
+	int opener;	      /* who is asked for what we may not open, or -1; borrowed */
 	uint64_t start_ticks; /* field 22 of stat */
 	uint64_t exe_dev, exe_inode;
 	uint64_t start_stack; /* field 28 of stat: random per exec; 0 when not shown to us */
@@ -62,7 +64,10 @@ MUST_CHECK struct err *proc_process_check(const struct proc_process *p);
  */
 int proc_exe_on_disk(const struct proc_process *p);
 
-/* O_PATH descriptor on `path` as the process sees it (its root, no escape by symlinks), or -1 with errno. Given. */
+/*
+ * O_PATH descriptor on `path` as the process sees it (its root, no escape by symlinks), or -1 with errno. Given. Of the opener
+ * it is one for reading, on a file that is mapped.
+ */
 int proc_process_open_path(const struct proc_process *p, const char *path);
 
 /* DENIED "pid N: DOING: permission denied; run as root or with CAPS (...)". */
@@ -76,6 +81,9 @@ MUST_CHECK struct err *proc_process_gone(const struct proc_process *p);
  * process is there and the file is not.
  */
 MUST_CHECK struct err *proc_process_file(const struct proc_process *p, const char *name, int flags, int *ret);
+
+/* A descriptor on PROCFS/PID/name, by us or by the opener; or -1 with errno. */
+int proc_process_at(const struct proc_process *p, const char *name, int flags);
 
 /* All of a small text file (at most max bytes; the rest is left out) appended to `out`. */
 MUST_CHECK struct err *proc_process_text(const struct proc_process *p, const char *name, size_t max,

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "proc/opener.h"
 
 enum { IDS_MAX = 4 * 1024 * 1024 }; /* the kernel's own PID_MAX_LIMIT */
 
@@ -66,6 +67,7 @@ struct err *proc_threads(const struct proc_process *p, struct tid_vec *ret)
 
 struct err *proc_pids(const char *procfs, struct tid_vec *ret)
 {
+	procfs = proc_opener_dir(procfs);
 	ret->n = 0;
 	int fd = open(procfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)

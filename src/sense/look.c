@@ -204,7 +204,7 @@ static uint64_t count_fds(const struct sense_target *t)
 	struct stat st;
 	if (fstatat(t->process.dir, "fd", &st, 0) == 0 && st.st_size > 0)
 		return (uint64_t)st.st_size;
-	int fd = openat(t->process.dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int fd = proc_process_at(&t->process, "fd", O_RDONLY | O_DIRECTORY);
 	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	if (!d)
 		return WATCH_UNKNOWN;

@@ -14,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "proc/opener.h"
 #include "sense/discover.h"
 #include "sense/parts.h"
 
@@ -79,7 +80,7 @@ static size_t raise_limit(void)
 
 static int open_below(const char *procfs, const char *name)
 {
-	AUTO_FREE char *path = xasprintf("%s/%s", procfs, name);
+	AUTO_FREE char *path = xasprintf("%s/%s", proc_opener_dir(procfs), name);
 	return open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 }
 
@@ -87,7 +88,8 @@ static int open_below(const char *procfs, const char *name)
 static bool is_own(const char *procfs)
 {
 	struct stat a, b;
-	return stat(procfs, &a) == 0 && stat("/proc", &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+	return stat(proc_opener_dir(procfs), &a) == 0 && stat("/proc", &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
 }
 
 struct err *sense_new(const struct sense_options *opt, struct sense **ret)
@@ -103,7 +105,7 @@ struct err *sense_new(const struct sense_options *opt, struct sense **ret)
 		.config = opt->config,
 		.own_procfs = is_own(opt->procfs),
 		.epoll = epoll,
-		.proc_dir = open(opt->procfs, O_PATH | O_DIRECTORY | O_CLOEXEC),
+		.proc_dir = open(proc_opener_dir(opt->procfs), O_PATH | O_DIRECTORY | O_CLOEXEC),
 		.loadavg = open_below(opt->procfs, "loadavg"),
 		.meminfo = open_below(opt->procfs, "meminfo"),
 		.vmstat = open_below(opt->procfs, "vmstat"),
