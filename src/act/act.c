@@ -250,6 +250,8 @@ static bool take_outcome(struct act *a, struct cursor *f, const struct sink *to)
 	o.output = frame_get(f);
 	if (f->bad || !o.action || !o.text)
 		return false;
+	if (!o.incident)
+		o.incident = "";
 	if (!o.repeated && a->waiting > 0)
 		a->waiting--;
 	to->outcome(to->arg, &o);
@@ -262,7 +264,7 @@ static bool take_rehearsed(struct act *a, struct cursor *f, const struct sink *t
 	uint32_t n = cursor_u32(f);
 	bool here = number == a->awaited;
 	for (uint32_t i = 0; i < n && !f->bad; i++) {
-		struct act_outcome o = { .rehearsal = true };
+		struct act_outcome o = { .rehearsal = true, .incident = "" };
 		o.action = frame_get(f);
 		o.text = frame_get(f);
 		if (f->bad || !o.action || !o.text)
@@ -315,7 +317,7 @@ static void tell_death(struct act *a, const struct sink *to)
 	AUTO_FREE char *text = xasprintf("%s: %u links were not done", a->dead, a->waiting);
 	a->death_told = true;
 	a->waiting = 0;
-	to->outcome(to->arg, &(struct act_outcome){ .action = "actor", .text = text });
+	to->outcome(to->arg, &(struct act_outcome){ .action = "actor", .incident = "", .text = text });
 }
 
 void act_dispatch(struct act *a, void (*outcome)(void *arg, const struct act_outcome *o), void *arg)

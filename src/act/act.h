@@ -31,14 +31,15 @@ struct act_order {
 	bool resolved;
 	bool dry; /* canary: say what would be done */
 	int64_t started_wall_ns;
+	const char *severity; /* "info", "warning", "critical"; NULL: by the target's state */
 	const struct watch_target *target;
-	const struct watch_event *event;
+	const struct watch_event *event; /* NULL: it just ends */
 };
 
 /* How one link of the chain ended. */
 struct act_outcome {
-	const char *action; /* its name */
-	const char *incident;
+	const char *action;   /* its name */
+	const char *incident; /* "" where it is about none */
 	bool done, dry;
 	const char *text;   /* "HTTP 200", "timed out after 5 s", "would POST to ...", ... */
 	const char *output; /* of a command: the start of what it wrote; NULL none */

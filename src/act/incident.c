@@ -16,6 +16,8 @@ static void count(struct json *j, const char *key, uint64_t v)
 static const char *severity(const struct act_order *o)
 {
 	static const char *const words[WATCH_STATES] = { "info", "warning", "critical", "critical" };
+	if (o->severity)
+		return o->severity;
 	return words[o->target->state < WATCH_STATES ? o->target->state : WATCH_OK];
 }
 
@@ -66,6 +68,10 @@ static void write_signals(struct json *j, const struct watch_target *t)
 
 static void write_event(struct json *j, const struct watch_event *e)
 {
+	if (!e) {
+		json_null(j, "event");
+		return;
+	}
 	json_object(j, "event");
 	json_str(j, "kind", e->kind < WATCH_EVENTS ? watch_event_kinds[e->kind] : NULL);
 	json_str(j, "name", e->name);
@@ -152,7 +158,7 @@ static void write_annotations(const struct act_order *o, struct strbuf *out)
 	json_init(&j, out);
 	json_object(&j, NULL);
 	strbuf_printf(&text, "%s (pid %d): %s", t->comm ? t->comm : "?", t->id.pid,
-		      o->event->text ? o->event->text : t->reason);
+		      o->event && o->event->text ? o->event->text : t->reason);
 	json_str(&j, "summary", text.buf);
 	strbuf_clear(&text);
 	describe(t, &text);
@@ -168,8 +174,10 @@ void incident_init(struct incident *in, const char *host, const char *policy, co
 	strbuf_init(&json);
 	strbuf_init(&labels);
 	strbuf_init(&annotations);
+	int64_t now = o->event ? o->event->wall_ns : parts_now();
 	in->started = as_time(o->started_wall_ns);
-	in->now = as_time(o->event->wall_ns);
+	in->now = as_time(now > o->started_wall_ns ? now
+						   : o->started_wall_ns); /* an end before its beginning is refused */
 	write_json(in, host, policy, o, &json);
 	write_labels(host, policy, o, &labels);
 	write_annotations(o, &annotations);

@@ -32,8 +32,11 @@ static bool fire(struct act *a, enum watch_state state, bool resolved)
 	watch_cgroup_sample_init(&t.cgroup);
 	struct watch_event e = { .kind = WATCH_EVENT_STATE, .text = "because" };
 	return act_post(a, "p",
-			&(struct act_order){
-				.incident = "i", .alertname = "A", .resolved = resolved, .target = &t, .event = &e });
+			&(struct act_order){ .incident = "i",
+					     .alertname = "A",
+					     .resolved = resolved,
+					     .target = &t,
+					     .event = resolved ? NULL : &e });
 }
 
 /* Until n outcomes have come, for at most ten seconds. */
