@@ -14,7 +14,8 @@
 enum filter_role {
 	FILTER_ANALYSE =
 		1u
-		<< 0, /* looks, judges, keeps, shows: no exec, no ptrace, no other process's memory but by descriptor */
+		<< 0, /* looks, judges, keeps, shows: no exec, no ptrace, no other process's memory but by descriptor. It
+				   * may fork what does the same, and kill with SIGKILL. */
 	FILTER_OPEN = 1u << 1, /* opens files and hands their descriptors on, nothing else */
 	FILTER_ACT = 1u << 2,  /* tells others, and runs commands: these have the same filter */
 	FILTER_BPF = 1u << 3,  /* with FILTER_ANALYSE: bpf() and perf_event_open(), where these were asked for */

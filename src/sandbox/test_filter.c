@@ -125,8 +125,8 @@ static const struct {
 	{ "local socket", try_local_socket, 0, EPERM, 0, false },
 	{ "packet socket", try_packet_socket, EPERM, EPERM, EPERM, false },
 	{ "code in memory", try_code, EPERM, EPERM, 0, false },
-	{ "command", try_exec, EPERM, EPERM, 0, true },
-	{ "kill", try_kill, EPERM, EPERM, 0, true },
+	{ "command", try_exec, EIO, EPERM, 0, true }, /* a process, but no program */
+	{ "a signal", try_kill, EPERM, EPERM, 0, true },
 	{ "ptrace", try_ptrace, EPERM, EPERM, EPERM, true },
 	{ "memory of a process", try_vm_read, EPERM, EPERM, EPERM, true },
 	{ "mount", try_mount, EPERM, EPERM, EPERM, false },
