@@ -247,10 +247,11 @@ static ssize_t read_link(const struct proc_process *p, const char *name, char *b
 {
 	char own[64];
 	ssize_t n = readlinkat(p->dir, name, buf, size);
-	if (n >= 0 || p->opener < 0 || p->exe < 0 || strcmp(name, "exe") != 0 || (errno != EACCES && errno != EPERM))
+	if (n >= 0 || p->opener < 0 || strcmp(name, "exe") != 0 || (errno != EACCES && errno != EPERM))
 		return n;
-	snprintf(own, sizeof(own), "/proc/self/fd/%d", p->exe);
-	return readlink(own, buf, size);
+	AUTO_CLOSE int fd = proc_process_at(p, name, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+	snprintf(own, sizeof(own), "/proc/self/fd/%d", fd);
+	return fd < 0 ? -1 : readlink(own, buf, size);
 }
 
 struct err *proc_process_link(const struct proc_process *p, const char *name, struct arena *arena, char **ret)

@@ -14,6 +14,8 @@
 #include "codec/snapfile.h"
 #include "engine/evidence.h"
 #include "format/output.h"
+#include "proc/opener.h"
+#include "watch/split.h"
 
 const char *const capture_kinds[] = { "snapshot", "heap", "goroutines", "map" };
 
@@ -90,16 +92,20 @@ static void limit(int what, rlim_t value)
 }
 
 /*
- * Nothing of the daemon's but the two descriptors: its database and sockets are closed here, which leaves the daemon's own
+ * Nothing of the daemon's but the two descriptors, and whom to ask for files of the target (its new name goes into `procfs`): its database and sockets are closed here, which leaves the daemon's own
  * locks alone.
  */
-static void give_up(struct capture_order *job, int *pipe)
+static void give_up(struct capture_order *job, int *pipe, char procfs[SPLIT_PROCFS])
 {
 	int out = fcntl(*pipe, F_DUPFD, 100), file = job->fd < 0 ? -1 : fcntl(job->fd, F_DUPFD, 101);
+	int asked = proc_opener_of(job->procfs), opener = asked < 0 ? -1 : fcntl(asked, F_DUPFD, 102);
 	close_range(3, 99, 0);
 	*pipe = dup2(out, 3);
 	job->fd = file < 0 ? -1 : dup2(file, 4);
-	close_range(5, ~0u, 0);
+	int kept = opener < 0 ? -1 : dup2(opener, 5);
+	close_range(kept < 0 ? 5 : 6, ~0u, 0);
+	if (kept >= 0 && snprintf(procfs, SPLIT_PROCFS, "opener:%d:%s", kept, proc_opener_dir(job->procfs)) > 0)
+		job->procfs = procfs;
 	static const int own[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE }; /* the daemon's handlers end here */
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		(void)sigaction(own[i], &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
@@ -113,7 +119,8 @@ static void give_up(struct capture_order *job, int *pipe)
 static _Noreturn void child(struct capture_order job, int pipe)
 {
 	struct capture_result result = { 0 };
-	give_up(&job, &pipe);
+	char procfs[SPLIT_PROCFS];
+	give_up(&job, &pipe, procfs);
 	struct err *err = read_and_write(&job, &result);
 	result.done = !err;
 	result.gone = err && (err_code(err) == ERR_GONE || err_code(err) == ERR_NOT_FOUND);

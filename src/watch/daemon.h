@@ -11,10 +11,13 @@
 #include "base/vec.h"
 #include "config/config.h"
 #include "httpd/httpd.h"
+#include "sandbox/log.h"
+#include "sandbox/notify.h"
 #include "sense/sense.h"
 #include "store/store.h"
 #include "surface/surface.h"
 #include "watch/capture.h"
+#include "watch/split.h"
 #include "watch/watch.h"
 
 struct event;
@@ -58,13 +61,16 @@ struct daemon {
 	const struct watch_options *opt;
 	struct config *config;
 	struct event_base *loop;
-	struct event *tick, *second, *discover, *news, *outcomes, *captured;
+	struct event *tick, *second, *discover, *news, *outcomes, *captured, *alive;
 	struct event *signals[3];
 	struct sense *sense;
 	struct store *store;
 	char *data; /* its directory */
 	struct httpd *httpd;
 	struct act *act;
+	struct split split;
+	struct notify notify;
+	struct log log;
 	struct arena texts; /* of events, until they were handed on */
 	VEC(struct watched *) targets;
 	VEC(struct watch_passing *) passing;
@@ -83,7 +89,7 @@ struct daemon {
 int64_t watch_now(void);      /* CLOCK_BOOTTIME */
 int64_t watch_now_wall(void); /* CLOCK_REALTIME */
 /* A line in the log; `level` as syslog counts. */
-void watch_log(unsigned level, const char *text);
+void watch_log(const struct daemon *d, unsigned level, const char *text);
 /* Its own figures, as of now. */
 void watch_self(struct daemon *d);
-MUST_CHECK struct err *watch_read_config(const struct watch_options *opt, struct config **ret);
+MUST_CHECK struct err *watch_read_config(const struct daemon *d, struct config **ret);

@@ -7,7 +7,7 @@
 /* `ullage watch --once`: no records, no actions, no listener. */
 struct err *watch_once(struct daemon *d)
 {
-	TRY(watch_read_config(d->opt, &d->config));
+	TRY(watch_read_config(d, &d->config));
 	struct sense_options look = { d->opt->procfs, "/proc/self/mountinfo", d->config };
 	TRY(sense_new(&look, &d->sense));
 	struct sense_calls calls;

@@ -20,7 +20,7 @@ static const unsigned char loudness[WATCH_EVENTS] = {
 	[WATCH_EVENT_CONFIG] = 5,   [WATCH_EVENT_NOTE] = 4,
 };
 
-static void log_event(const struct watch_event *e)
+static void log_event(const struct daemon *d, const struct watch_event *e)
 {
 	AUTO(strbuf) struct strbuf line;
 	strbuf_init(&line);
@@ -33,7 +33,7 @@ static void log_event(const struct watch_event *e)
 		strbuf_printf(&line, " %s", e->name);
 	if (e->text)
 		strbuf_printf(&line, ": %s", e->text);
-	watch_log(loudness[e->kind], line.buf);
+	watch_log(d, loudness[e->kind], line.buf);
 }
 
 void watch_tell(struct daemon *d, const struct watch_event *e)
@@ -42,7 +42,7 @@ void watch_tell(struct daemon *d, const struct watch_event *e)
 	if (d->store)
 		store_event(d->store, e);
 	if (!d->opt->once)
-		log_event(e);
+		log_event(d, e);
 }
 
 void watch_note(struct daemon *d, enum watch_event_kind kind, const char *name, const char *fmt, ...)
@@ -105,6 +105,7 @@ static void order(struct daemon *d, struct watched *w, enum watch_state state, b
 		.alertname = alert_names[state],
 		.resolved = resolved,
 		.dry = w->shown.canary,
+		.severity = state == WATCH_WARNING ? "warning" : "critical",
 		.started_wall_ns = watch_now_wall(),
 		.target = &w->shown,
 		.event = e,
@@ -133,6 +134,7 @@ static void post_kill(struct daemon *d, const struct watch_passing *p, const str
 	struct act_order o = {
 		.incident = p->incident,
 		.alertname = "UllageOomKill",
+		.severity = "critical",
 		.resolved = !e,
 		.dry = p->target.canary,
 		.started_wall_ns = watch_now_wall(),

@@ -40,17 +40,11 @@ int64_t watch_now_wall(void)
 
 /* ---- the log ---- */
 
-/* Lines on standard error; where the journal reads them each says how important it is. */
-void watch_log(unsigned level, const char *text)
+void watch_log(const struct daemon *d, unsigned level, const char *text)
 {
-	AUTO(strbuf) struct strbuf line;
-	strbuf_init(&line);
-	if (getenv("JOURNAL_STREAM"))
-		strbuf_printf(&line, "<%u>", level);
-	for (const char *c = text; *c; c++) /* names are hostile */
-		strbuf_putc(&line, (unsigned char)*c < ' ' || *c == 0x7f ? '?' : *c);
-	strbuf_putc(&line, '\n');
-	(void)!write(STDERR_FILENO, line.buf, line.len);
+	static const enum log_level levels[] = { LOG_LEVEL_ERROR,   LOG_LEVEL_ERROR,  LOG_LEVEL_ERROR, LOG_LEVEL_ERROR,
+						 LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO,  LOG_LEVEL_INFO };
+	log_line(&d->log, levels[level & 7], "%s", text);
 }
 
 /* ---- itself ---- */
@@ -116,6 +110,13 @@ static void on_news(evutil_socket_t fd, short what, void *arg)
 	sense_dispatch(d->sense, &calls);
 }
 
+/* The sign of life comes from the loop itself: one that hangs gives none. */
+static void on_alive(evutil_socket_t fd, short what, void *arg)
+{
+	struct daemon *d = arg;
+	notify_watchdog(&d->notify);
+}
+
 static void on_outcomes(evutil_socket_t fd, short what, void *arg)
 {
 	watch_act_outcomes(arg);
@@ -139,8 +140,9 @@ static void every(struct daemon *d, struct event **ev, unsigned ms, event_callba
 
 /* ---- another configuration ---- */
 
-struct err *watch_read_config(const struct watch_options *opt, struct config **ret)
+struct err *watch_read_config(const struct daemon *d, struct config **ret)
 {
+	const struct watch_options *opt = d->opt;
 	struct config *c = xcalloc(1, sizeof(*c));
 	AUTO(strbuf) struct strbuf warnings;
 	strbuf_init(&warnings);
@@ -154,7 +156,7 @@ struct err *watch_read_config(const struct watch_options *opt, struct config **r
 		return err;
 	}
 	if (warnings.len)
-		watch_log(4, warnings.buf);
+		watch_log(d, 4, warnings.buf);
 	*ret = c;
 	return NULL;
 }
@@ -201,12 +203,16 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
 	struct config *c = NULL;
-	struct err *err = watch_read_config(d->opt, &c);
+	notify_reloading(&d->notify);
+	struct err *err = watch_read_config(d, &c);
 	if (!err && (err = configure(d, c)))
 		config_free(c);
 	d->self.config_reloads += !err;
 	d->self.config_failures += err != NULL;
 	d->self.config_ok = !err;
+	if (!err)
+		log_init(&d->log, d->config->log);
+	notify_ready(&d->notify);
 	watch_note(d, WATCH_EVENT_CONFIG, err ? "refused" : "reloaded", "%s",
 		   err ? err_text(err) : "the new configuration is in force");
 	err_free(err);
@@ -214,12 +220,19 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 
 /* ---- from start to end ---- */
 
-/* Nothing that is needed near the end of memory may have to be fetched then. Pages are locked when they are first used. */
+/*
+ * Nothing that is needed near the end of memory may have to be fetched then. Pages are locked when they are first used. With
+ * a limit on locked memory all that is allocated later would count against it, and fail at it: then better not.
+ */
 static void lock_memory(struct daemon *d)
 {
-	if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-		watch_note(d, WATCH_EVENT_NOTE, "memory",
-			   "memory is not locked (%s): CAP_IPC_LOCK or LimitMEMLOCK= would do", strerrordesc_np(errno));
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0 && getrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+		limit.rlim_cur = 0;
+	if (limit.rlim_cur != RLIM_INFINITY)
+		watch_note(d, WATCH_EVENT_NOTE, "memory", "memory is not locked: that needs LimitMEMLOCK=infinity");
+	else if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
+		watch_note(d, WATCH_EVENT_NOTE, "memory", "memory is not locked: %s", strerrordesc_np(errno));
 }
 
 /* All that is dangerous is tried before it is needed. */
@@ -241,11 +254,33 @@ static struct err *rehearse(struct daemon *d)
 	return NULL;
 }
 
+/* What does not keep us from going on. Takes err. */
+static void tell_problem(struct daemon *d, struct err *err)
+{
+	if (err)
+		watch_log(d, 4, err_text(err));
+	err_free(err);
+}
+
+/* From here on nothing is opened that needs a right of its own. */
+static void confine(struct daemon *d)
+{
+	AUTO(strbuf) struct strbuf problems;
+	strbuf_init(&problems);
+	split_confine(d->config, &problems);
+	if (problems.len)
+		watch_note(d, WATCH_EVENT_NOTE, "confine", "%s", problems.buf);
+}
+
 static struct err *open_parts(struct daemon *d)
 {
 	const struct watch_options *opt = d->opt;
-	TRY(watch_read_config(opt, &d->config));
-	TRY(act_start(&d->act)); /* forks: before there is anything that it should not have */
+	TRY(watch_read_config(d, &d->config));
+	log_init(&d->log, d->config->log);
+	tell_problem(d, notify_open(&d->notify));
+	/* These fork: before there is anything that the parts should not have. */
+	TRY(split_open(&d->split, opt->procfs));
+	TRY(act_start(&d->act));
 	TRY(act_configure(d->act, d->config));
 	name_actions(d);
 	const char *said = opt->data ? opt->data : d->config->data;
@@ -257,12 +292,12 @@ static struct err *open_parts(struct daemon *d)
 	};
 	TRY(store_open(&keep, &d->store));
 	if (*store_told(d->store))
-		watch_log(4, store_told(d->store));
+		watch_log(d, 4, store_told(d->store));
 	TRY(rehearse(d));
 	d->loop = event_base_new();
 	if (!d->loop || event_base_priority_init(d->loop, 2) < 0)
 		return err_new(ERR_OS, "no event loop can be made");
-	struct sense_options look = { opt->procfs, "/proc/self/mountinfo", d->config };
+	struct sense_options look = { d->split.procfs, "/proc/self/mountinfo", d->config };
 	TRY(sense_new(&look, &d->sense));
 	d->httpd = httpd_new(d->loop, watch_routes, d);
 	return httpd_listen(d->httpd, opt->listen ? opt->listen : d->config->listen);
@@ -288,23 +323,29 @@ static void arm(struct daemon *d)
 	event_add(d->outcomes, NULL);
 	every(d, &d->second, 1000, on_second);
 	every(d, &d->discover, d->config->discover_ms, on_discover);
+	if (d->notify.watchdog_ns > 0)
+		every(d, &d->alive, (unsigned)(d->notify.watchdog_ns / (2 * (int64_t)MS_NS)), on_alive);
 }
 
 static void run(struct daemon *d)
 {
 	arm(d);
+	confine(d);
 	on_discover(-1, 0, d);
 	watch_round(d);
 	watch_set_tick(d);
 	watch_note(d, WATCH_EVENT_NOTE, "start", "watching %zu processes; port %u", d->targets.n, httpd_port(d->httpd));
+	notify_status(&d->notify, "watching %zu processes", d->targets.n);
+	notify_ready(&d->notify);
 	event_base_dispatch(d->loop);
+	notify_stopping(&d->notify);
 	watch_note(d, WATCH_EVENT_NOTE, "stop", "stopped");
 }
 
 static void close_parts(struct daemon *d)
 {
-	struct event *all[] = { d->tick,     d->second,	    d->discover,   d->news,
-				d->outcomes, d->signals[0], d->signals[1], d->signals[2] };
+	struct event *all[] = { d->tick,       d->second,     d->discover,   d->news, d->outcomes,
+				d->signals[0], d->signals[1], d->signals[2], d->alive };
 	if (d->loop)
 		watch_work_stop(d);
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
@@ -316,6 +357,8 @@ static void close_parts(struct daemon *d)
 	sense_free(d->sense);
 	store_close(d->store);
 	act_stop(d->act);
+	split_close(&d->split);
+	notify_close(&d->notify);
 	if (d->loop)
 		event_base_free(d->loop);
 	for (size_t i = 0; i < d->passing.n; i++) {
@@ -333,6 +376,8 @@ struct err *watch_run(const struct watch_options *opt)
 	struct daemon d = {
 		.opt = opt,
 		.capture = { .pipe = -1 },
+		.split = SPLIT_NONE,
+		.notify = NOTIFY_NONE,
 		.self = { .version = ULLAGE_VERSION, .config_ok = true },
 	};
 	arena_init(&d.texts);

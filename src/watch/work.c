@@ -122,7 +122,7 @@ static struct err *begin(struct daemon *d, struct watched *w, enum capture_kind 
 {
 	struct capture_order order = {
 		.kind = kind,
-		.procfs = d->opt->procfs,
+		.procfs = d->split.procfs,
 		.target = w->shown.id.pid,
 		.fd = -1,
 		.budget = { d->config->snapshot_ms, d->config->snapshot_bytes },
