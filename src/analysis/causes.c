@@ -129,7 +129,7 @@ static bool thread_of_goroutine(const struct rule_context *c, const struct findi
 static bool is_held_by(const struct rule_context *c, const struct finding *g)
 {
 	const struct owners_root *root = c->held.root;
-	return root && root->kind == OWNERS_STACK && c->held.bytes >= c->held.all / 2 && *g->site.function &&
+	return root && root->kind == OWNERS_STACK && c->held.kept >= c->held.all / 2 && *g->site.function &&
 	       root->site.line == g->site.line && strcmp(root->site.function, g->site.function) == 0;
 }
 
@@ -137,8 +137,8 @@ static bool is_held_by(const struct rule_context *c, const struct finding *g)
 static bool is_held_elsewhere(const struct rule_context *c, const struct finding *g)
 {
 	const struct owners_root *root = c->held.root;
-	return root && (root->kind == OWNERS_GLOBAL || root->kind == OWNERS_STACK) &&
-	       c->held.bytes >= c->held.all / 2 && !is_held_by(c, g);
+	return root && (root->kind == OWNERS_GLOBAL || root->kind == OWNERS_STACK) && c->held.kept >= c->held.all / 2 &&
+	       !is_held_by(c, g);
 }
 
 /*
@@ -149,7 +149,7 @@ static bool is_their_record(const struct rule_context *c, const struct finding *
 {
 	static const char *const records[] = { "*runtime.m", "*runtime.mPadded", "*runtime.g" };
 	const struct held *h = &c->held;
-	if (!h->path || h->bytes < h->all / 2 || !alike(h->more, g->count_rate * c->seconds, OBJECTS_ALIKE))
+	if (!h->path || h->kept < h->all / 2 || !alike(h->more, g->count_rate * c->seconds, OBJECTS_ALIKE))
 		return false;
 	const struct owners_step *steps = &c->in->last->owners.steps.v[h->path->step_at];
 	for (uint32_t at = h->container == HELD_BY_ROOT ? 0 : h->container + 1; at < h->path->step_n; at++) {
@@ -320,7 +320,7 @@ static void name_heap(const struct rule_context *c, struct finding *f)
 		return;
 	}
 	for (size_t i = 0; c->held.root && i < sizeof(holders) / sizeof(holders[0]); i++) {
-		if (strcmp(c->held.kind, holders[i]) != 0 || c->held.bytes < c->held.all / 2)
+		if (strcmp(c->held.kind, holders[i]) != 0 || c->held.kept < c->held.all / 2)
 			continue;
 		f->kind = holders[i];
 		also(f, "heap");

@@ -53,27 +53,32 @@ double doubt_share_of_holder(const struct rule_context *c)
 	const struct held *h = &c->held;
 	if (!h->known || !h->root || h->all <= 0)
 		return (double)NAN;
-	return h->path || strcmp(h->root->name ? h->root->name : "", OWNERS_SEVERAL) != 0 ? h->bytes / h->all : 0;
+	return h->path || strcmp(h->root->name ? h->root->name : "", OWNERS_SEVERAL) != 0 ? h->kept / h->all : 0;
 }
 
 /* ---- when it began ---- */
 
-/* So many windows are enough time for what fills at a start. */
-static const double YOUNG = 3;
+/* So many windows are enough time for what fills at a start; and in seconds, for what is forgotten after a minute or so. */
+static const double YOUNG = 3, FORGET = 120;
 
-/* Was there, before the window, less than it would have gained in the two windows before? */
-static bool holder_is_new(const struct rule_context *c)
+static bool is_young(const struct rule_context *c, double age)
+{
+	return age < fmax(YOUNG * c->seconds, FORGET);
+}
+
+/* For how long the holder took to become what it is, at its rate in the window, seconds; infinite where it is unknown. */
+static double age_of_holder(const struct rule_context *c)
 {
 	const struct held *h = &c->held;
 	double now = h->path ? (double)h->path->retained : h->root ? (double)h->root->retained : 0;
-	return now > 0 && now < YOUNG * h->bytes;
+	return now > 0 && h->bytes > 0 ? c->seconds * now / h->bytes : (double)INFINITY;
 }
 
 static bool began_lately(const struct rule_context *c, const struct trend *t)
 {
 	/* At this rate since its start it would be larger by far. */
 	static const double LATE = 4;
-	return c->in->age_seconds < YOUNG * c->seconds || holder_is_new(c) ||
+	return is_young(c, c->in->age_seconds) || is_young(c, age_of_holder(c)) ||
 	       t->slope * c->in->age_seconds > LATE * t->last;
 }
 
@@ -130,17 +135,26 @@ static const char *share_words(struct rule_context *c, const char *what, double 
 	return isfinite(share) ? rule_text(c, "%s %.0f%%", what, 100 * share) : rule_text(c, "%s (unknown)", what);
 }
 
-/* It is one thing that grows where one function or one holder has this much, and the other, where known, some of it. */
+/*
+ * It is one thing that grows where one holder has this much, or one function, and the other, where known, some of it. What
+ * makes one thing may have many parts, from several functions.
+ */
+static bool is_one(double function, double holder, bool lately)
+{
+	static const double MOST = 0.75, SOME_HELD = 0.4, SOME_MADE = 0.25, ANY = 0.4;
+	if (!isfinite(function) && !isfinite(holder))
+		return !lately;
+	if (lately)
+		return fmax(function, holder) >= MOST && !(holder < SOME_HELD) && !(function < SOME_MADE);
+	return !isfinite(function) || !isfinite(holder) || fmax(function, holder) >= ANY;
+}
+
 static void doubt_spread(struct rule_context *c, struct finding *f, bool lately)
 {
-	static const double MOST = 0.75, SOME = 0.4;
 	double function = doubt_share_of_function(c), holder = doubt_share_of_holder(c);
-	bool known = isfinite(function) || isfinite(holder);
-	double most = fmax(function, holder), least = fmin(function, holder);
-	bool both = isfinite(function) && isfinite(holder);
-	if (lately ? known && most >= MOST && least >= SOME : !both || most >= SOME)
+	if (is_one(function, holder, lately))
 		return;
-	if (!known) {
+	if (!isfinite(function) && !isfinite(holder)) {
 		decide(c, f,
 		       "It began not long ago, and neither the function that allocates nor the holder of what grew is "
 		       "known: a program that warms up does the same.");
@@ -153,11 +167,11 @@ static void doubt_spread(struct rule_context *c, struct finding *f, bool lately)
 			 share_words(c, "one holder keeps", holder)));
 }
 
-/* Less than this is what every program gains in its first minutes. */
+/* Less than this is what programs gain in their first minutes, by what they remember for a while. */
 static void doubt_little(struct rule_context *c, struct finding *f, const struct trend *t)
 {
-	static const double LEAST = 0.5, SOME = 4, HALF = 0.5, TENTH = 0.1; /* MiB, and of what it was */
-	if (t->growth >= fmax(LEAST * MIB, HALF * t->first) || t->growth >= fmax(SOME * MIB, TENTH * t->first))
+	static const double LEAST = 0.5, HALF = 0.5, MUCH = 8, QUARTER = 0.25; /* MiB, and of what it was */
+	if (t->growth >= fmax(LEAST * MIB, HALF * t->first) || t->growth >= fmax(MUCH * MIB, QUARTER * t->first))
 		return;
 	decide(c, f,
 	       rule_text(c, "It began not long ago, and %s more than %s is what a program may gain that warms up.",
@@ -199,7 +213,7 @@ void doubt_heap(struct rule_context *c, struct finding *f, const struct trend *t
 	}
 	if (f->unsure)
 		rule_evidence(c, f, "%s", f->unsure);
-	else if (c->in->age_seconds < YOUNG * c->seconds)
+	else if (is_young(c, c->in->age_seconds))
 		rule_evidence(
 			c, f,
 			"It started only %s ago: a cache that fills once looks the same; a longer window tells them "

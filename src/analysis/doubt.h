@@ -6,11 +6,11 @@
  *
  * That a heap grew, in an order that chance does not give, is no proof that it has no bound: whatever starts, or is asked
  * for more than before, fills what it has. A leak is one thing that grows and goes on. So it must be told who it is, by the
- * function that allocates or by the holder, and where it began not long before the window it must be nearly all that grew,
- * much, and no slower in the second half than in the first.
+ * function that allocates or by the holder, and where it began not long before the window it must be most of what grew,
+ * much, and hardly slower in the second half than in the first.
  *
  * A cache that fills for the whole window from the start of the process does all this too: only time tells them apart. Whoever
- * looks at a young process that more than doubles asks because it grows, and is better served by the place, marked as less
+ * looks at a young process that grows by half asks because it does, and is better served by the place, marked as less
  * sure, than by none. Short of that the verdict is inconclusive.
  */
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "analysis/held.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,8 @@
 static const double MOST = 0.5;
 /* Objects of a step that became more by this share, and by two at least, are elements that were added. */
 static const double MORE = 0.05;
-/* And by no less than this share of the step that gained most. */
-static const double MANY = 0.5;
+/* And by no less than this share of the step that gained most: an element may have several parts of one sort. */
+static const double MANY = 0.2;
 /* Objects of a sync.Map for each entry that may go by no type: entry, key, interface, value, and its part of the nodes. */
 static const double PARTS = 5;
 /*
@@ -182,6 +183,19 @@ static double objects_before(struct pairing *p, const struct owners_path *path, 
 	return then ? (double)then[step].objects : 0;
 }
 
+/* The path with the first so many steps of another, in the list of last; NULL: it has no row. */
+static const struct owners_path *start_of(const struct owners *o, const struct owners_path *path, uint32_t n)
+{
+	for (size_t i = 0; i < o->paths.n; i++) {
+		const struct owners_path *start = &o->paths.v[i];
+		if (start == path && n == path->step_n)
+			return start;
+		if (start->root == path->root && start->step_n == n && owners_path_extends(o, path, start))
+			return start;
+	}
+	return NULL;
+}
+
 /* ---- containers with a bound ---- */
 
 static bool begins(const char *text, const char *start)
@@ -216,12 +230,8 @@ static double after_append(double slots)
 /* The length of the slices of the arrays that the first so many steps of a path lead to; 0 unknown. */
 static double length_of(const struct owners *o, const struct owners_path *path, uint32_t n)
 {
-	for (size_t i = 0; i < o->paths.n; i++) {
-		const struct owners_path *start = &o->paths.v[i];
-		if (start->root == path->root && start->step_n == n && owners_path_extends(o, path, start))
-			return (double)start->length;
-	}
-	return 0;
+	const struct owners_path *start = start_of(o, path, n);
+	return start ? (double)start->length : 0;
 }
 
 /* What append adds to is in use to its length: a slice that is not was made with that length. */
@@ -261,6 +271,20 @@ static double added(struct pairing *p, const struct owners_path *path, uint32_t 
 {
 	double now = (double)p->last->steps.v[path->step_at + at].objects, more = now - objects_before(p, path, at);
 	return more < 2 || more < MORE * now ? 0 : more;
+}
+
+/*
+ * What became more may have many parts, and the path leads on to the largest of them. All that there is more of is below
+ * what holds the first on the path that became more.
+ */
+static void sum_container(struct pairing *p, struct held *ret)
+{
+	uint32_t at = 0;
+	while (at < ret->path->step_n && added(p, ret->path, at) <= 0)
+		at++;
+	const struct owners_path *path = at < ret->path->step_n ? start_of(p->last, ret->path, at ? at : 1) : NULL;
+	double grown = path ? p->grown[path - p->last->paths.v] : 0;
+	ret->kept = fmax(ret->bytes, fmin(grown, ret->all));
 }
 
 /* Steps above may gain a few objects too, of another sort that is held alike: the elements are those of the many. */
@@ -397,8 +421,11 @@ void held_compare(const struct snapshot *first, const struct snapshot *last, str
 	find_root(&p, ret);
 	if (ret->root)
 		follow(&p, ret);
-	if (ret->path)
+	ret->kept = ret->bytes;
+	if (ret->path) {
 		find_container(&p, ret);
+		sum_container(&p, ret);
+	}
 	if (ret->root) {
 		ret->kind = kind_of(b, ret);
 		ret->bounded = find_bound(b, ret->path);

@@ -21,6 +21,7 @@ struct held {
 	const struct owners_path
 		*path;	       /* the same, as far down as most of the growth goes; NULL: only the root is known */
 	double bytes;	       /* that it grew by: the path, else the root */
+	double kept;	       /* that what holds the first on the path that became more keeps more; at least bytes */
 	double all;	       /* bytes that all roots which grew did */
 	double elements, more; /* objects that became more, and by how many; 0: what there was became larger */
 	uint32_t container;    /* step of the path that holds the objects that became more, or HELD_BY_ROOT */

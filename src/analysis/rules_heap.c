@@ -31,7 +31,7 @@ enum { PROOFS = sizeof(proofs) / sizeof(proofs[0]), FEW_POINTS = 3 };
 static bool one_explains(const struct rule_context *c, const struct rule *r, const struct trend *t)
 {
 	double share = r->threshold[2].value;
-	if (doubt_share_of_holder(c) >= share && c->held.bytes >= t->growth / 2)
+	if (doubt_share_of_holder(c) >= share && c->held.kept >= t->growth / 2)
 		return true;
 	return doubt_share_of_function(c) >= share && c->growth_sum >= t->growth / 4;
 }

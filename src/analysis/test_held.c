@@ -88,6 +88,27 @@ static void the_path_that_kept_more_is_found_with_its_container(void **state)
 	end(&e);
 }
 
+/* Sessions have items, which are more and larger than they are, and the path leads on to those. */
+static void what_elements_are_made_of_is_kept_by_their_container(void **state)
+{
+	static const struct owners_step then[] = { { "map[string]*main.Session", NULL, 1, MIB },
+						   { "*main.Session", NULL, 100, 4 * MIB },
+						   { "[]main.Item", NULL, 300, 5 * MIB },
+						   { 0 } };
+	static const struct owners_step now[] = { { "map[string]*main.Session", NULL, 1, 2 * MIB },
+						  { "*main.Session", NULL, 300, 13 * MIB },
+						  { "[]main.Item", NULL, 900, 15 * MIB },
+						  { 0 } };
+	struct ends e;
+	compare(&e, OWNERS_GLOBAL, "main.sessions", then, now);
+	e.last.owners.paths.v[2].retained = 21 * MIB; /* of 30: there are other parts */
+	held_compare(&e.first, &e.last, &e.h);
+	assert_int_equal(e.h.path->step_n, 3);
+	assert_true(e.h.bytes == 11 * MIB && e.h.kept == 20 * MIB && e.h.all == 21 * MIB);
+	assert_string_equal(e.h.kind, "map");
+	end(&e);
+}
+
 /* Objects of some other sort, held as the map is, became a few more. */
 static void a_few_more_above_the_container_do_not_hide_it(void **state)
 {
@@ -333,6 +354,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_path_that_kept_more_is_found_with_its_container),
+		cmocka_unit_test(what_elements_are_made_of_is_kept_by_their_container),
 		cmocka_unit_test(a_few_more_above_the_container_do_not_hide_it),
 		cmocka_unit_test(without_owners_at_both_ends_nothing_is_known),
 		cmocka_unit_test(a_walk_that_missed_most_of_the_heap_proves_nothing),

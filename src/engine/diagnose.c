@@ -135,6 +135,13 @@ static void await_collection(const struct sampler *s, struct diagnose_record *re
 		diagnose_record_until(rec, end);
 }
 
+/* Looks that a busy machine or a long walk made late are not made up for: many in one moment see one moment. */
+static int64_t next_look(int64_t last, int64_t interval)
+{
+	int64_t late = now_ns() - (last + interval);
+	return last + interval + (late > 0 ? late / interval * interval : 0);
+}
+
 static struct err *watch(struct sampler *s, struct diagnose_record *rec, struct diagnose_run *run)
 {
 	const struct diagnose_options *opt = rec->opt;
@@ -142,7 +149,8 @@ static struct err *watch(struct sampler *s, struct diagnose_record *rec, struct 
 	int64_t slack = end - (int64_t)((double)opt->window_ns * SLACK);
 	struct walks walks = { .wanted = run->first.parts & SNAPSHOT_OWNERS };
 	progress(opt, "watching the process");
-	for (int64_t next = start; !interrupted(opt) && run->samples.n + 2 < DIAGNOSIS_SAMPLES; next += interval) {
+	for (int64_t next = start; !interrupted(opt) && run->samples.n + 2 < DIAGNOSIS_SAMPLES;
+	     next = next_look(next, interval)) {
 		while (!interrupted(opt) && now_ns() < next)
 			diagnose_record_until(rec, next);
 		TRY(look(s, &walks, false, run));
