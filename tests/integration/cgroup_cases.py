@@ -26,9 +26,7 @@ MOST = {"unix": 1.45, "sock": 1.45}
 
 def file_to_read():
     """A file of the host's, which is page cache when read; what a virtual machine writes would be tmpfs."""
-    cache = os.environ.get("ULLAGE_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or
-                                                           os.path.expanduser("~/.cache"), "ullage")
-    path = os.path.join(cache, "page-cache-cause")
+    path = os.path.join(CACHE, "page-cache-cause")
     if not os.path.exists(path):
         with open(path, "wb") as f:
             f.truncate(BYTES)

@@ -12,10 +12,8 @@ def start(libc, *args, program="cheap"):
     path = build("c", "static" if libc == "static" else "plain", program)
     if libc in ("own", "static"):
         return Target([path, *args])
-    cache = os.environ.get("ULLAGE_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ullage")
     for below in ("lib", "usr/lib"):
-        directory = os.path.join(cache, "programs", libc, below, "x86_64-linux-gnu")
+        directory = os.path.join(CACHE, "programs", libc, below, "x86_64-linux-gnu")
         loader = os.path.join(directory, "ld-linux-x86-64.so.2")
         if os.path.exists(loader):
             return Target([loader, "--library-path", directory, path, *args])

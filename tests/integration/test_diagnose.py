@@ -2,6 +2,8 @@
 """diagnose: each leak by its right name and line, and none of what only looks like one."""
 from sick import *
 
+ALONE = True  # verdicts on what targets do within seconds
+
 
 @test
 def leaks_are_named():

@@ -2,6 +2,8 @@
 """diagnose off the heap: memory of C, mappings and threads by the function that takes them, and no look-alike."""
 from offheap_cases import *
 
+ALONE = True  # verdicts on what targets do within seconds
+
 
 @test
 def leaks_outside_of_the_go_heap_are_named():

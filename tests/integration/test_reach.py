@@ -37,7 +37,7 @@ def garbage_is_told_before_it_is_collected(version):
     check_reach(after, f"{version} dropped")
 
 
-@test(each=[("1.19", ""), ("1.23", "--stop"), ("1.26", ""), ("1.27", "--stop=full")], tries=3)
+@test(each=[("1.19", ""), ("1.23", "--stop"), ("1.26", ""), ("1.27", "--stop=full")])
 def a_heap_that_churns(version, stop):
     """Two goroutines allocate without end and hold little: what is reachable stays what was built before."""
     with go_target(version, "stripped", "-heap", HEAP, program="web") as target:

@@ -16,6 +16,7 @@
 import argparse
 import collections
 import contextlib
+import fcntl
 import fnmatch
 import glob
 import http.client
@@ -37,6 +38,8 @@ import urllib.parse
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
 TARGETS = os.path.join(ROOT, "tests", "targets")
+CACHE = os.environ.get("ULLAGE_CACHE") or os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"),
+                                                        "ullage")
 ULLAGE = os.path.abspath(os.environ.get("ULLAGE", os.path.join(ROOT, "build", "ullage")))
 VERSIONS = ["1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"]
 VARIANTS = ["plain", "stripped", "pie", "cgo", "cgopie", "nosect", "nobuildinfo", "greentea",
@@ -62,9 +65,13 @@ def skip(reason):
 def build(version, variant, program="truth"):
     """Path of a built target; skips when this Go version does not have the variant. The time is not the test's."""
     left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
+    locks = os.path.join(CACHE, "locks")
+    os.makedirs(locks, exist_ok=True)
     try:
-        done = subprocess.run([os.path.join(TARGETS, "build"), version, variant, program], stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=900, check=False)
+        with open(os.path.join(locks, f"{version}-{variant}-{program}"), "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second job finds it built, and replaces nothing under the first
+            done = subprocess.run([os.path.join(TARGETS, "build"), version, variant, program], stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=900, check=False)
     finally:
         signal.setitimer(signal.ITIMER_REAL, left)
     if done.returncode == 77:
