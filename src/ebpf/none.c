@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ebpf/ebpf.h"
+#include "ebpf/victims.h"
 
 /* What stands in place of the room where it could not be built. */
 
@@ -73,4 +74,23 @@ void ebpf_doctor(struct ebpf_rows *ret)
 void ebpf_stats(struct ebpf *e, struct ebpf_stats *ret)
 {
 	*ret = (struct ebpf_stats){ 0 };
+}
+
+struct err *ebpf_victims_open(struct ebpf_victims **ret)
+{
+	*ret = NULL;
+	return missing();
+}
+
+void ebpf_victims_close(struct ebpf_victims *v)
+{
+}
+
+int ebpf_victims_fd(const struct ebpf_victims *v)
+{
+	return -1;
+}
+
+void ebpf_victims_take(struct ebpf_victims *v, ebpf_victim_fn fn, void *arg)
+{
 }

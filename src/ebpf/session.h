@@ -10,7 +10,8 @@
 
 #include "base/vec.h"
 
-struct probes; /* the generated skeleton */
+struct probes; /* the generated skeletons */
+struct victims;
 struct ring_buffer;
 
 VEC_TYPE(ebpf_links, struct bpf_link *);
@@ -45,5 +46,6 @@ MUST_CHECK NEVER_NULL struct err *ebpf_refused(int os, const char *what);
 void ebpf_targets_drop(struct ebpf *e); /* probes of allocators: off, and forgotten */
 void ebpf_links_destroy(struct ebpf_links *links);
 struct probes *ebpf_skeleton_open(void); /* NULL: see errno */
+struct victims *ebpf_victims_skeleton_open(void);
 uint64_t ebpf_now(void);
 MUST_CHECK struct err *ebpf_rings_open(struct ebpf *e);

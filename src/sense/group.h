@@ -18,7 +18,13 @@
 #include "proc/process.h"
 
 /* What an event of epoll is of: the first member of what its data points to. */
-enum sense_source { SENSE_SOURCE_TARGET, SENSE_SOURCE_GROUP, SENSE_SOURCE_INOTIFY, SENSE_SOURCE_LOG };
+enum sense_source {
+	SENSE_SOURCE_TARGET,
+	SENSE_SOURCE_GROUP,
+	SENSE_SOURCE_INOTIFY,
+	SENSE_SOURCE_LOG,
+	SENSE_SOURCE_VICTIMS
+};
 
 enum sense_file {
 	SENSE_STAT,

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /*
- * Kills for lack of memory: by the counters of cgroups, and by the kernel's log where that may be read.
+ * Kills for lack of memory: by the counters of cgroups; by the kernel's log and oom:mark_victim where that is configured.
  *
  * The kernel raises the counter of the victim's cgroup before it sends the signal. So when a process has ended, its cgroup's
  * counter tells whether there was a kill; that it was this process is certain if a SIGKILL ended it, and only probable where
- * the kernel does not say what did. The log names the victim. Whatever tells first is passed on, and the other is ticked off.
+ * the kernel does not say what did. The log and the tracepoint name the victim. Whatever tells first is passed on, and the other is ticked off.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,8 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "ebpf/victims.h"
+#include "proc/cgroup.h"
 #include "proc/pidfd.h"
 #include "sense/parts.h"
 #include "sense/text.h"
@@ -192,30 +195,67 @@ static bool first_namespace(void)
 	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_PID_NAMESPACE;
 }
 
-void sense_oom_open(struct sense *s, const struct sense_calls *calls)
+static void open_log(struct sense *s, const struct sense_calls *calls)
 {
-	if (s->config->kernel_log == (s->kmsg >= 0))
-		return;
-	if (s->kmsg >= 0) {
-		close(s->kmsg); /* which takes it out of epoll */
-		s->kmsg = -1;
-		return;
-	}
 	s->kmsg_source = SENSE_SOURCE_LOG;
 	s->kmsg = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &s->kmsg_source };
 	if (s->kmsg < 0 || lseek(s->kmsg, 0, SEEK_END) < 0 || epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->kmsg, &ev) != 0)
 		sense_note(s, calls,
 			   "the kernel's log cannot be read (%s; CAP_SYSLOG is needed): kills for lack of memory "
-			   "are told by the counters of cgroups alone",
+			   "are told by the counters of cgroups",
 			   strerrordesc_np(errno));
 }
 
-static struct sense_target *by_pid(const struct sense *s, int pid, const char *comm)
+static void open_victims(struct sense *s, const struct sense_calls *calls)
+{
+	s->victims_source = SENSE_SOURCE_VICTIMS;
+	s->victims_tried = true;
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &s->victims_source };
+	struct err *err AUTO(err) = ebpf_victims_open(&s->victims);
+	if (!err && epoll_ctl(s->epoll, EPOLL_CTL_ADD, ebpf_victims_fd(s->victims), &ev) != 0)
+		err = err_os(errno, "waiting for oom:mark_victim");
+	if (err)
+		sense_note(s, calls, "%s; kills for lack of memory are told by the counters of cgroups", err_text(err));
+	malloc_trim(0); /* loading took some megabytes */
+}
+
+static void close_log(struct sense *s)
+{
+	if (s->kmsg >= 0)
+		close(s->kmsg); /* which takes it out of epoll */
+	s->kmsg = -1;
+}
+
+void sense_oom_close(struct sense *s)
+{
+	close_log(s);
+	ebpf_victims_close(s->victims);
+	s->victims = NULL;
+	s->victims_tried = false;
+}
+
+void sense_oom_open(struct sense *s, const struct sense_calls *calls)
+{
+	if (!s->config->kernel_log)
+		close_log(s);
+	else if (s->kmsg < 0)
+		open_log(s, calls);
+	if (s->config->bpf && !s->victims_tried)
+		open_victims(s, calls);
+	else if (!s->config->bpf && s->victims) {
+		ebpf_victims_close(s->victims);
+		s->victims = NULL;
+		s->victims_tried = false;
+	}
+}
+
+/* A number that the kernel told just now is nobody else's yet. */
+static struct sense_target *by_pid(const struct sense *s, int pid)
 {
 	for (size_t i = 0; i < s->targets.n; i++) {
 		struct sense_target *t = s->targets.v[i];
-		if (t->id.pid == pid && strncmp(t->process.comm, comm, 15) == 0)
+		if (t->id.pid == pid)
 			return t;
 	}
 	return NULL;
@@ -233,7 +273,7 @@ static struct sense_group *by_path(const struct sense *s, const char *path)
 static void take_line(struct sense *s, const struct sense_oom_line *line, const struct sense_calls *calls)
 {
 	int64_t now = sense_now();
-	struct sense_target *t = by_pid(s, line->pid, line->comm);
+	struct sense_target *t = by_pid(s, line->pid);
 	struct sense_group *g = t ? t->group : by_path(s, line->task_path);
 	if (told_lately(s, line->pid, now))
 		return;
@@ -267,4 +307,53 @@ void sense_oom_log(struct sense *s, const struct sense_calls *calls)
 		if (ours && sense_text_oom(record, (size_t)n, &line))
 			take_line(s, &line, calls);
 	}
+}
+
+/* ---- oom:mark_victim ---- */
+
+struct victim {
+	struct sense *s;
+	const struct sense_calls *calls;
+};
+
+/* It has the signal, and memory to give back, so it can still be asked who it is. */
+static void tell_other(struct sense *s, int pid, const struct sense_calls *calls, const char *text)
+{
+	struct arena arena;
+	struct proc_process p AUTO(proc_process);
+	const char *path = NULL;
+	arena_init(&arena);
+	struct err *err = proc_process_open(s->procfs, pid, &p);
+	bool known = !err;
+	if (known) /* an ended one is in no cgroup any more, which is no error */
+		err = proc_cgroup_path(&p, &arena, &path);
+	if (calls->oom_kill)
+		calls->oom_kill(calls->arg, NULL, pid, known ? p.comm : NULL, path, text);
+	err_free(err);
+	arena_deinit(&arena);
+}
+
+static void take_victim(void *arg, int pid)
+{
+	const struct victim *v = arg;
+	int64_t now = sense_now();
+	struct sense_target *t = by_pid(v->s, pid);
+	if (told_lately(v->s, pid, now))
+		return;
+	if (!t) {
+		remember(v->s, pid, now);
+		tell_other(v->s, pid, v->calls, "killed by the kernel for lack of memory");
+		return;
+	}
+	char whose[TEXT], text[TEXT + 128];
+	say_whose(t->group, now, whose, sizeof(whose));
+	snprintf(text, sizeof(text), "killed by the kernel for lack of memory: %s", whose);
+	tell_target(v->s, t, v->calls, text);
+}
+
+void sense_oom_victims(struct sense *s, const struct sense_calls *calls)
+{
+	struct victim v = { s, calls };
+	if (s->victims && first_namespace())
+		ebpf_victims_take(s->victims, take_victim, &v);
 }

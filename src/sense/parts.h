@@ -59,7 +59,9 @@ struct sense {
 	const struct config *config;
 	bool own_procfs; /* numbers in it are those of our pid namespace */
 	int epoll, proc_dir, loadavg, meminfo, vmstat, kmsg;
-	enum sense_source kmsg_source;
+	struct ebpf_victims *victims; /* NULL: not asked for, or refused */
+	bool victims_tried;
+	enum sense_source kmsg_source, victims_source;
 	struct sense_groups groups;
 	struct sense_programs programs;
 	struct sense_target_vec targets;
@@ -109,3 +111,5 @@ void sense_oom_of_target(struct sense *s, struct sense_target *t, const struct s
 void sense_oom_overdue(struct sense *s, const struct sense_calls *calls);
 void sense_oom_open(struct sense *s, const struct sense_calls *calls);
 void sense_oom_log(struct sense *s, const struct sense_calls *calls);
+void sense_oom_victims(struct sense *s, const struct sense_calls *calls);
+void sense_oom_close(struct sense *s);

@@ -148,7 +148,7 @@ void sense_free(struct sense *s)
 		free(s->notes.v[i]);
 	vec_deinit(&s->notes);
 	hash_map_deinit(&s->told);
-	close_fd(s->kmsg);
+	sense_oom_close(s);
 	close_fd(s->vmstat);
 	close_fd(s->meminfo);
 	close_fd(s->loadavg);
@@ -240,6 +240,9 @@ static void take_event(struct sense *s, enum sense_source *source, const struct 
 		break;
 	case SENSE_SOURCE_LOG:
 		sense_oom_log(s, calls);
+		break;
+	case SENSE_SOURCE_VICTIMS:
+		sense_oom_victims(s, calls);
 		break;
 	}
 }

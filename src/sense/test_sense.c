@@ -439,13 +439,15 @@ static void the_limit_of_an_ancestor_binds_with_its_usage(void **state)
 	remove_box(&b);
 }
 
-static void a_kill_for_lack_of_memory_is_told(void **state)
+static void expect_a_kill(bool kernel_log, bool bpf)
 {
 	struct scene s;
 	struct box b;
 	if (!make_box(&b, "33554432"))
 		skip();
 	watch(&s, NULL);
+	s.config.kernel_log = kernel_log;
+	s.config.bpf = bpf;
 	int input = -1;
 	pid_t pid = start_eater(&s, b.below, &input);
 	wait_for(&s, &s.told.appeared, 1);
@@ -457,7 +459,7 @@ static void a_kill_for_lack_of_memory_is_told(void **state)
 	assert_int_equal(s.told.kill_pid, pid);
 	assert_true(s.told.kill_of_target);
 	assert_string_equal(s.told.kill_comm, s.name);
-	AUTO_FREE char *whose = xasprintf("cgroup /ullage-sense-%d reached its limit of 32.0 MiB", getpid());
+	AUTO_FREE char *whose = xasprintf("cgroup /ullage-sense-%d reached its limit", getpid());
 	assert_non_null(strstr(s.told.kill_text, whose));
 	assert_non_null(strstr(s.told.kill_text, "killed by the kernel for lack of memory"));
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
@@ -469,6 +471,17 @@ static void a_kill_for_lack_of_memory_is_told(void **state)
 	close(input);
 	done(&s);
 	remove_box(&b);
+}
+
+static void a_kill_for_lack_of_memory_is_told(void **state)
+{
+	expect_a_kill(false, false);
+}
+
+/* Whoever tells first: it is told once. */
+static void a_kill_is_told_once_whoever_tells_it(void **state)
+{
+	expect_a_kill(true, true);
 }
 
 static void a_kill_of_another_process_in_the_cgroup_is_told_as_such(void **state)
@@ -541,6 +554,7 @@ int main(void)
 		cmocka_unit_test(no_more_are_watched_than_allowed),
 		cmocka_unit_test(the_limit_of_an_ancestor_binds_with_its_usage),
 		cmocka_unit_test(a_kill_for_lack_of_memory_is_told),
+		cmocka_unit_test(a_kill_is_told_once_whoever_tells_it),
 		cmocka_unit_test(a_kill_of_another_process_in_the_cgroup_is_told_as_such),
 		cmocka_unit_test(a_process_that_moves_is_followed),
 	};
