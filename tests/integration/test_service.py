@@ -55,3 +55,85 @@ def only_the_capabilities_of_the_table_are_asked_for():
         equal(f"{name}: what it has and what it could have", ambient, bounding)
         for word in " ".join(ambient).split():
             check(word in table, f"{name}: {word} is not in docs/watch-privileges.md")
+
+
+# ---- the daemon as its manager sees it ---------------------------------------------------------
+
+def daemon(**environment):
+    """The watch of one target, its port and its log, with a socket that hears what it tells."""
+    folder = tempfile.mkdtemp(prefix="ullage-service-")
+    at_end(shutil.rmtree, folder, True)
+    hears = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    hears.bind(os.path.join(folder, "notify"))
+    hears.settimeout(30)
+    with open(os.path.join(folder, "watch.yaml"), "w", encoding="ascii") as f:
+        f.write("targets:\n  - name: truth\nsampling:\n  map: 1s\n")
+    process = subprocess.Popen(
+        [ULLAGE, "watch", "--config", os.path.join(folder, "watch.yaml"), "--listen",
+         "unix:" + os.path.join(folder, "api"), "--data", os.path.join(folder, "data")],
+        env={**os.environ, "NOTIFY_SOCKET": os.path.join(folder, "notify"), **environment}, stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=open(os.path.join(folder, "log"), "wb"))
+    at_end(process.wait)
+    at_end(process.kill)
+    return process, hears, folder
+
+
+def hear(hears, word):
+    """Waits until it is told."""
+    while True:
+        text = hears.recv(4096).decode()
+        if word in text.split("\n"):
+            return
+
+
+def watched(folder):
+    """What the API says of the one target, or None."""
+    connection = http.client.HTTPConnection("localhost", timeout=30)
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(os.path.join(folder, "api"))
+    connection.request("GET", "/api/v1/targets")
+    found = json.loads(connection.getresponse().read())["targets"]
+    connection.close()
+    return found[0] if found else None
+
+
+@test(timeout=120)
+def manager_is_told_how_it_is():
+    process, hears, folder = daemon(WATCHDOG_USEC="1000000")
+    for word in ("READY=1", "WATCHDOG=1", "WATCHDOG=1"):
+        hear(hears, word)
+    process.send_signal(signal.SIGHUP)
+    for word in ("RELOADING=1", "READY=1", "WATCHDOG=1"):
+        hear(hears, word)
+    process.terminate()
+    hear(hears, "STOPPING=1")
+    equal("exit status", process.wait(30), 0)
+    with open(os.path.join(folder, "log"), encoding="utf-8") as f:
+        check("<" not in f.read()[:1], "a level stands before a line that no journal reads")
+
+
+@test(timeout=120)
+def who_reads_targets_has_no_power():
+    with go_target("1.24", "plain", "-heap", "8000000"):
+        process, hears, folder = daemon()
+        hear(hears, "READY=1")
+        end = time.monotonic() + 60
+        while not (seen := watched(folder)) or not seen["goroutines"] or not seen["classes"]:
+            check(time.monotonic() < end, f"figures of Go and a map never came: {seen}")
+            time.sleep(0.2)
+        parts = {status(pid, "Name"): pid for pid, parent in parents() if parent == process.pid}
+        equal("capabilities of the watch", int(str(status(process.pid, "CapPrm")), 16), 0)
+        equal("its filter", status(process.pid, "Seccomp"), 2)
+        equal("capabilities of the actor", int(str(status(parts["ullage-act"], "CapPrm")), 16), 0)
+        if os.geteuid() == 0:
+            equal("those of the opener", int(str(status(parts["ullage-open"], "CapPrm")), 16), 1 << 19 | 1 << 2)
+        for name, pid in parts.items():
+            equal(f"filter of {name}", status(pid, "Seccomp"), 2)
+        process.kill()
+        process.wait()
+        for name, pid in parts.items():
+            while os.path.exists(f"/proc/{pid}") and status(pid, "State")[0] != "Z":
+                check(time.monotonic() < end, f"{name} outlives the watch")
+                time.sleep(0.05)
+    with open(os.path.join(folder, "log"), encoding="utf-8") as f:
+        check("refused system call" not in f.read(), "a system call was refused")
