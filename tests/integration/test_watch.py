@@ -89,11 +89,12 @@ def a_breaker_answers_503_and_a_canary_does_not():
     config = ("policies:\n  - name: {0}\n    match: {{name: sick}}\n    mode: {0}\n"
               "    limit: 24MiB\n    warn: 50%\n    open: 60%\n    close: 40%\n")
     for mode, expected in (("act", 503), ("canary", 200)):
-        with Daemon(config.format(mode)) as daemon:
-            with go_target("1.24", "stripped", "-mode", "idle", "-base", 20 * MIB, program="sick") as target:
+        with Cgroup() as group, Daemon(config.format(mode)) as daemon:
+            with go_target("1.24", "stripped", "-mode", "idle", "-base", 20 * MIB, program="sick", cgroup=group) as target:
                 row = daemon.wait_for_target(target.pid, lambda t: t["state"] == "open")
                 equal("health", daemon.get(f"/health/{row['id']}")[0], expected)
-                check(len(events(daemon, kind="open")) == 1, events(daemon, kind="open"))
+                opened = events(daemon, kind="open", target=row["id"])
+                check(len(opened) == 1 and opened[0]["dry_run"] == (mode == "canary"), opened)
 
 
 @test
