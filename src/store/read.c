@@ -40,7 +40,7 @@ _Static_assert((int)READ_MAX_ <= (int)DB_STATEMENTS, "a place for each statement
 /* A path as SQLite wants it in a URI. */
 static char *uri_of(const char *path, const char *options)
 {
-	struct strbuf sb;
+	AUTO(strbuf) struct strbuf sb;
 	strbuf_init(&sb);
 	strbuf_puts(&sb, "file:");
 	for (; *path; path++)

@@ -284,9 +284,10 @@ static int on_a_full_disk(const char *directory)
 	store_close(s);
 	size_t n = box_points(directory, "5", &points);
 	/* all but what was counted, and the newest of it */
+	print_message("# %zu looks read, %llu lost, of %u\n", n, (unsigned long long)stats.lost, looks);
 	if (n + stats.lost != looks || points.v[n - 1].process.rss != box_rss(looks - 1) ||
 	    strcmp(whole(directory), "ok") != 0)
-		return print_message("%zu read, %llu lost, %u looks\n", n, (unsigned long long)stats.lost, looks), 8;
+		return 8;
 	struct store_reader *r;
 	struct arena arena;
 	struct store_event_vec events = { 0 };

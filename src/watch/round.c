@@ -83,7 +83,8 @@ static void apply_limit(struct watched *w)
 static void remember_top(struct watched *w, int64_t now)
 {
 	const struct watch_target *t = &w->shown;
-	if (w->top.time_ns && now - w->top.time_ns < (int64_t)TOP_MS * MS_NS && t->cgroup.working_set < w->top.working_set)
+	if (w->top.time_ns && now - w->top.time_ns < (int64_t)TOP_MS * MS_NS &&
+	    t->cgroup.working_set < w->top.working_set)
 		return;
 	w->top.time_ns = now;
 	w->top.working_set = t->cgroup.working_set;

@@ -233,7 +233,8 @@ static void say_last(const struct watched *w, struct strbuf *out)
 	char x[NUM_SIZE_LEN];
 	const struct watch_target *t = &w->shown;
 	if (w->top.working_set != WATCH_UNKNOWN)
-		strbuf_printf(out, "; just before, the working set of its cgroup was %s", num_size(w->top.working_set, x));
+		strbuf_printf(out, "; just before, the working set of its cgroup was %s",
+			      num_size(w->top.working_set, x));
 	if (t->cgroup.limit != WATCH_UNKNOWN)
 		strbuf_printf(out, " of %s", num_size(t->cgroup.limit, x));
 	if (w->top.rss != WATCH_UNKNOWN)
