@@ -101,7 +101,7 @@ static struct err *sync_folder(const struct store *s, enum store_file kind)
 
 struct err *store_file_done(struct store *s, struct store_blob *b)
 {
-	struct stat st;
+	struct stat st = { 0 };
 	struct err *err = NULL;
 	if (fsync(b->fd) < 0 || fstat(b->fd, &st) < 0 || rename(b->temporary, b->path) < 0)
 		err = failed("writing", b->path);

@@ -330,8 +330,8 @@ static void what_is_too_much_goes_oldest_looks_first(void **state)
 	struct store_point_vec points = { 0 };
 	int64_t t0 = box_now();
 	for (unsigned i = 0; i < 20; i++) {
-		make_file(s, STORE_SNAPSHOT, i % 2 ? "5-1" : "6-1", 20 * KIB, i);
-		make_file(s, STORE_PROFILE, "5-1", 20 * KIB, i);
+		make_file(s, STORE_SNAPSHOT, i % 2 ? "5-1" : "6-1", 20UL * KIB, i);
+		make_file(s, STORE_PROFILE, "5-1", 20UL * KIB, i);
 	}
 	box_event(s, WATCH_EVENT_OOM_KILL, "5-1", "killed");
 	for (unsigned i = 0; i < 40000; i++) {
