@@ -88,7 +88,7 @@ static ssize_t copy_ranges(struct proc_peek *k, const struct iovec *to, const st
 		return 0;
 	ssize_t got = k->mem < 0 ? process_vm_readv(k->process->pid, to, n, from, n, 0) : -1;
 	if (k->mem < 0 && got < 0 && (errno == EPERM || errno == EACCES)) {
-		struct err *err AUTO(err) = proc_process_file(k->process, "mem", O_RDONLY, &k->mem);
+		err_free(proc_process_file(k->process, "mem", O_RDONLY, &k->mem));
 		errno = EPERM;
 	}
 	return k->mem >= 0 ? copy_by_descriptor(k, to, from, n) : got;

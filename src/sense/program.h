@@ -40,10 +40,10 @@ struct sense_programs {
 void sense_programs_deinit(struct sense_programs *ps);
 
 /*
- * The program that a process runs, with one more reference; NULL when its file cannot be read (p->exe_errno). Cost: an
+ * The program that a process runs, with one more reference; NULL when its file cannot be read (process->exe_errno). Cost: an
  * fstat of one that is known, else some 100 us.
  */
-struct sense_program *sense_program_of(struct sense_programs *ps, const struct proc_process *p);
+struct sense_program *sense_program_of(struct sense_programs *ps, const struct proc_process *process);
 void sense_program_unref(struct sense_program *p);
 
 /*

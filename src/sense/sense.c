@@ -27,7 +27,7 @@ enum {
 };
 
 /* News of a cgroup under pressure come every 10 ms; looks need not. */
-static const int64_t BETWEEN_URGENT = 50 * 1000 * 1000;
+static const int64_t BETWEEN_URGENT = INT64_C(50) * 1000 * 1000;
 
 /* ---- notes ---- */
 
