@@ -192,8 +192,10 @@ bool sampler_reachable(struct sampler *s, uint64_t *ret)
 	snapshot_init(&snap);
 	if (!readable(s))
 		return false;
-	struct err *err AUTO(err) =
-		evidence_owners(&s->t, &(struct evidence_options){ .owners = { .sums = true } }, &snap);
+	struct err *err AUTO(err) = evidence_owners(
+		&s->t,
+		&(struct evidence_options){ .account = { .procfs = s->t.live->procfs }, .owners = { .sums = true } },
+		&snap);
 	*ret = snap.owners.reachable;
 	return !err && *ret;
 }
