@@ -20,6 +20,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "fixture/recording.h"
 #include "forecast/forecast.h"
 
 enum { RUNS = 60, HARMLESS_S = 600, LEAK_S = 900, ERRORS = 4096 };
@@ -550,60 +551,29 @@ static void print(const struct kind *k, struct totals *t)
 
 /* ---- recordings --------------------------------------------------------------------------- */
 
-static double number(const char *word)
-{
-	return word[0] == '-' ? (double)NAN : strtod(word, NULL);
-}
-
-static uint64_t count(const char *word)
-{
-	return word[0] == '-' ? WATCH_UNKNOWN : strtoull(word, NULL, 10);
-}
-
 /* Follows one file; false when it is none. */
 static bool replay(const char *path, const struct forecast_options *opt)
 {
-	char line[512], name[64], sort[16], end[16], still[16];
-	double start = 0;
-	unsigned long long limit = 0;
-	FILE *f = fopen(path, "re");
-	if (!f)
+	struct recording rec;
+	struct forecast_sample s;
+	double t = 0;
+	if (!recording_open(path, &rec))
 		return false;
-	if (!fgets(line, sizeof(line), f) || sscanf(line, "# %63s limit %llu %15s start %lf end %15s still %15s", name,
-						    &limit, sort, &start, end, still) != 6) {
-		fclose(f);
-		return false;
-	}
-	struct run r = { .limit = (double)limit, .start = start };
+	struct run r = { .limit = (double)rec.limit, .start = rec.start };
 	struct watching w;
 	watching_init(&w, opt);
-	w.o.end = number(end);
-	w.o.still = number(still);
-	while (fgets(line, sizeof(line), f)) {
-		char v[7][24];
-		if (sscanf(line, "%23s %23s %23s %23s %23s %23s %23s", v[0], v[1], v[2], v[3], v[4], v[5], v[6]) != 7)
-			continue;
-		struct forecast_sample s;
-		forecast_sample_init(&s);
-		double t = number(v[0]) / 1000;
-		s.time_ns = (int64_t)((t + 1000) * 1e9);
-		s.bytes = count(v[1]);
-		s.anon = count(v[2]);
-		s.limit = limit;
-		s.gc_count = count(v[3]);
-		s.heap_marked = count(v[4]);
-		s.heap_alloc = count(v[5]);
-		s.heap_goal = count(v[6]);
+	w.o.end = rec.end;
+	w.o.still = rec.still;
+	while (recording_next(&rec, &t, &s))
 		watch(&w, &r, t, &s);
-	}
-	fclose(f);
+	recording_close(&rec);
 	finish(&w, &r);
 	double life = w.o.end - r.start, lead = w.o.end - w.o.warned;
-	printf("%-24s %5.0f MiB  %-8s", name, r.limit / MIB, sort);
-	if (strcmp(sort, "leaks") == 0)
+	printf("%-24s %5.0f MiB  %-8s", rec.name, r.limit / MIB, rec.sort);
+	if (strcmp(rec.sort, "leaks") == 0)
 		printf(" life %5.1f  lead %5.1f of %5.1f  eta error %4.2f %s%s\n", life, lead, asked(&r, &w.o),
 		       w.o.error, lead >= asked(&r, &w.o) ? "" : "LATE ", w.o.error < 0.2 ? "" : "INEXACT");
-	else if (strcmp(sort, "near") == 0)
+	else if (strcmp(rec.sort, "near") == 0)
 		printf(" warned %.1f withdrawn %.1f\n", w.o.warned, w.o.withdrawn);
 	else
 		printf(" alarms %u%s\n", w.o.alarms, w.o.alarms ? " FALSE" : "");
