@@ -49,9 +49,13 @@ struct forecast {
 
 void forecast_sample_init(struct forecast_sample *s)
 {
-	*s = (struct forecast_sample){
-		0, 0, WATCH_UNKNOWN, WATCH_UNKNOWN, WATCH_UNKNOWN, WATCH_UNKNOWN, WATCH_UNKNOWN, WATCH_UNKNOWN
-	};
+	*s = (struct forecast_sample){ .limit = WATCH_UNKNOWN,
+				       .anon = WATCH_UNKNOWN,
+				       .gc_count = WATCH_UNKNOWN,
+				       .heap_marked = WATCH_UNKNOWN,
+				       .heap_alloc = WATCH_UNKNOWN,
+				       .heap_goal = WATCH_UNKNOWN,
+				       .memory_limit = WATCH_UNKNOWN };
 }
 
 struct forecast *forecast_new(const struct forecast_options *opt)
@@ -79,7 +83,7 @@ void forecast_reset(struct forecast *f)
 				.value = NAN,
 				.limit = NAN,
 				.gc_count = NAN,
-				.heap = { NAN, NAN, NAN, NAN, NAN },
+				.heap = { NAN, NAN, NAN, NAN, NAN, NAN },
 				.z = NAN,
 				.eta = NAN,
 				.doubtful_since = NAN };
@@ -230,7 +234,10 @@ static bool add_heap(struct forecast *f, const struct forecast_sample *s, double
 	}
 	f->gc_count = gc;
 	h->alloc = alloc;
-	h->goal = known(s->heap_goal);
+	h->ceiling = s->memory_limit >= INT64_MAX ? (double)INFINITY : (double)s->memory_limit - fmax(f->value - h->most, 0);
+	h->goal = fmin(known(s->heap_goal), h->ceiling); /* of a number and NAN: the number */
+	if (isinf(h->goal))
+		h->goal = NAN;
 	h->marked = marked;
 	if (ended > 0)
 		return !isnan(marked);

@@ -37,8 +37,9 @@ struct forecast_sample {
 	uint64_t anon;
 	uint64_t gc_count;    /* a collection ended when it rises; WATCH_UNKNOWN: told by the series' own shape */
 	uint64_t heap_marked; /* what the last collection kept: the trough itself; WATCH_UNKNOWN */
-	uint64_t heap_alloc,
-		heap_goal; /* bytes of objects now, and at which the next collection begins; WATCH_UNKNOWN */
+	uint64_t heap_alloc;   /* bytes of objects now; WATCH_UNKNOWN */
+	uint64_t heap_goal;    /* at which the next collection begins by GOGC; WATCH_UNKNOWN: none, or not known */
+	uint64_t memory_limit; /* GOMEMLIMIT: a collection begins before; WATCH_UNKNOWN, or math.MaxInt64: none */
 };
 
 void forecast_sample_init(struct forecast_sample *s); /* all unknown, at no time */

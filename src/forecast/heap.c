@@ -9,6 +9,7 @@ static const double HEAP_SHARE = 0.5; /* of a growth: less, and it is not the he
 static const double KEPT = 0.5;	      /* of what was allocated */
 static const double CHANGED = 0.6;    /* of the pace of allocation: it is another one */
 static const double FITS = 0.97;      /* of the limit */
+static const double CROWDED = 1.03; /* of what was kept: no room for garbage */
 static const double RATIO_MAX = 8;    /* of goal to kept: more is a goal that was set, not one that follows */
 
 /* How much the most that objects took grew from then on; NAN unknown. */
@@ -36,7 +37,7 @@ static unsigned marks_since(const struct window *w, double from)
 /* What will be live so many seconds from now on. */
 static double live_at(const struct shape *live, double now, double t)
 {
-	if (live->kind != SHAPE_SLOWING && live->kind != SHAPE_FASTER)
+	if (live->kind != SHAPE_SLOWING) /* a pace that rises between few points is taken as it is */
 		return now + live->rate * t;
 	double k = log(live->pace) / live->half;
 	return now + live->rate * expm1(k * t) / k;
@@ -58,18 +59,22 @@ static double cycles(const struct heap_now *h, const struct shape *live, double 
 		if (live->kind == SHAPE_SLOWING && k > CYCLES / 2)
 			break;
 		alloc = kept;
-		double next = kept * ratio;
+		double next = fmin(kept * ratio, h->ceiling);
+		if (next < kept * CROWDED) /* one collection follows the other: what is live grows on */
+			return live->rate > 0 ? t + (top - kept) / live->rate : (double)NAN;
 		if (next <= goal * (1 + 1e-9) && live->rate <= 0)
 			return NAN;
-		goal = fmax(next, kept + 1);
+		goal = next;
 	}
 	return NAN;
 }
 
 /* The pace of allocation is no longer what it was when collections said how much of it stays. */
-static bool changed(const struct window_mark *last, double pace)
+static bool changed(const struct window *w, double pace)
 {
-	return pace < CHANGED * (double)last->pace;
+	size_t n = w->n_marks;
+	double was = fmax((double)w->marks[n - 1].pace, (double)w->marks[n - 2].pace);
+	return pace < CHANGED * was;
 }
 
 static void model(const struct window *w, const struct heap_now *h, double limit, struct heap_outlook *ret)
@@ -87,7 +92,7 @@ static void model(const struct window *w, const struct heap_now *h, double limit
 		ret->eta = fmax(limit - over - h->alloc, 0) / h->pace;
 		return;
 	}
-	if (w->n_marks < MARKS_MIN || changed(&w->marks[w->n_marks - 1], h->pace)) {
+	if (w->n_marks < MARKS_MIN || changed(w, h->pace)) {
 		ret->kept = HEAP_UNDECIDED;
 		return;
 	}

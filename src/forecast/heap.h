@@ -24,6 +24,7 @@ enum heap_kept {
 
 struct heap_now {
 	double alloc, goal, marked; /* bytes; NAN unknown */
+	double ceiling;		    /* no goal is above it, by GOMEMLIMIT; INFINITY: none */
 	double pace;		    /* bytes allocated per second; NAN unknown */
 	double most;		    /* the most that objects took, as far as is known; NAN unknown */
 };

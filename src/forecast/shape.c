@@ -468,6 +468,8 @@ void shape_of_marks(const struct window *w, double limit, struct shape *ret)
 		return;
 	part_of(&all, from, &growth);
 	grow(&growth, limit, 0, ret);
+	if (ret->growth < FALL * limit)
+		ret->kind = SHAPE_NONE;
 	double now = w->p[w->n - 1].t, before = ret->rate > 0 ? growth.y[0] / ret->rate : 0;
 	ret->from_start = from == 0;
 	ret->since = now - (from ? growth.t[0] : fmax(growth.t[0] - before, w->p[0].t));
