@@ -14,14 +14,14 @@ enum { USUAL_STEPS = 36, USUAL_MIN = 6 };
 static const double NS = 1e-9;
 static const double LOW = 0.2;		 /* of the limit: below it nothing is foretold */
 static const double HIGH = 0.78;	 /* of the limit: from it on a warning need not wait for the last moment */
-static const double EVIDENCE = 0.75;	 /* of the time left a growth must have lasted */
+static const double EVIDENCE = 0.7;	 /* of the time left a growth must have lasted */
 static const double EVIDENCE_HIGH = 0.3; /* the same from HIGH on, */
 static const double EVIDENCE_MIN_S = 3, EVIDENCE_MAX_S = 60;
 static const double FRESH = 0.4;	 /* of the rate: slower lately, and it waits */
 static const double GROWN = 0.3;	 /* of what is left to the limit */
 static const double LIFE_MIN_S = 19;	 /* what would live shorter is as often a program that fills and stops */
 static const double LIFE_SLOWING_S = 30; /* the same of what slows already */
-static const double FIRST_LOOK_S = 1.5;	 /* a process may have grown so long before the first look at it */
+static const double FIRST_LOOK_S = 2.5;	 /* a process may have grown so long before the first look at it */
 static const double LOOK_S = 0.2;	 /* between two judgements */
 static const double PACE_S = 3;		 /* over which the pace of allocation is averaged */
 static const double IDLE = 1.05;	 /* of what the last collection kept: so much is as good as another one */
@@ -264,10 +264,11 @@ void forecast_add(struct forecast *f, const struct forecast_sample *s)
 	double before = f->begun ? f->now : now;
 	f->begun = true;
 	f->now = now;
+	double when = (double)s->gc_last_ns * NS;
 	bool collected = add_heap(f, s, before);
 	window_add(&f->w, now, value, f->heap.alloc);
 	if (collected)
-		window_mark(&f->w, now, f->heap.marked, f->heap.pace);
+		window_mark(&f->w, when > before && when < now ? when : now, f->heap.marked, f->heap.pace);
 	if (now - f->step_from >= USUAL_S)
 		compare_usual(f);
 	if (now - f->looked >= LOOK_S)

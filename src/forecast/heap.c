@@ -7,6 +7,7 @@ enum { CYCLES = 256, MARKS_MIN = 3 };
 
 static const double HEAP_SHARE = 0.5; /* of a growth: less, and it is not the heap */
 static const double KEPT = 0.5;	      /* of what was allocated */
+static const double ALL = 0.8;
 static const double CHANGED = 0.6;    /* of the pace of allocation: it is another one */
 static const double FITS = 0.97;      /* of the limit */
 static const double CROWDED = 1.03; /* of what was kept: no room for garbage */
@@ -100,7 +101,8 @@ static void model(const struct window *w, const struct heap_now *h, double limit
 	double now_live = live_at(live, (double)last->marked, p->t - last->t);
 	if (live->kind == SHAPE_SLOWING) /* its pace went on falling since then */
 		live->rate *= exp(log(live->pace) / live->half * (p->t - last->t));
-	live->rate = fmin(live->rate, h->pace);
+	if (live->rate > ALL * h->pace && live->kind != SHAPE_SLOWING)
+		live->rate = h->pace; /* all of it; collections are seen late, and are few */
 	now_live = fmin(now_live, h->alloc);
 	ret->kept = live->rate >= KEPT * h->pace ? HEAP_MOST : HEAP_LITTLE;
 	ret->eta = cycles(h, live, now_live, over, limit);
