@@ -260,6 +260,8 @@ static void add_heap(const struct alarm_look *l, uint64_t bytes, struct forecast
 	s->heap_marked = p->heap_marked;
 	s->heap_alloc = p->heap_alloc;
 	s->heap_goal = p->heap_goal;
+	s->memory_limit = p->memory_limit;
+	s->gc_last_ns = p->gc_last_ns;
 }
 
 static void foretell(struct alarm *a, const struct alarm_look *l, int64_t now_ns)

@@ -45,6 +45,7 @@ struct forecast {
 	double eta, confidence;
 	double doubtful_since; /* NAN: not */
 	bool warning, begun;
+	bool collecting; /* a collection ended before the latest look, too */
 };
 
 void forecast_sample_init(struct forecast_sample *s)
@@ -223,10 +224,11 @@ static bool add_heap(struct forecast *f, const struct forecast_sample *s, double
 	double marked = known(s->heap_marked);
 	if (isnan(marked))
 		marked = ended > 0 ? alloc : h->marked; /* a little more than it kept */
-	if (ended == 1) {				/* it began near the goal */
+	if (ended == 1) { /* it began near the goal: how near is not known, so that counts only where there is nothing else */
 		h->most = fmax(h->most, h->goal);
-		taken = fmax(h->goal, h->alloc) - h->alloc + fmax(alloc - marked, 0);
+		taken = f->collecting ? fmax(h->goal, h->alloc) - h->alloc + fmax(alloc - marked, 0) : (double)NAN;
 	}
+	f->collecting = ended > 0;
 	h->most = fmax(h->most, alloc);
 	if (lasted > 0 && taken >= 0 && (ended == 0 || ended == 1)) {
 		double part = isnan(h->pace) ? 1 : -expm1(-lasted / PACE_S), pace = taken / lasted;
@@ -234,7 +236,8 @@ static bool add_heap(struct forecast *f, const struct forecast_sample *s, double
 	}
 	f->gc_count = gc;
 	h->alloc = alloc;
-	h->ceiling = s->memory_limit >= INT64_MAX ? (double)INFINITY : (double)s->memory_limit - fmax(f->value - h->most, 0);
+	h->ceiling =
+		s->memory_limit >= INT64_MAX ? (double)INFINITY : (double)s->memory_limit - fmax(f->value - h->most, 0);
 	h->goal = fmin(known(s->heap_goal), h->ceiling); /* of a number and NAN: the number */
 	if (isinf(h->goal))
 		h->goal = NAN;

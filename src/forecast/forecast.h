@@ -35,9 +35,9 @@ struct forecast_sample {
 	/* The part that nobody can take back: anonymous and shared memory and what the kernel took, that is usage - (file -
 	 * shmem) of a cgroup. WATCH_UNKNOWN */
 	uint64_t anon;
-	uint64_t gc_count;    /* a collection ended when it rises; WATCH_UNKNOWN: told by the series' own shape */
-	int64_t gc_last_ns;  /* when the last one ended; 0: when it is first seen */
-	uint64_t heap_marked; /* what the last collection kept: the trough itself; WATCH_UNKNOWN */
+	uint64_t gc_count;     /* a collection ended when it rises; WATCH_UNKNOWN: told by the series' own shape */
+	int64_t gc_last_ns;    /* when the last one ended; 0: when it is first seen */
+	uint64_t heap_marked;  /* what the last collection kept: the trough itself; WATCH_UNKNOWN */
 	uint64_t heap_alloc;   /* bytes of objects now; WATCH_UNKNOWN */
 	uint64_t heap_goal;    /* at which the next collection begins by GOGC; WATCH_UNKNOWN: none, or not known */
 	uint64_t memory_limit; /* GOMEMLIMIT: a collection begins before; WATCH_UNKNOWN, or math.MaxInt64: none */

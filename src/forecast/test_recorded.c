@@ -13,8 +13,9 @@
 #include "forecast/forecast.h"
 
 struct outcome {
-	double warned, withdrawn, worst; /* NAN: not; the largest error of the time left, as a share, in the last minute */
-	bool held;			 /* a warning was up at the end */
+	double warned, withdrawn,
+		worst; /* NAN: not; the largest error of the time left, as a share, in the last minute */
+	bool held;     /* a warning was up at the end */
 	struct recording r;
 };
 
@@ -67,7 +68,8 @@ static void leaks_are_told_in_time(void **state)
 
 static void the_time_left_is_near_the_truth(void **state)
 {
-	static const char *const even[] = { "line-256-60-1.24", "line-garbage-256-60", "line-64-20-1.27", "mmap-64-60" };
+	static const char *const even[] = { "line-256-60-1.24", "line-garbage-256-60", "line-64-20-1.27",
+					    "mmap-64-60" };
 	for (size_t i = 0; i < sizeof(even) / sizeof(*even); i++) {
 		struct outcome o = replay(even[i]);
 		if (o.worst >= 0.2)
@@ -77,7 +79,8 @@ static void the_time_left_is_near_the_truth(void **state)
 
 static void harmless_programs_raise_nothing(void **state)
 {
-	static const char *const harmless[] = { "warm-512-0.36-30", "garbage-64-8", "burst-64-5", "cache-64", "teeth-64-4" };
+	static const char *const harmless[] = { "warm-512-0.36-30", "garbage-64-8", "burst-64-5", "cache-64",
+						"teeth-64-4" };
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(*harmless); i++) {
 		struct outcome o = replay(harmless[i]);
 		if (!isnan(o.warned))
