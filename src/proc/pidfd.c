@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/pidfd.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -32,6 +33,16 @@ bool proc_pidfd_ended(int pidfd)
 	return poll(&p, 1, 0) == 1 && p.revents & (POLLIN | POLLHUP);
 }
 
+/*
+ * The kernel shows the last field of stat to those who might trace the process, and 0 to all others. A link of its namespaces
+ * is guarded by the same question, and says no.
+ */
+static bool is_hidden(const struct proc_process *p)
+{
+	char link[64];
+	return readlinkat(p->dir, "ns/pid", link, sizeof(link)) < 0 && (errno == EACCES || errno == EPERM);
+}
+
 /* The last field of stat; zero of a process that lives. */
 static bool zombie_status(const struct proc_process *p, int *status)
 {
@@ -48,7 +59,7 @@ static bool zombie_status(const struct proc_process *p, int *status)
 	if (!space || space >= end || !num_dec(space + 1, (size_t)(end - space - 1), &value) || value > 0xffff)
 		return false;
 	*status = (int)value;
-	return true;
+	return value || !is_hidden(p);
 }
 
 int proc_pidfd_signal(int pidfd, const struct proc_process *p)

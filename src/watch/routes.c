@@ -76,7 +76,6 @@ static void health_of(struct daemon *d, unsigned which, const struct httpd_reque
 		{ "loop", true, NULL },
 		{ "first-look", d->discovered, "the first look for processes is not done" },
 		{ "data", !d->store_failed, "records cannot be written; sampling goes on" },
-		{ "config", d->self.config_ok, "the newest configuration was refused; the one before it holds" },
 	};
 	size_t from = which & CHECK_LIVE ? 0 : 1, n = which & CHECK_READY ? sizeof(all) / sizeof(all[0]) : 1;
 	const char *verbose = httpd_query(request, "verbose");
