@@ -141,18 +141,38 @@ def processor_time(pid):
     return total
 
 
+def runnable(pid):
+    """Does a thread run, or wait for a processor? On a loaded machine that may take long, and no time passes for it."""
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat", encoding="utf-8", errors="replace") as f:
+            if f.read().rsplit(")", 1)[1].split()[0] == "R":
+                return True
+    return False
+
+
 def wait_until_idle(target):
     """Start-up, the first use of a command and the runtime's clearing up are over."""
     target.stats()
     quiet, last = 0, -1
     for _ in range(200):
         now = processor_time(target.pid)
-        quiet = quiet + 1 if now == last else 0
+        quiet = quiet + 1 if now == last and not runnable(target.pid) else 0
         if quiet == 3:
             return
         last = now
         time.sleep(0.04)
     raise AssertionError("the target does not become idle")
+
+
+def settle(target):
+    """No thread of a target that answers nothing runs any more."""
+    last = -1
+    for _ in range(100):
+        now = processor_time(target.pid)
+        if now == last and not runnable(target.pid):
+            return
+        last = now
+        time.sleep(0.1)
 
 
 MEASURE = """

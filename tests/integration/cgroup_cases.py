@@ -71,6 +71,7 @@ def cause(kind):
         words = CAUSES[kind][group.version - 1]
         if words is None:
             skip(f"cgroup v{group.version} has {kind} in a counter of its own")
+        wait_until_idle(target)
         before = settled(target.pid)
         check_balance(before, group)
         if kind == "file":

@@ -4,7 +4,7 @@
 The collector counts an object with a finalizer twice, once as what it scans from and once as what it marks: that is what
 is missing from reachable bytes here, some bytes a megabyte.
 """
-from common import *
+from account import *
 
 EXACT, SLACK = 0.0005, 64 << 10  # the larger of a share of the heap and some bytes, which the target has used since
 

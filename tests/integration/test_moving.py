@@ -94,7 +94,7 @@ def check_stop(account, budget):
         check(any("longer than the budget" in n for n in account["notes"]), f"held for {account['stopped_ms']} ms, and no note")
 
 
-@test(each=VERSIONS_HERE, tries=2)
+@test(each=VERSIONS_HERE, tries=2, alone=True)  # held for milliseconds
 def allocating_with_a_stop(version):
     with churning(version, 180 << 20) as target:
         rows = [ullage_json("map", target.pid, "--stop") for _ in range(40)]

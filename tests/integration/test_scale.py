@@ -31,17 +31,6 @@ def large_account(name, target):
     return account
 
 
-def settle(target):
-    """No thread of a target that answers nothing runs any more."""
-    last = -1
-    for _ in range(100):
-        now = processor_time(target.pid)
-        if now == last:
-            return
-        last = now
-        time.sleep(0.1)
-
-
 @test(each=["1.19", "1.27"], tries=2)
 def twenty_thousand_mappings(version):
     with go_target(version, "stripped", "-maps", 20000) as target:
