@@ -224,7 +224,8 @@ static bool add_heap(struct forecast *f, const struct forecast_sample *s, double
 	double marked = known(s->heap_marked);
 	if (isnan(marked))
 		marked = ended > 0 ? alloc : h->marked; /* a little more than it kept */
-	if (ended == 1) { /* it began near the goal: how near is not known, so that counts only where there is nothing else */
+	if (ended ==
+	    1) { /* it began near the goal: how near is not known, so that counts only where there is nothing else */
 		h->most = fmax(h->most, h->goal);
 		taken = f->collecting ? fmax(h->goal, h->alloc) - h->alloc + fmax(alloc - marked, 0) : (double)NAN;
 	}

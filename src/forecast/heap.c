@@ -7,11 +7,11 @@ enum { CYCLES = 256, MARKS_MIN = 3 };
 
 static const double HEAP_SHARE = 0.5; /* of a growth: less, and it is not the heap */
 static const double KEPT = 0.5;	      /* of what was allocated */
-static const double ALL = 0.8;	     /* of what was allocated, as good as all */
-static const double CHANGED = 0.6;  /* of the pace of allocation: it is another one */
-static const double FITS = 0.97;    /* of the limit */
-static const double CROWDED = 1.03; /* of what was kept: no room for garbage */
-static const double RATIO_MAX = 8;  /* of goal to kept: more is a goal that was set, not one that follows */
+static const double ALL = 0.8;	      /* of what was allocated, as good as all */
+static const double CHANGED = 0.6;    /* of the pace of allocation: it is another one */
+static const double FITS = 0.97;      /* of the limit */
+static const double CROWDED = 1.03;   /* of what was kept: no room for garbage */
+static const double RATIO_MAX = 8;    /* of goal to kept: more is a goal that was set, not one that follows */
 
 /* How much the most that objects took grew from then on; NAN unknown. */
 static double heap_growth(const struct window *w, double from)

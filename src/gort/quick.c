@@ -90,7 +90,8 @@ static size_t deltas_size(const struct gort_layout *l)
 
 static uint64_t pause_offset(const struct gort_layout *l, uint32_t gc_count)
 {
-	return (uint64_t)(uint32_t)l->f[GORT_mstats_pause_ns].off + (gc_count + GORT_PAUSES - 1) % GORT_PAUSES * UINT64_C(8);
+	return (uint64_t)(uint32_t)l->f[GORT_mstats_pause_ns].off +
+	       (gc_count + GORT_PAUSES - 1) % GORT_PAUSES * UINT64_C(8);
 }
 
 bool gort_quick_init(const struct gort *g, uint64_t bias, struct gort_quick *ret)
