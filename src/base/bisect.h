@@ -18,7 +18,7 @@
 	while (bisect_low_ < bisect_high_) { \
 		size_t i = bisect_low_ + (bisect_high_ - bisect_low_) / 2; \
 		if (before) \
-			bisect_low_ = i + 1; \
+			bisect_low_ = (i) + 1; \
 		else \
 			bisect_high_ = i; \
 	} \

@@ -52,7 +52,7 @@ static bool clock_time(const char **s, int64_t *ret)
 	int64_t part = 0;
 	if (mark(s, ':') && (!number(s, 2, 60, &second) || !fraction(s, &part)))
 		return false;
-	*ret = ((int64_t)hour * HOUR_S + minute * MINUTE_S + second) * SECOND + part;
+	*ret = (hour * (int64_t)HOUR_S + minute * (int64_t)MINUTE_S + second) * SECOND + part;
 	return true;
 }
 
@@ -77,7 +77,7 @@ static bool zone(const char **s, int64_t *ret)
 	(*s)++;
 	if ((sign != '+' && sign != '-') || !number(s, 2, 23, &hour) || !mark(s, ':') || !number(s, 2, 59, &minute))
 		return false;
-	*ret -= (sign == '+' ? 1 : -1) * ((int64_t)hour * HOUR_S + minute * MINUTE_S) * SECOND;
+	*ret -= (sign == '+' ? 1 : -1) * (hour * (int64_t)HOUR_S + minute * (int64_t)MINUTE_S) * SECOND;
 	return true;
 }
 
@@ -100,7 +100,7 @@ static bool span(const char *s, int64_t *ret)
 	static const struct {
 		char unit;
 		int64_t seconds;
-	} units[] = { { 's', 1 }, { 'm', MINUTE_S }, { 'h', HOUR_S }, { 'd', DAY_S }, { 'w', 7 * DAY_S } };
+	} units[] = { { 's', 1 }, { 'm', MINUTE_S }, { 'h', HOUR_S }, { 'd', DAY_S }, { 'w', INT64_C(7) * DAY_S } };
 	enum { DIGITS = 7 };
 	if (!*s)
 		return false;

@@ -149,6 +149,11 @@ static bool may_lack(const struct gort_layout *l, enum gort_field f)
 	case GORT_cleanupFn_fn:
 	case GORT_cleanupFn_arg:
 		return minor < 26;
+	case GORT_schedt_gFree_n:
+		return minor >= 25;
+	case GORT_schedt_gFree_stack:
+	case GORT_schedt_gFree_noStack:
+		return minor < 25;
 	case GORT_moduledata_typelinks:
 	case GORT_moduledata_itablinks:
 		return minor >= 27;

@@ -174,10 +174,12 @@ static bool is_mapped(const struct proc_process *p, const char *path, uint64_t i
 	lines_init(&l, fd);
 	char *line = NULL;
 	size_t len = 0;
-	bool found = false;
-	struct err *err AUTO(err) = NULL;
-	while (fd >= 0 && !found && !(err = lines_next(&l, &line, &len)) && line)
-		found = inode_of_line(line, path) == inode;
+	bool found = false, more = fd >= 0;
+	while (more && !found) {
+		struct err *err AUTO(err) = lines_next(&l, &line, &len);
+		more = !err && line;
+		found = more && inode_of_line(line, path) == inode;
+	}
 	return found;
 }
 

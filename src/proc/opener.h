@@ -33,4 +33,4 @@ const char *proc_opener_dir(const char *procfs);
 int proc_opener_ask(int opener, pid_t pid, uint64_t start_ticks, const char *name);
 
 /* Serves until the other end closes; an exit status. `procfs` is a directory. */
-int proc_opener_serve(int fd, const char *procfs);
+int proc_opener_serve(int socket, const char *procfs);

@@ -69,6 +69,7 @@ static void a_child_has_its_socket_and_no_more(void **state)
 	unsigned n = 0;
 	char how[64] = "";
 	AUTO_CLOSE int open_here = open("/dev/null", O_RDONLY);
+	assert_true(open_here >= 0);
 	ok(child_start("test-child", CHILD_STREAM, count_descriptors, NULL, &c));
 	assert_int_equal(poll(&(struct pollfd){ .fd = c.fd, .events = POLLIN }, 1, 10000), 1);
 	assert_int_equal(read(c.fd, &n, sizeof(n)), sizeof(n));

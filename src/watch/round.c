@@ -31,7 +31,7 @@ static unsigned interval_of(const struct config *c, const struct watched *w)
 /* A multiple of the interval, so that all targets of one interval are looked at in one round. */
 static int64_t next(int64_t now, unsigned interval_ms)
 {
-	int64_t ns = (int64_t)interval_ms * MS_NS;
+	int64_t ns = (interval_ms ? interval_ms : TICK_MIN_MS) * (int64_t)MS_NS;
 	return (now / ns + 1) * ns;
 }
 

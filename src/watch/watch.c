@@ -130,7 +130,7 @@ static void on_stop(evutil_socket_t fd, short what, void *arg)
 
 static void every(struct daemon *d, struct event **ev, unsigned ms, event_callback_fn fn)
 {
-	struct timeval tv = { ms / 1000, (ms % 1000) * 1000 };
+	struct timeval tv = { ms / 1000, (ms % 1000) * 1000L };
 	if (!*ev) {
 		*ev = event_new(d->loop, -1, EV_PERSIST, fn, d);
 		event_priority_set(*ev, 0); /* before whoever asks by HTTP */
