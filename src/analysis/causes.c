@@ -147,14 +147,16 @@ static bool is_held_elsewhere(const struct rule_context *c, const struct finding
  */
 static bool is_their_record(const struct rule_context *c, const struct finding *g)
 {
-	static const char *const records[] = { "*runtime.m", "*runtime.mPadded", "*runtime.g" };
+	static const char *const records[] = { "runtime.m", "runtime.mPadded", "runtime.g" };
 	const struct held *h = &c->held;
 	if (!h->path || h->kept < h->all / 2 || !alike(h->more, g->count_rate * c->seconds, OBJECTS_ALIKE))
 		return false;
 	const struct owners_step *steps = &c->in->last->owners.steps.v[h->path->step_at];
 	for (uint32_t at = h->container == HELD_BY_ROOT ? 0 : h->container + 1; at < h->path->step_n; at++) {
-		for (size_t i = 0; steps[at].type && i < sizeof(records) / sizeof(records[0]); i++) {
-			if (strcmp(steps[at].type, records[i]) == 0)
+		const char *type = steps[at].type ? steps[at].type : "";
+		type += *type == '*'; /* the record itself, or a pointer to it */
+		for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+			if (strcmp(type, records[i]) == 0)
 				return true;
 		}
 	}
