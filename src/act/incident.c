@@ -170,7 +170,7 @@ static void write_annotations(const struct act_order *o, struct strbuf *out)
 
 void incident_init(struct incident *in, const char *host, const char *policy, const struct act_order *o)
 {
-	struct strbuf json, labels, annotations;
+	AUTO(strbuf) struct strbuf json, labels, annotations;
 	strbuf_init(&json);
 	strbuf_init(&labels);
 	strbuf_init(&annotations);

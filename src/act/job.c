@@ -279,18 +279,17 @@ static void start_dry(struct actor *a, struct job *j)
 
 static void start_alert(struct actor *a, struct job *j, int64_t now)
 {
-	struct strbuf body;
+	AUTO(strbuf) struct strbuf body;
+	strbuf_init(&body);
 	if (j->tries > 1 || j->kind == JOB_AGAIN) {
 		start_post(a, j, now);
 		return;
 	}
-	strbuf_init(&body);
 	if (alerts_tell(&a->alerts, j->link->action.name, j->order, now, &body)) {
 		j->body = strbuf_take(&body);
 		start_post(a, j, now);
 		return;
 	}
-	strbuf_deinit(&body);
 	finish(a, j,
 	       &(struct ending){ .done = true, .text = "nothing to tell: the alert goes on for another incident" });
 }

@@ -116,7 +116,9 @@ static void many_threads(void *arg)
 	pthread_barrier_init(&begun, NULL, THREADS + 1);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		pthread_create(&t[i], NULL, take_and_give, (void *)(i + 1));
-	field = mmap(NULL, PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0); /* after their stacks */
+	/* where nobody else is given memory, not a sanitizer either: what threads map there would replace it */
+	void *far = (void *)(UINT64_C(3) << 44);
+	field = mmap(far, PAGES * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	munmap(field, PAGES * PAGE);
 	pthread_barrier_wait(&begun);
 	for (int i = 0; i < THREADS; i++)

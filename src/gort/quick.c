@@ -79,7 +79,7 @@ static uint64_t loaded(const struct gort_layout *l, const struct copy *c, unsign
 	uint64_t value = 0;
 	span_of(l, &parts[part], &start, &len);
 	if (gort_has(l, f))
-		memcpy(&value, c->part[part] + (size_t)l->f[f].off - start, l->f[f].size <= 4 ? 4 : 8);
+		memcpy(&value, c->part[part] + ((size_t)l->f[f].off - start), l->f[f].size <= 4 ? 4 : 8);
 	return value;
 }
 
