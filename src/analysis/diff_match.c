@@ -236,19 +236,6 @@ void diff_times(struct diff *d)
 
 /* ---- nodes ---- */
 
-static int smaller(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return x < y ? -1 : x > y;
-}
-
-/* Sorts. */
-static double median(double *v, size_t n)
-{
-	qsort(v, n, sizeof(*v), smaller);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
 static int64_t main_of(const struct diff *d, struct diff_value v)
 {
 	int64_t value = diff_main(d, v);
@@ -264,10 +251,10 @@ static void look_at_group(struct diff *d, uint32_t number, double matters)
 		if (d->inputs[i].node)
 			values[n++] = (double)main_of(d, v[i]);
 	}
-	double middle = median(values, n);
+	double middle = num_median(values, n);
 	for (size_t i = 0; i < n; i++)
 		distances[i] = fabs(values[i] - middle);
-	double spread = SPREADS * MAD_TO_SIGMA * median(distances, n);
+	double spread = SPREADS * MAD_TO_SIGMA * num_median(distances, n);
 	for (uint32_t i = 0; i < d->n; i++) {
 		double value = (double)main_of(d, v[i]), distance = fabs(value - middle);
 		bool far = distance > spread && distance > matters && (value > 2 * middle || 2 * value < middle);
@@ -300,7 +287,7 @@ void diff_find_outliers(struct diff *d)
 			diff_note(d, "to tell which node differs from the others takes at least three");
 		return;
 	}
-	double matters = MATTERS * median(totals, nodes);
+	double matters = MATTERS * num_median(totals, nodes);
 	for (uint32_t g = 0; g < d->groups.n; g++)
 		look_at_group(d, g, matters);
 	vec_sort(&d->outliers, farther);

@@ -2,10 +2,10 @@
 #include "analysis/trend.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/cleanup.h"
+#include "base/num.h"
 
 enum {
 	EXACT = 20,   /* points up to which the distribution of the score is counted out */
@@ -22,18 +22,6 @@ void series_add(struct series *s, double t, double y)
 		return;
 	s->t[s->n] = t;
 	s->y[s->n++] = y;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static double median(double *v, size_t n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
 }
 
 /* The share of all orders of n points that have at most `falls` falling pairs. */
@@ -78,7 +66,7 @@ static void compare_pairs(const struct series *s, struct trend *t)
 			balance += (rise > 0) - (rise < 0);
 		}
 	}
-	t->slope = median(slopes, n);
+	t->slope = num_median(slopes, n);
 	t->score = balance / (double)n;
 	t->p = chance(s->n, balance);
 }
@@ -88,10 +76,10 @@ static void measure_noise(const struct series *s, struct trend *t)
 	double off[TREND_POINTS];
 	for (size_t i = 0; i < s->n; i++)
 		off[i] = s->y[i] - t->slope * s->t[i];
-	double middle = median(off, s->n);
+	double middle = num_median(off, s->n);
 	for (size_t i = 0; i < s->n; i++)
 		off[i] = fabs(s->y[i] - t->slope * s->t[i] - middle);
-	t->noise = median(off, s->n);
+	t->noise = num_median(off, s->n);
 }
 
 static void find_step(const struct series *s, struct trend *t)

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/num.h"
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool num_dec(const char *s, size_t len, uint64_t *ret)
@@ -62,4 +64,18 @@ char *num_size(uint64_t bytes, char buf[NUM_SIZE_LEN])
 	int digits = !u || v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2;
 	snprintf(buf, NUM_SIZE_LEN, "%.*f %s", digits, v, unit[u]);
 	return buf;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+	return (x > y) - (x < y);
+}
+
+double num_median(double *values, size_t n)
+{
+	if (!n)
+		return (double)NAN;
+	qsort(values, n, sizeof(*values), by_value);
+	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }

@@ -35,3 +35,6 @@ static inline uint64_t num_sub(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : 0;
 }
+
+/* The median of n values, which are sorted; NAN of none. */
+double num_median(double *values, size_t n);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -75,6 +76,14 @@ static void subtraction_stops_at_zero(void **state)
 	assert_true(num_sub(5, 3) == 2);
 }
 
+static void a_median_is_in_the_middle(void **state)
+{
+	double odd[] = { 9, 1, 5 }, even[] = { 4, 1, 3, 100 };
+	assert_true(num_median(odd, 3) == 5);
+	assert_true(num_median(even, 4) == 3.5);
+	assert_true(isnan(num_median(odd, 0)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -82,6 +91,7 @@ int main(void)
 		cmocka_unit_test(hexadecimals),
 		cmocka_unit_test(sizes_for_people),
 		cmocka_unit_test(subtraction_stops_at_zero),
+		cmocka_unit_test(a_median_is_in_the_middle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

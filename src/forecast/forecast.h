@@ -14,7 +14,7 @@
  * The rate and the time left are told as soon as there is growth. A warning waits for evidence that is as old as three
  * quarters of the time left; and below FORECAST_HIGH of the limit until less than FORECAST_LEAD_S are left, since programs
  * that warm up and then stay there are common, and cannot be told from one that leaks as long as they grow alike.
- * Cost: below a fifth of the limit nothing but the keeping of a point; else some ten microseconds for a new point.
+ * Cost: below a fifth of the limit nothing but the keeping of a point; else a judgement of the whole window, five times a second at most.
  */
 
 #include "model/watch.h"

@@ -2,7 +2,8 @@
 #include "forecast/shape.h"
 
 #include <math.h>
-#include <stdlib.h>
+
+#include "base/num.h"
 
 enum {
 	PAIRED = 16,	  /* points of which all pairs are compared */
@@ -34,18 +35,6 @@ struct line {
 	double t[WINDOW_POINTS], y[WINDOW_POINTS];
 };
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return (x > y) - (x < y);
-}
-
-static double median(double *v, size_t n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
-}
-
 static double median_slope(const double *t, const double *y, size_t n)
 {
 	double slopes[PAIRED * (PAIRED - 1) / 2];
@@ -56,7 +45,7 @@ static double median_slope(const double *t, const double *y, size_t n)
 				slopes[k++] = (y[j] - y[i]) / (t[j] - t[i]);
 		}
 	}
-	return k ? median(slopes, k) : 0;
+	return k ? num_median(slopes, k) : 0;
 }
 
 /* The median distance from the line of that slope that is in the middle of them. */
@@ -65,10 +54,10 @@ static double distance(const double *t, const double *y, size_t n, double rate)
 	double off[WINDOW_POINTS];
 	for (size_t i = 0; i < n; i++)
 		off[i] = y[i] - rate * t[i];
-	double middle = median(off, n);
+	double middle = num_median(off, n);
 	for (size_t i = 0; i < n; i++)
 		off[i] = fabs(y[i] - rate * t[i] - middle);
-	return median(off, n);
+	return num_median(off, n);
 }
 
 /* The share of pairs of which the later one is higher. */
@@ -141,7 +130,7 @@ static double noise_of(const struct line *l)
 		double part = (l->t[i] - l->t[i - 1]) / (l->t[i + 1] - l->t[i - 1]);
 		off[n++] = fabs(l->y[i] - l->y[i - 1] - part * (l->y[i + 1] - l->y[i - 1]));
 	}
-	return n ? median(off, n) / 0.6745 / sqrt(1.5) : 0;
+	return n ? num_median(off, n) / 0.6745 / sqrt(1.5) : 0;
 }
 
 /* ---- peaks and troughs -------------------------------------------------------------------- */
@@ -299,7 +288,7 @@ static double height(const struct turns *ts, const struct line *troughs)
 	size_t n = 0;
 	for (size_t i = 1; i < ts->n; i += 2)
 		over[n++] = ts->y[i] - value_at(troughs, ts->t[i]);
-	return median(over, n);
+	return num_median(over, n);
 }
 
 /* It goes up and down: the troughs grow, and peaks are as high above them as they were. False: too few. */
