@@ -49,6 +49,7 @@ struct alarm {
 struct telling {
 	struct alarm *a;
 	struct alarm_look look;
+	const struct alarm_row *row; /* that is judged now */
 	struct watch_target *t;
 	struct arena *texts;
 	struct watch_event_vec *events;
@@ -219,7 +220,7 @@ static void hold(struct telling *w, size_t i, const struct alarm_verdict *v)
 	if (!r->held_ns)
 		r->held_ns = w->now_ns;
 	r->quiet_ns = 0;
-	if (!r->on && (double)(w->now_ns - r->held_ns) / SECONDS < alarm_rules[i].sustain_s)
+	if (!r->on && (double)(w->now_ns - r->held_ns) / SECONDS < w->row->sustain_s)
 		return;
 	if (!r->on)
 		come(w, i, v);
@@ -229,21 +230,22 @@ static void hold(struct telling *w, size_t i, const struct alarm_verdict *v)
 	memcpy(r->on->evidence, v->evidence, sizeof(r->on->evidence));
 }
 
-static void judge(struct telling *w, size_t i, enum watch_state state)
+static void judge(struct telling *w, size_t i, const struct alarm_row *row)
 {
 	struct alarm *a = w->a;
 	struct raised *r = &a->raised[i];
-	struct alarm_verdict v = { .state = state };
+	struct alarm_verdict v = { .state = row->state };
+	w->row = row;
 	w->look.threshold = a->threshold[i];
 	w->look.window = a->window_s[i];
-	if (!a->off[i] && alarm_rules[i].holds(&w->look, &v)) {
+	if (!a->off[i] && w->row->holds(&w->look, &v)) {
 		hold(w, i, &v);
 		return;
 	}
 	r->held_ns = 0;
 	if (r->on && !r->quiet_ns)
 		r->quiet_ns = w->now_ns;
-	double quiet = alarm_rules[i].quiet_s * (1 + r->returns);
+	double quiet = w->row->quiet_s * (1 + r->returns);
 	if (r->on && (a->off[i] || a->renewed || (double)(w->now_ns - r->quiet_ns) / SECONDS >= quiet))
 		go(w, i);
 }
@@ -424,10 +426,13 @@ void alarm_feed(struct alarm *a, const struct alarm_seen *seen, struct watch_tar
 	watch_process_sample_init(&no_process);
 	watch_cgroup_sample_init(&no_cgroup);
 	struct telling w = {
-		a,	  { .h = h, .t = t, .policy = &a->policy, .kill_ns = a->kill_ns, .forecast = &t->forecast },
-		t,	  texts,
-		events,	  seen->wall_ns,
-		h->now_ns
+		.a = a,
+		.look = { .h = h, .t = t, .policy = &a->policy, .kill_ns = a->kill_ns, .forecast = &t->forecast },
+		.t = t,
+		.texts = texts,
+		.events = events,
+		.wall_ns = seen->wall_ns,
+		.now_ns = h->now_ns,
 	};
 	w.look.now = (double)h->now_ns / SECONDS;
 	w.look.p = h->p_ns && h->now_ns - h->p_ns < STALE_NS ? &h->p : &no_process;
@@ -436,7 +441,7 @@ void alarm_feed(struct alarm *a, const struct alarm_seen *seen, struct watch_tar
 	foretell(a, &w.look, h->now_ns);
 	forecast_now(a->forecast, &t->forecast);
 	for (size_t i = 0; i < n; i++)
-		judge(&w, i, rows[i].state);
+		judge(&w, i, &rows[i]);
 	feed_breaker(&w);
 	show_signals(a, t);
 	t->canary = a->policy.canary;

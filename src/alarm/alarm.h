@@ -21,11 +21,16 @@
 enum { ALARM_EPISODE_GAP_S = 300 };
 
 /* The table, for metrics, the manual and the configuration: a row for each enum signal_name, the gravest first. */
+struct alarm_look; /* what a condition may look at: private */
+struct alarm_verdict;
+
 struct alarm_row {
 	const char *name, *source, *unit; /* unit: "share", "times", "bytes", "seconds" or "count" */
 	double window_s, threshold;	  /* window 0: the latest figures alone */
-	enum watch_state state; /* the target's while it is on; WATCH_OK: information, which no event tells of */
-	const char *why;	/* what it means, and why that threshold */
+	enum watch_state state;	   /* the target's while it is on; WATCH_OK: information, which no event tells of */
+	double sustain_s, quiet_s; /* on when it has held so long; off when it has not held so long */
+	bool (*holds)(const struct alarm_look *l, struct alarm_verdict *v); /* true: *v is filled, with the evidence */
+	const char *why;						    /* what it means, and why that threshold */
 };
 const struct alarm_row *alarm_table(size_t *n);
 /* The row of that name, or NULL. */

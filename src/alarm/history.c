@@ -160,7 +160,7 @@ static void add_cache(struct history *h, const struct history_tuning *tuning, co
 		h->n_cache++;
 	h->cache[h->n_cache - 1] = (double)g->file;
 	memcpy(sorted, h->cache, sizeof(sorted));
-	double median = ring_median_of(sorted, h->n_cache);
+	double median = num_median(sorted, h->n_cache);
 	h->high_cache = (double)g->file > tuning->cache_times * median ? h->high_cache + 1 : 0;
 }
 

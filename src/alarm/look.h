@@ -33,17 +33,6 @@ struct alarm_verdict {
 /* The sentence. */
 void alarm_say(struct alarm_verdict *v, const char *fmt, ...) ERR_PRINTF(2, 3);
 
-/* Does its condition hold? Then *v is filled. */
-typedef bool (*alarm_fn)(const struct alarm_look *l, struct alarm_verdict *v);
-
-/* How a row of the table is judged. */
-struct alarm_rule {
-	alarm_fn holds;
-	double sustain_s; /* on when it has held so long */
-	double quiet_s;	  /* off when it has not held so long */
-};
-extern const struct alarm_rule alarm_rules[SIGNALS];
-
 /* Used, limit, shares and `machine` of *l, of its p, g and policy. */
 void look_pressure(struct alarm_look *l);
 /* "184 MiB of 200 MiB (92%, cgroup /a memory.max)" */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "alarm/ring.h"
 
-#include <math.h>
-#include <stdlib.h>
+#include "base/num.h"
 
 const struct ring_point *ring_at(const struct ring *r, size_t i)
 {
@@ -29,25 +28,11 @@ size_t ring_since(const struct ring *r, double now, double window)
 	return i;
 }
 
-static int ascending(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-	return x < y ? -1 : x > y;
-}
-
-double ring_median_of(double *values, size_t n)
-{
-	if (!n)
-		return (double)NAN;
-	qsort(values, n, sizeof(*values), ascending);
-	return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
-}
-
-double ring_median(const struct ring *r, size_t from, unsigned k)
+double ring_median(const struct ring *r, size_t from, size_t to, unsigned k)
 {
 	double v[RING_POINTS];
 	size_t n = 0;
-	for (size_t i = from; i < r->n; i++)
+	for (size_t i = from; i < to; i++)
 		v[n++] = ring_at(r, i)->v[k];
-	return ring_median_of(v, n);
+	return num_median(v, n);
 }

@@ -26,6 +26,5 @@ bool ring_add(struct ring *r, double window, const struct ring_point *p);
 /* Points that are not older than `window` before `now`: from which index on, with ring_at(). */
 size_t ring_since(const struct ring *r, double now, double window);
 const struct ring_point *ring_at(const struct ring *r, size_t i);
-/* The median of value `k` of points [from, n); NAN for none. */
-double ring_median(const struct ring *r, size_t from, unsigned k);
-double ring_median_of(double *values, size_t n); /* sorts them; NAN for none */
+/* The median of value `k` of points [from, to); NAN for none. */
+double ring_median(const struct ring *r, size_t from, size_t to, unsigned k);

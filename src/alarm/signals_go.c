@@ -50,7 +50,7 @@ bool signal_gc_stalled(const struct alarm_look *l, struct alarm_verdict *v)
 		return false;
 	double sorted[GC_CYCLES];
 	memcpy(sorted, h->gc_intervals, sizeof(sorted));
-	double usual = ring_median_of(sorted, h->n_intervals), since = l->now - (double)h->gc_seen_ns / SECONDS;
+	double usual = num_median(sorted, h->n_intervals), since = l->now - (double)h->gc_seen_ns / SECONDS;
 	v->value = since / usual;
 	bool high = (double)p->heap_alloc > BEYOND * h->gc_ratio * (double)p->heap_marked;
 	if (since < l->window || !(v->value >= l->threshold) || !high)
@@ -92,6 +92,20 @@ bool signal_rss_without_objects(const struct alarm_look *l, struct alarm_verdict
 	return true;
 }
 
+/*
+ * What is usual. A number that has risen since the start is only just twice its own median, whatever it rises by; so while it
+ * still rises, what it was up to a minute ago counts as well.
+ */
+static double usual_goroutines(const struct ring *r, size_t from, double now, double n)
+{
+	static const double RECENT_S = 60, LATELY_S = 30, RISES = 1.04;
+	size_t recent = ring_since(r, now, RECENT_S), lately = ring_since(r, now, LATELY_S);
+	double usual = ring_median(r, from, r->n, 0);
+	if (recent <= from || lately == r->n || n < RISES * ring_at(r, lately)->v[0])
+		return usual;
+	return fmin(usual, ring_median(r, from, recent, 0));
+}
+
 bool signal_goroutines_doubled(const struct alarm_look *l, struct alarm_verdict *v)
 {
 	enum { LEAST = 100 };
@@ -101,7 +115,7 @@ bool signal_goroutines_doubled(const struct alarm_look *l, struct alarm_verdict 
 	uint64_t n = l->p->goroutines;
 	if (r->n == from || n == WATCH_UNKNOWN || l->now - ring_at(r, from)->t < fmin(BASELINE_S, l->window))
 		return false;
-	double usual = ring_median(r, from, 0);
+	double usual = usual_goroutines(r, from, l->now, (double)n);
 	v->value = usual > 0 ? (double)n / usual : 0;
 	if (v->value < l->threshold || (double)n < usual + LEAST)
 		return false;

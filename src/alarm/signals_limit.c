@@ -168,7 +168,7 @@ bool signal_cache_jitter(const struct alarm_look *l, struct alarm_verdict *v)
 	if (h->high_cache < RUN || h->cache[h->n_cache - 1] < LEAST)
 		return false;
 	memcpy(sorted, h->cache, sizeof(sorted));
-	double usual = ring_median_of(sorted, h->n_cache), last = h->cache[h->n_cache - 1];
+	double usual = num_median(sorted, h->n_cache), last = h->cache[h->n_cache - 1];
 	v->value = usual > 0 ? last / usual : (double)NAN;
 	alarm_say(v,
 		  "page cache of the cgroup is %s, of a usual %s: files are being read; the kernel takes it back when "

@@ -234,8 +234,8 @@ static void a_ring_thins_out_and_forgets(void **state)
 	assert_int_equal(r.n, RING_POINTS);
 	assert_true(ring_at(&r, 0)->t >= 1000 - 60 - 12);
 	assert_int_equal(ring_since(&r, 5000, 60), RING_POINTS);
-	assert_true(isnan(ring_median(&r, RING_POINTS, 0)));
-	assert_true(fabs(ring_median(&r, 0, 0) - 963) < 6);
+	assert_true(isnan(ring_median(&r, RING_POINTS, r.n, 0)));
+	assert_true(fabs(ring_median(&r, 0, r.n, 0) - 963) < 6);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)

@@ -440,6 +440,24 @@ static void goroutines_doubled_fires_against_their_own_median(void **state)
 	fires("goroutines_doubled", WATCH_WARNING);
 }
 
+static void goroutines_doubled_fires_for_a_leak_from_the_start(void **state)
+{
+	for (int i = 0; i < 300; i++) { /* five a second; never more than just twice the median of all */
+		l.p.goroutines = 10 + (uint64_t)i * 5;
+		look(&l, 1);
+	}
+	fires("goroutines_doubled", WATCH_WARNING);
+}
+
+static void goroutines_doubled_does_not_fire_for_a_start_that_levels_off(void **state)
+{
+	for (int i = 0; i < 300; i++) {
+		l.p.goroutines = 40 + (uint64_t)(i < 100 ? i : 100) * 20;
+		look(&l, 1);
+	}
+	nothing_fires();
+}
+
 static void goroutines_doubled_does_not_fire_for_a_few_or_a_burst(void **state)
 {
 	look_for(&l, 200, 1);
@@ -624,6 +642,8 @@ int main(void)
 		TEST(rss_without_objects_does_not_fire_for_mapped_files),
 		TEST(rss_without_objects_does_not_fire_over_longer_times),
 		TEST(goroutines_doubled_fires_against_their_own_median),
+		TEST(goroutines_doubled_fires_for_a_leak_from_the_start),
+		TEST(goroutines_doubled_does_not_fire_for_a_start_that_levels_off),
 		TEST(goroutines_doubled_does_not_fire_for_a_few_or_a_burst),
 		TEST(goroutines_doubled_does_not_fire_while_nothing_is_usual),
 		TEST(gc_pause_is_information),
