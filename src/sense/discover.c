@@ -283,11 +283,12 @@ static bool is_young(const struct sense_target *t)
 
 static void check_exec(struct sense *s, struct sense_target *t, const struct sense_calls *calls)
 {
-	if ((!t->check_exec && !is_young(t)) || !sense_target_exec(s, t))
-		return;
-	if (!wanted(s, t))
+	bool young = is_young(t);
+	bool became = (t->check_exec || young) && sense_target_exec(s, t);
+	bool renamed = young && !became && sense_target_renamed(t); /* it was found within its exec */
+	if ((became || renamed) && !wanted(s, t))
 		t->ended = true; /* as far as we are concerned */
-	else if (calls->became)
+	else if (became && calls->became)
 		calls->became(calls->arg, t);
 }
 

@@ -36,6 +36,7 @@ struct sense_target {
 	struct arena arena;	   /* of the strings, made anew when they change */
 	const char *exe, *cgroup_path, *unit, *container;
 	int64_t first_wall_ns, seen_ns;
+	int64_t exec_ns;    /* an exec was noticed, and is perhaps not over; 0: none */
 	uint64_t rss, size; /* at the last look */
 	bool check_exec, check_cgroup;
 	bool ended, killed; /* its end came; it was told that it was killed for lack of memory */
@@ -92,13 +93,14 @@ struct sense_target *sense_target_new(struct sense *s, struct proc_process *proc
 void sense_target_free(struct sense *s, struct sense_target *t);
 /* Its cgroup, again; true when it is another one than before. */
 bool sense_target_place(struct sense *s, struct sense_target *t);
-/* Another executable? Then the identity is another one too. */
+/* Another executable, and its exec is over? Then the identity is another one too. */
 bool sense_target_exec(struct sense *s, struct sense_target *t);
+/* Its name, again; true when it is another one than before. */
+bool sense_target_renamed(struct sense_target *t);
 void sense_target_facts(const struct sense_target *t, struct sense_facts *ret);
 
 /* ---- sense.c ---- */
 
-int64_t sense_now(void); /* CLOCK_BOOTTIME */
 void sense_note(struct sense *s, const struct sense_calls *calls, const char *fmt, ...) ERR_PRINTF(3, 4);
 /* Takes it out of the list and tells its end. */
 void sense_target_end(struct sense *s, struct sense_target *t, const struct sense_calls *calls);

@@ -23,6 +23,8 @@
 struct sense;
 struct sense_target; /* one process that is watched, with its cgroup */
 
+int64_t sense_now(void); /* the clock of all looks: CLOCK_BOOTTIME, nanoseconds */
+
 struct sense_options {
 	const char *procfs, *mountinfo; /* "/proc", "/proc/self/mountinfo" */
 	const struct config *config;	/* borrowed until the next sense_configure() */

@@ -13,6 +13,8 @@
 #include "proc/pidfd.h"
 #include "sense/parts.h"
 
+static const int64_t EXEC_LASTS = INT64_C(20) * 1000 * 1000;
+
 enum {
 	CGROUP_TEXT = 64 * 1024,
 	STAT_TEXT = 4096,
@@ -222,5 +224,26 @@ bool sense_target_exec(struct sense *s, struct sense_target *t)
 		t->ended = t->ended || t->pidfd < 0; /* a pidfd tells by itself */
 		return false;
 	}
+	/* An exec is no moment: the executable is the new one before the name is. */
+	int64_t now = sense_now();
+	t->exec_ns = t->exec_ns ? t->exec_ns : now;
+	if (now - t->exec_ns < EXEC_LASTS) {
+		t->check_exec = true;
+		return false;
+	}
+	t->exec_ns = 0;
 	return become(s, t);
+}
+
+bool sense_target_renamed(struct sense_target *t)
+{
+	char was[sizeof(t->process.comm)];
+	AUTO(strbuf) struct strbuf text;
+	strbuf_init(&text);
+	struct err *err AUTO(err) = proc_process_text(&t->process, "comm", sizeof(was), &text);
+	if (err || !text.len)
+		return false;
+	memcpy(was, t->process.comm, sizeof(was));
+	snprintf(t->process.comm, sizeof(t->process.comm), "%.*s", (int)strcspn(text.buf, "\n"), text.buf);
+	return strcmp(was, t->process.comm) != 0;
 }
