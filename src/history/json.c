@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "format/parts.h"
 #include "history/report.h"
+#include "surface/surface.h"
 
 static void put_time(struct json *j, const char *key, int64_t ns)
 {
@@ -31,31 +32,19 @@ static void put_life(struct json *j, const struct history *h, size_t i)
 	json_str(j, "end", history_ends[h->ends[i]]);
 }
 
-static void put_event(struct json *j, const struct watch_event *e)
-{
-	put_time(j, "time", e->wall_ns);
-	json_str(j, "kind", watch_event_kinds[e->kind]);
-	json_str(j, "name", e->name);
-	json_str(j, "text", e->text);
-	json_double(j, "value", e->value);
-	json_double(j, "threshold", e->threshold);
-	json_bool(j, "dry", e->dry);
-	json_str(j, "detail", e->detail);
-}
-
 static void put_events(struct json *j, const struct history *h)
 {
 	json_array(j, "signals_at_end");
 	for (size_t i = 0; i < h->on.n; i++) {
 		json_object(j, NULL);
-		put_event(j, h->on.v[i].event);
+		surface_event(j, 0, h->on.v[i].event);
 		json_object_end(j);
 	}
 	json_array_end(j);
 	json_array(j, "events");
 	for (size_t i = 0; i < h->events.n; i++) {
 		json_object(j, NULL);
-		put_event(j, &h->events.v[i].e);
+		surface_event(j, h->events.v[i].id, &h->events.v[i].e);
 		json_object_end(j);
 	}
 	json_array_end(j);
@@ -79,10 +68,7 @@ static void put_files(struct json *j, const struct history *h)
 	for (size_t i = 0; i < h->files.n; i++) {
 		const struct store_file_row *f = &h->files.v[i];
 		json_object(j, NULL);
-		put_time(j, "time", f->f.wall_ns);
-		json_str(j, "kind", f->f.kind);
-		json_str(j, "path", f->f.path);
-		json_u64(j, "bytes", f->f.bytes);
+		surface_file(j, &f->f);
 		json_bool(j, "there", f->there);
 		json_object_end(j);
 	}
@@ -97,7 +83,7 @@ static void put_target(struct json *j, const struct history *h)
 	put_time(j, "end_time", h->end_ns);
 	if (h->end) {
 		json_object(j, "end_event");
-		put_event(j, h->end);
+		surface_event(j, 0, h->end);
 		json_object_end(j);
 	} else {
 		json_null(j, "end_event");
