@@ -9,7 +9,7 @@
  * after the machine itself broke down, what came since the last checkpoint (a minute or two).
  *
  * Samples. A look whose figures are all as before is not written again, but one every 15 s is, and the last before a change:
- * the series is exact. Looks at one target are packed as differences (store/delta), about 20 bytes each; every commit writes
+ * the series is exact. Looks at one target are packed as differences (store/delta), 12 to 40 bytes each; every commit writes
  * one row with what is new of all targets, and a target's looks become a row of their own when they are 1.2 KB or 10 minutes.
  *
  * Faults. While the disk is full or read-only, looks wait in memory, at most 4 KB a target, and events, at most 1024; what
