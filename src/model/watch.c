@@ -23,3 +23,11 @@ void watch_cgroup_sample_init(struct watch_cgroup_sample *s)
 	s->psi_some = s->psi_full = NAN;
 	s->psi_triggered = s->usage_triggered = false;
 }
+
+void watch_target_keep(struct watch_target *t, struct arena *arena)
+{
+	const char **strings[] = { &t->key,	  &t->comm, &t->exe,	     &t->go_version,   &t->build_id, &t->module,
+				   &t->container, &t->unit, &t->cgroup_path, &t->limit_source, &t->group };
+	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
+		*strings[i] = *strings[i] ? arena_strdup(arena, *strings[i]) : NULL;
+}

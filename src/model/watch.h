@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/vec.h"
 
 #define WATCH_UNKNOWN UINT64_MAX
@@ -103,6 +104,9 @@ struct watch_target {
 	int64_t classes_wall_ns;
 	unsigned interval_ms; /* between two looks now */
 };
+
+/* Its strings become copies in `arena`, so that it outlives whoever kept them. */
+void watch_target_keep(struct watch_target *t, struct arena *arena);
 
 /* Something that happened. */
 enum watch_event_kind {

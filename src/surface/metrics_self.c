@@ -19,7 +19,7 @@ static const struct {
 	size_t offset;
 } rows[] = {
 	ROW(GAUGE,   "process_start_time_seconds", "seconds", "When the daemon began, since 1970.", NS, start_wall_ns),
-	ROW(COUNTER, "process_cpu_seconds", "seconds", "CPU time of the daemon and what it started.", SECONDS, cpu_seconds),
+	ROW(COUNTER, "process_cpu_seconds", "seconds", "CPU time of the daemon and of its readers of snapshots that have ended.", SECONDS, cpu_seconds),
 	ROW(GAUGE,   "process_resident_memory_bytes", "bytes", "Resident memory of the daemon.", BYTES, rss),
 	ROW(COUNTER, "rounds", NULL, "Rounds of looks at targets.", COUNT, rounds),
 	ROW(COUNTER, "looks_late", NULL, "Looks at a target that came later than they should have.", COUNT, late),

@@ -21,21 +21,16 @@ const char *const capture_kinds[] = { "snapshot", "heap", "goroutines", "map" };
 
 _Static_assert(sizeof(capture_kinds) / sizeof(capture_kinds[0]) == CAPTURE_KINDS, "each kind has a name");
 
-enum { NICE = 5, MS = 1000, MS_NS = 1000000, SPARE_S = 2, MEMORY_MAX = 1 << 30 };
+enum { MS = 1000, MS_NS = 1000000, SPARE_S = 2, MEMORY_MAX = 1 << 30 };
 
 /* ---- in the child ---- */
 
 struct capture_row {
 	unsigned parts, required;
-	struct err *(*write)(struct snapshot *s, struct strbuf *out);
+	struct err *(*write)(const struct snapshot *s, struct strbuf *out); /* NULL: no file */
 };
 
-static struct err *write_snapshot(struct snapshot *s, struct strbuf *out)
-{
-	return snapfile_write(s, out);
-}
-
-static struct err *write_heap(struct snapshot *s, struct strbuf *out)
+static struct err *write_heap(const struct snapshot *s, struct strbuf *out)
 {
 	if (s->heap.reason && !s->heap.profile.samples.n)
 		return err_new(ERR_UNSUPPORTED, "there is no heap profile: %s", s->heap.reason);
@@ -43,7 +38,7 @@ static struct err *write_heap(struct snapshot *s, struct strbuf *out)
 	return NULL;
 }
 
-static struct err *write_goroutines(struct snapshot *s, struct strbuf *out)
+static struct err *write_goroutines(const struct snapshot *s, struct strbuf *out)
 {
 	struct profile p;
 	goroutines_profile(&s->goroutines, s->clock.wall, &p);
@@ -52,16 +47,11 @@ static struct err *write_goroutines(struct snapshot *s, struct strbuf *out)
 	return NULL;
 }
 
-static struct err *write_nothing(struct snapshot *s, struct strbuf *out)
-{
-	return NULL;
-}
-
 static const struct capture_row rows[CAPTURE_KINDS] = {
-	[CAPTURE_SNAPSHOT] = { SNAPSHOT_ALL, 0, write_snapshot },
+	[CAPTURE_SNAPSHOT] = { SNAPSHOT_ALL, 0, snapfile_write },
 	[CAPTURE_HEAP] = { SNAPSHOT_HEAP, SNAPSHOT_HEAP, write_heap },
 	[CAPTURE_GOROUTINES] = { SNAPSHOT_GOROUTINES, SNAPSHOT_GOROUTINES, write_goroutines },
-	[CAPTURE_MAP] = { SNAPSHOT_ACCOUNT, SNAPSHOT_ACCOUNT, write_nothing },
+	[CAPTURE_MAP] = { SNAPSHOT_ACCOUNT, SNAPSHOT_ACCOUNT, NULL },
 };
 
 static struct err *read_and_write(const struct capture_order *job, struct capture_result *result)
@@ -76,9 +66,12 @@ static struct err *read_and_write(const struct capture_order *job, struct captur
 	strbuf_init(&out);
 	struct snapshot s; /* dies with the child */
 	TRY(engine_evidence(job->target, &want, &s));
-	TRY(row->write(&s, &out));
-	if (job->fd >= 0)
+	if (s.id.start_ticks && s.id.start_ticks != job->start_ticks) /* an account alone does not say */
+		return err_gone();				      /* its number is another one's by now */
+	if (row->write) {
+		TRY(row->write(&s, &out));
 		TRY(output_write(job->fd, capture_kinds[job->kind], out.buf, out.len));
+	}
 	result->has_classes = s.parts & SNAPSHOT_ACCOUNT;
 	for (int i = 0; result->has_classes && i < CLASS_MAX_; i++)
 		result->classes[i] = s.account.classes[i].resident;
@@ -92,8 +85,9 @@ static void limit(int what, rlim_t value)
 }
 
 /*
- * Nothing of the daemon's but the two descriptors, and whom to ask for files of the target (its new name goes into `procfs`): its database and sockets are closed here, which leaves the daemon's own
- * locks alone.
+ * Nothing of the daemon's but the two descriptors, and whom to ask for files of the target, whose new name goes into
+ * `procfs`. The database and sockets are closed here, which leaves the daemon's own locks alone. The priority stays: a
+ * reader that is put off while it holds the target's lock on its mappings puts the target off.
  */
 static void give_up(struct capture_order *job, int *pipe, char procfs[SPLIT_PROCFS])
 {
@@ -113,7 +107,6 @@ static void give_up(struct capture_order *job, int *pipe, char procfs[SPLIT_PROC
 	limit(RLIMIT_CPU, (rlim_t)job->budget.time_ms / MS + SPARE_S);
 	limit(RLIMIT_DATA, MEMORY_MAX);
 	limit(RLIMIT_CORE, 0);
-	(void)!nice(NICE);
 }
 
 static _Noreturn void child(struct capture_order job, int pipe)

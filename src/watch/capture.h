@@ -44,8 +44,9 @@ struct capture {
 struct capture_order {
 	enum capture_kind kind;
 	const char *procfs;
-	int target; /* pid */
-	int fd;	    /* where the file goes; -1 for a map */
+	int target;	      /* pid, */
+	uint64_t start_ticks; /* and since when: another process of that number is not read */
+	int fd;		      /* where the file goes; -1 for a map */
 	struct capture_budget budget;
 };
 

@@ -38,8 +38,7 @@ struct watched {
 	unsigned wanted;		    /* captures that wait, 1 << enum capture_kind */
 	uint32_t captured;		    /* the episode that has its snapshot of the alarm */
 	unsigned step;			    /* the row of the configuration's steps that its share is in */
-	bool step_captured;		    /* ... and that has its snapshot since the share rose into it */
-	bool looked;
+	bool step_captured;		    /* the step that asks for a snapshot has it */
 	/* the fullest look of the last seconds: what a kill ends with is less */
 	struct {
 		int64_t time_ns;
@@ -80,16 +79,11 @@ struct daemon {
 	struct surface_self self;
 	bool discovered; /* once, at least */
 	bool store_failed;
-	unsigned tick_ms;
 	int64_t trimmed_ns;
 };
 
 /* ---- watch.c ---- */
 
-int64_t watch_now(void);      /* CLOCK_BOOTTIME */
-int64_t watch_now_wall(void); /* CLOCK_REALTIME */
-/* A line in the log; `level` as syslog counts. */
-void watch_log(const struct daemon *d, unsigned level, const char *text);
 /* Its own figures, as of now. */
 void watch_self(struct daemon *d);
-MUST_CHECK struct err *watch_read_config(const struct daemon *d, struct config **ret);
+MUST_CHECK struct err *watch_read_config(struct daemon *d, struct config **ret);

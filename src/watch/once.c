@@ -15,7 +15,7 @@ struct err *watch_once(struct daemon *d)
 	sense_discover(d->sense, &calls);
 	VEC(const struct watch_target *) seen = { 0 };
 	for (size_t i = 0; i < d->targets.n; i++) {
-		if (watch_look(d, d->targets.v[i], watch_now()))
+		if (watch_look(d, d->targets.v[i], sense_now()))
 			*vec_push(&seen) = &d->targets.v[i]->shown;
 	}
 	d->opt->once(d->opt->arg, seen.v, seen.n);

@@ -3,11 +3,14 @@
 
 #include <event2/event.h>
 
+#include "format/parts.h"
 #include "watch/targets.h"
 #include "watch/tell.h"
 #include "watch/work.h"
 
 enum { MS_NS = 1000000, STORE_MS = 1000, STORE_URGENT_MS = 200, TOP_MS = 5000, TICK_MIN_MS = 20 };
+
+static const double FALL = 0.9;
 
 /* ---- how often ---- */
 
@@ -42,8 +45,7 @@ void watch_set_tick(struct daemon *d)
 		if (d->targets.v[i]->shown.interval_ms < ms && d->targets.v[i]->shown.interval_ms)
 			ms = d->targets.v[i]->shown.interval_ms;
 	}
-	int64_t now = watch_now(), wait = next(now, ms) - now;
-	d->tick_ms = ms;
+	int64_t now = sense_now(), wait = next(now, ms) - now;
 	struct timeval tv = { wait / 1000000000, (wait % 1000000000) / 1000 + 1 };
 	evtimer_add(d->tick, &tv);
 }
@@ -55,8 +57,7 @@ static unsigned due(struct daemon *d, struct watched *w, int64_t now)
 	unsigned what = SENSE_FAST;
 	if (w->shown.is_go && now >= w->due_go_ns) {
 		what |= SENSE_GO;
-		unsigned ms = w->shown.state >= WATCH_WARNING ? w->shown.interval_ms : d->config->go_ms;
-		w->due_go_ns = next(now, ms ? ms : d->config->go_ms);
+		w->due_go_ns = next(now, w->shown.state >= WATCH_WARNING ? w->shown.interval_ms : d->config->go_ms);
 	}
 	if (now >= w->due_slow_ns) {
 		what |= SENSE_SLOW;
@@ -98,18 +99,26 @@ static void keep(struct daemon *d, struct watched *w, int64_t now)
 	if (!d->store || now - w->stored_ns < (int64_t)ms * MS_NS * 9 / 10)
 		return;
 	w->stored_ns = now;
-	store_sample(d->store, watch_now_wall(), &w->shown);
+	store_sample(d->store, parts_now(), &w->shown);
 }
 
-/* A snapshot once for each alarm, and once when the share rises into a step that asks for one. */
+/* Well below the first step that asks for a snapshot: what swings about its bound reaches it once. */
+static bool fell_back(const struct config *c, double share)
+{
+	unsigned i = 0;
+	while (i < c->n_steps && !c->steps[i].snapshot)
+		i++;
+	return i > 0 && i < c->n_steps && share < FALL * c->steps[i - 1].below;
+}
+
+/* A snapshot once for each alarm, and once an episode when the share rises into a step that asks for one. */
 static void want_snapshots(struct daemon *d, struct watched *w, double share)
 {
-	unsigned step = step_of(d->config, share);
 	uint32_t episode = alarm_episode(w->alarm);
-	if (step < w->step)
+	w->step = step_of(d->config, share);
+	if (!episode && fell_back(d->config, share))
 		w->step_captured = false;
-	w->step = step;
-	if (d->config->steps[step].snapshot && !w->step_captured) {
+	if (d->config->steps[w->step].snapshot && !w->step_captured) {
 		w->step_captured = true;
 		watch_want(w, CAPTURE_SNAPSHOT);
 	}
@@ -128,13 +137,12 @@ bool watch_look(struct daemon *d, struct watched *w, int64_t now)
 	apply_limit(w);
 	remember_top(w, now);
 	struct watch_event_vec events = { 0 };
-	const struct alarm_seen seen = { &w->shown.process, &w->shown.cgroup, NULL, watch_now_wall() };
+	const struct alarm_seen seen = { &w->shown.process, &w->shown.cgroup, NULL, parts_now() };
 	alarm_feed(w->alarm, &seen, &w->shown, &d->texts, &events);
 	double share = alarm_share(&w->shown.cgroup, w->policy->limit);
 	want_snapshots(d, w, share);
 	w->shown.interval_ms = interval_of(d->config, w);
 	w->due_ns = next(now, w->shown.interval_ms);
-	w->looked = true;
 	keep(d, w, now);
 	watch_tell_all(d, w, &events);
 	vec_deinit(&events);
@@ -159,7 +167,7 @@ static void want_periodic(struct daemon *d, struct watched *w, int64_t now)
 
 void watch_round(struct daemon *d)
 {
-	int64_t began = watch_now();
+	int64_t began = sense_now();
 	bool ended = false;
 	for (size_t i = 0; i < d->targets.n; i++) {
 		struct watched *w = d->targets.v[i];
@@ -178,6 +186,6 @@ void watch_round(struct daemon *d)
 		sense_dispatch(d->sense, &calls);
 	}
 	d->self.rounds++;
-	d->self.round_seconds = (double)(watch_now() - began) / 1e9;
+	d->self.round_seconds = (double)(sense_now() - began) / 1e9;
 	watch_work(d);
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/parts.h"
 #include "watch/targets.h"
 
 enum { NOT_FOUND = 404 };
@@ -27,7 +28,7 @@ static void view(struct daemon *d, struct target_list *list, struct surface_view
 	vec_sort(list, by_key);
 	watch_self(d);
 	*ret = (struct surface_view){
-		.wall_ns = watch_now_wall(),
+		.wall_ns = parts_now(),
 		.self = &d->self,
 		.targets = list->v,
 		.n = list->n,

@@ -25,7 +25,7 @@ static bool moment(const struct httpd_request *q, const char *key, int64_t *ret)
 {
 	const char *text = httpd_query(q, key);
 	*ret = 0;
-	return !text || when_parse(text, watch_now_wall(), ret);
+	return !text || when_parse(text, parts_now(), ret);
 }
 
 static bool kind(const struct httpd_request *q, unsigned *ret)
@@ -62,7 +62,7 @@ static struct store_reader *open_reader(struct daemon *d, struct httpd_reply *re
 /* What could be read is shown; why the rest is missing is a note. */
 static void show(struct surface_list *l, struct err *err, struct httpd_reply *reply)
 {
-	l->wall_ns = watch_now_wall();
+	l->wall_ns = parts_now();
 	l->note = err ? err_text(err) : NULL;
 	reply->type = ROUTES_JSON;
 	surface_list(l, &reply->body);
@@ -115,7 +115,7 @@ void get_series(void *arg, const struct httpd_request *request, struct httpd_rep
 		put_series(d, w ? w->key : name, request, reply);
 	} else if (w && !request->tail[n]) {
 		reply->type = ROUTES_JSON;
-		surface_target(watch_now_wall(), &w->shown, &reply->body);
+		surface_target(parts_now(), &w->shown, &reply->body);
 	} else {
 		httpd_problem(reply, NOT_FOUND, "no-such-target", "no target of this key is watched now");
 	}

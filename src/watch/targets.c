@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "format/parts.h"
 #include "sense/names.h"
 #include "watch/round.h"
 #include "watch/tell.h"
@@ -18,16 +19,16 @@ static bool matches(const struct config_match *m, const struct watch_target *t)
 
 /* ---- what the configuration says of a target ---- */
 
+/* The first that matches; the last one matches all. */
 static const struct config_policy *policy_of(const struct config *c, const struct watch_target *t)
 {
-	for (size_t i = 0; i < c->policies.n; i++) {
-		if (matches(&c->policies.v[i].match, t))
-			return &c->policies.v[i];
-	}
-	return c->policies.n ? &c->policies.v[c->policies.n - 1] : NULL;
+	size_t i = 0;
+	while (i + 1 < c->policies.n && !matches(&c->policies.v[i].match, t))
+		i++;
+	return &c->policies.v[i];
 }
 
-enum { MS_NS = 1000000 };
+enum { MS_NS = 1000000, URGENT_NS = 20 * MS_NS };
 
 /* The thresholds of the configuration, row by row with the table of signals. */
 struct thresholds {
@@ -56,11 +57,9 @@ static void thresholds_of(const struct config *c, struct thresholds *ret)
 
 static void apply_policy(struct daemon *d, struct watched *w)
 {
-	static const struct config_policy none = { .name = "none", .warn = .85, .open = .92, .close = .80 };
-	const struct config_policy *p = policy_of(d->config, &w->shown);
 	struct thresholds t;
 	thresholds_of(d->config, &t);
-	w->policy = p ? p : &none;
+	w->policy = policy_of(d->config, &w->shown);
 	struct alarm_policy a = {
 		.warn = w->policy->warn,
 		.open = w->policy->open,
@@ -121,7 +120,7 @@ void watch_describe(struct watched *w)
 /* A look at once, and the costly ones spread over the first minutes, so that a thousand targets do not come together. */
 static void schedule(struct daemon *d, struct watched *w)
 {
-	int64_t now = watch_now();
+	int64_t now = sense_now();
 	w->due_ns = w->due_go_ns = w->due_slow_ns = now;
 	int64_t spread = (int64_t)(d->targets.n % 60) * 1000 * MS_NS;
 	w->due_map_ns = d->config->map_ms && w->shown.is_go ? now + 2000LL * MS_NS + spread : INT64_MAX;
@@ -130,7 +129,7 @@ static void schedule(struct daemon *d, struct watched *w)
 static void about(struct daemon *d, struct watched *w, enum watch_event_kind kind, const char *text)
 {
 	struct watch_event e = {
-		.wall_ns = watch_now_wall(),
+		.wall_ns = parts_now(),
 		.kind = kind,
 		.target = w->key,
 		.comm = w->shown.comm,
@@ -148,7 +147,7 @@ static void appeared(void *arg, struct sense_target *t)
 	struct daemon *d = arg;
 	struct watched *w = xcalloc(1, sizeof(*w));
 	w->sense = t;
-	w->shown.first_wall_ns = watch_now_wall();
+	w->shown.first_wall_ns = parts_now();
 	watch_process_sample_init(&w->shown.process);
 	watch_cgroup_sample_init(&w->shown.cgroup);
 	w->shown.forecast = (struct watch_forecast){ .rate = NAN, .eta = NAN, .z = NAN };
@@ -205,8 +204,9 @@ static void ended(void *arg, struct sense_target *t)
 		return;
 	sense_set_data(t, NULL);
 	if (d->store) /* what it was at last */
-		store_sample(d->store, watch_now_wall(), &w->shown);
-	about(d, w, WATCH_EVENT_EXIT, w->shown.reason[0] ? w->shown.reason : "it ended");
+		store_sample(d->store, parts_now(), &w->shown);
+	AUTO_FREE char *text = xasprintf("it ended; at the last look: %s", w->shown.reason);
+	about(d, w, WATCH_EVENT_EXIT, w->shown.reason[0] ? text : "it ended");
 	w->shown.state = WATCH_OK;
 	watch_act(d, w, NULL);
 	for (size_t i = 0; i < d->targets.n; i++) {
@@ -222,8 +222,9 @@ static void ended(void *arg, struct sense_target *t)
 static void urgent(void *arg, struct sense_target *t)
 {
 	struct watched *w = sense_data(t);
-	if (w)
-		(void)watch_look(arg, w, watch_now());
+	int64_t now = sense_now();
+	if (w && now - w->shown.process.time_ns >= URGENT_NS) /* news may come faster than looks are worth */
+		(void)watch_look(arg, w, now);
 }
 
 /* ---- killed by the kernel ---- */
@@ -258,7 +259,7 @@ static void oom_kill(void *arg, struct sense_target *t, int pid, const char *com
 	if (w)
 		say_last(w, &said);
 	struct watch_event e = {
-		.wall_ns = watch_now_wall(),
+		.wall_ns = parts_now(),
 		.kind = WATCH_EVENT_OOM_KILL,
 		.target = w ? w->key : NULL,
 		.comm = comm,

@@ -6,18 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/parts.h"
 #include "watch/targets.h"
 
 enum { PASSING_S = 300, PASSING_MAX = 256, TEXT = 1024 };
 
 /* ---- events ---- */
 
-/* How loud an event is in the log: the numbers of syslog. */
-static const unsigned char loudness[WATCH_EVENTS] = {
-	[WATCH_EVENT_START] = 6,    [WATCH_EVENT_EXEC] = 6,    [WATCH_EVENT_EXIT] = 6,	   [WATCH_EVENT_ALARM] = 4,
-	[WATCH_EVENT_CLEAR] = 5,    [WATCH_EVENT_STATE] = 5,   [WATCH_EVENT_OPEN] = 3,	   [WATCH_EVENT_CLOSE] = 5,
-	[WATCH_EVENT_SNAPSHOT] = 6, [WATCH_EVENT_PROFILE] = 7, [WATCH_EVENT_OOM_KILL] = 3, [WATCH_EVENT_ACTION] = 5,
-	[WATCH_EVENT_CONFIG] = 5,   [WATCH_EVENT_NOTE] = 4,
+static const enum log_level loudness[WATCH_EVENTS] = {
+	[WATCH_EVENT_START] = LOG_LEVEL_INFO,	  [WATCH_EVENT_EXEC] = LOG_LEVEL_INFO,
+	[WATCH_EVENT_EXIT] = LOG_LEVEL_INFO,	  [WATCH_EVENT_ALARM] = LOG_LEVEL_WARNING,
+	[WATCH_EVENT_CLEAR] = LOG_LEVEL_NOTICE,	  [WATCH_EVENT_STATE] = LOG_LEVEL_NOTICE,
+	[WATCH_EVENT_OPEN] = LOG_LEVEL_ERROR,	  [WATCH_EVENT_CLOSE] = LOG_LEVEL_NOTICE,
+	[WATCH_EVENT_SNAPSHOT] = LOG_LEVEL_INFO,  [WATCH_EVENT_PROFILE] = LOG_LEVEL_INFO,
+	[WATCH_EVENT_OOM_KILL] = LOG_LEVEL_ERROR, [WATCH_EVENT_ACTION] = LOG_LEVEL_NOTICE,
+	[WATCH_EVENT_CONFIG] = LOG_LEVEL_NOTICE,  [WATCH_EVENT_NOTE] = LOG_LEVEL_WARNING,
 };
 
 static void log_event(const struct daemon *d, const struct watch_event *e)
@@ -33,7 +36,7 @@ static void log_event(const struct daemon *d, const struct watch_event *e)
 		strbuf_printf(&line, " %s", e->name);
 	if (e->text)
 		strbuf_printf(&line, ": %s", e->text);
-	watch_log(d, loudness[e->kind], line.buf);
+	log_line(&d->log, loudness[e->kind], "%s", line.buf);
 }
 
 void watch_tell(struct daemon *d, const struct watch_event *e)
@@ -53,7 +56,7 @@ void watch_note(struct daemon *d, enum watch_event_kind kind, const char *name, 
 	(void)!vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	struct watch_event e = {
-		.wall_ns = watch_now_wall(),
+		.wall_ns = parts_now(),
 		.kind = kind,
 		.name = name,
 		.text = text,
@@ -106,7 +109,7 @@ static void order(struct daemon *d, struct watched *w, enum watch_state state, b
 		.resolved = resolved,
 		.dry = w->shown.canary,
 		.severity = state == WATCH_WARNING ? "warning" : "critical",
-		.started_wall_ns = watch_now_wall(),
+		.started_wall_ns = parts_now(),
 		.target = &w->shown,
 		.event = e,
 	};
@@ -137,16 +140,11 @@ static void post_kill(struct daemon *d, const struct watch_passing *p, const str
 		.severity = "critical",
 		.resolved = !e,
 		.dry = p->target.canary,
-		.started_wall_ns = watch_now_wall(),
+		.started_wall_ns = parts_now(),
 		.target = &p->target,
 		.event = e,
 	};
 	(void)act_post(d->act, p->policy, &o);
-}
-
-static const char *copy(struct arena *a, const char *text)
-{
-	return text ? arena_strdup(a, text) : NULL;
 }
 
 static void passing_free(struct watch_passing *p)
@@ -162,15 +160,10 @@ void watch_act_kill(struct daemon *d, struct watched *w, const struct watch_even
 	struct watch_passing *p = xcalloc(1, sizeof(*p));
 	arena_init(&p->arena);
 	p->target = w->shown;
-	const char **strings[] = { &p->target.key,	    &p->target.comm,	 &p->target.exe,
-				   &p->target.go_version,   &p->target.build_id, &p->target.module,
-				   &p->target.container,    &p->target.unit,	 &p->target.cgroup_path,
-				   &p->target.limit_source, &p->target.group };
-	for (size_t i = 0; i < sizeof(strings) / sizeof(strings[0]); i++)
-		*strings[i] = copy(&p->arena, *strings[i]);
+	watch_target_keep(&p->target, &p->arena);
 	(void)!snprintf(p->incident, sizeof(p->incident), "%s/oom/%lld", w->key, (long long)(e->wall_ns / 1000000000));
 	(void)!snprintf(p->policy, sizeof(p->policy), "%s", w->policy->name);
-	p->until_ns = watch_now() + PASSING_S * 1000000000LL;
+	p->until_ns = sense_now() + PASSING_S * 1000000000LL;
 	*vec_push(&d->passing) = p;
 	post_kill(d, p, e);
 }
@@ -217,7 +210,7 @@ static void outcome(void *arg, const struct act_outcome *o)
 	if (o->tries > 1)
 		strbuf_printf(&text, ", after %u tries", o->tries);
 	struct watch_event e = {
-		.wall_ns = watch_now_wall(),
+		.wall_ns = parts_now(),
 		.kind = WATCH_EVENT_ACTION,
 		.target = key,
 		.comm = w ? w->shown.comm : NULL,

@@ -3,15 +3,18 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "format/parts.h"
+#include "sense/text.h"
 #include "watch/once.h"
 #include "watch/round.h"
 #include "watch/routes.h"
@@ -21,42 +24,42 @@
 
 enum { TRIM_S = 10, SECOND = 1000000000, MS_NS = 1000000 };
 
-static int64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-	clock_gettime(id, &ts);
-	return (int64_t)ts.tv_sec * SECOND + ts.tv_nsec;
-}
-
-int64_t watch_now(void)
-{
-	return clock_ns(CLOCK_BOOTTIME);
-}
-
-int64_t watch_now_wall(void)
-{
-	return clock_ns(CLOCK_REALTIME);
-}
-
-/* ---- the log ---- */
-
-void watch_log(const struct daemon *d, unsigned level, const char *text)
-{
-	static const enum log_level levels[] = { LOG_LEVEL_ERROR,   LOG_LEVEL_ERROR,  LOG_LEVEL_ERROR, LOG_LEVEL_ERROR,
-						 LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO,  LOG_LEVEL_INFO };
-	log_line(&d->log, levels[level & 7], "%s", text);
-}
-
 /* ---- itself ---- */
+
+static double seconds(struct timeval t)
+{
+	return (double)t.tv_sec + (double)t.tv_usec / 1e6;
+}
+
+/* Of the daemon's own loop, and of the readers of snapshots that have ended. */
+static double own_cpu(void)
+{
+	double sum = 0;
+	static const enum __rusage_who of[] = { RUSAGE_SELF, RUSAGE_CHILDREN };
+	for (size_t i = 0; i < sizeof(of) / sizeof(of[0]); i++) {
+		struct rusage u = { 0 };
+		(void)getrusage(of[i], &u);
+		sum += seconds(u.ru_utime) + seconds(u.ru_stime);
+	}
+	return sum;
+}
+
+static uint64_t own_rss(void)
+{
+	char text[128];
+	struct sense_statm m;
+	AUTO_CLOSE int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text));
+	if (n <= 0 || !sense_text_statm(text, (size_t)n, &m))
+		return WATCH_UNKNOWN;
+	return m.resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
 
 void watch_self(struct daemon *d)
 {
-	struct rusage u;
 	struct store_stats kept;
-	getrusage(RUSAGE_SELF, &u);
-	d->self.cpu_seconds = (double)u.ru_utime.tv_sec + (double)u.ru_stime.tv_sec +
-			      (double)(u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
-	d->self.rss = (uint64_t)u.ru_maxrss << 10;
+	d->self.cpu_seconds = own_cpu();
+	d->self.rss = own_rss();
 	store_stats(d->store, &kept);
 	d->self.samples = kept.samples;
 	d->self.lost = kept.lost;
@@ -83,11 +86,11 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
-	int64_t now = watch_now();
+	int64_t now = sense_now();
 	watch_store_outcome(d, store_commit(d->store));
 	if (now - d->trimmed_ns > (int64_t)TRIM_S * SECOND) {
 		d->trimmed_ns = now;
-		watch_store_outcome(d, store_trim(d->store, watch_now_wall()));
+		watch_store_outcome(d, store_trim(d->store, parts_now()));
 	}
 	watch_act_passing(d, now);
 	watch_work(d);
@@ -138,9 +141,21 @@ static void every(struct daemon *d, struct event **ev, unsigned ms, event_callba
 	event_add(*ev, &tv);
 }
 
+/* Each line of a text: a note of that name, or (NULL) of the log only. */
+static void tell_lines(struct daemon *d, const char *name, const char *text)
+{
+	for (size_t n; *text; text += n + (text[n] == '\n')) {
+		n = strcspn(text, "\n");
+		if (n && name)
+			watch_note(d, WATCH_EVENT_NOTE, name, "%.*s", (int)n, text);
+		else if (n)
+			log_line(&d->log, LOG_LEVEL_WARNING, "%.*s", (int)n, text);
+	}
+}
+
 /* ---- another configuration ---- */
 
-struct err *watch_read_config(const struct daemon *d, struct config **ret)
+struct err *watch_read_config(struct daemon *d, struct config **ret)
 {
 	const struct watch_options *opt = d->opt;
 	struct config *c = xcalloc(1, sizeof(*c));
@@ -155,8 +170,7 @@ struct err *watch_read_config(const struct daemon *d, struct config **ret)
 		free(c);
 		return err;
 	}
-	if (warnings.len)
-		watch_log(d, 4, warnings.buf);
+	tell_lines(d, NULL, warnings.buf);
 	*ret = c;
 	return NULL;
 }
@@ -239,7 +253,7 @@ static void lock_memory(struct daemon *d)
 static struct err *rehearse(struct daemon *d)
 {
 	struct store_blob blob = { 0 };
-	TRY(store_file_begin(d->store, STORE_SNAPSHOT, "rehearsal", ".ullage", watch_now_wall(), &blob));
+	TRY(store_file_begin(d->store, STORE_SNAPSHOT, "rehearsal", ".ullage", parts_now(), &blob));
 	bool written = write(blob.fd, "rehearsal", 9) == 9;
 	int failed = errno;
 	store_file_drop(&blob);
@@ -248,8 +262,7 @@ static struct err *rehearse(struct daemon *d)
 	AUTO(strbuf) struct strbuf problems;
 	strbuf_init(&problems);
 	TRY(act_rehearse(d->act, &problems));
-	if (problems.len)
-		watch_note(d, WATCH_EVENT_NOTE, "rehearsal", "%s", problems.buf);
+	tell_lines(d, "rehearsal", problems.buf);
 	lock_memory(d);
 	return NULL;
 }
@@ -258,7 +271,7 @@ static struct err *rehearse(struct daemon *d)
 static void tell_problem(struct daemon *d, struct err *err)
 {
 	if (err)
-		watch_log(d, 4, err_text(err));
+		log_line(&d->log, LOG_LEVEL_WARNING, "%s", err_text(err));
 	err_free(err);
 }
 
@@ -268,8 +281,7 @@ static void confine(struct daemon *d)
 	AUTO(strbuf) struct strbuf problems;
 	strbuf_init(&problems);
 	split_confine(d->config, &problems);
-	if (problems.len)
-		watch_note(d, WATCH_EVENT_NOTE, "confine", "%s", problems.buf);
+	tell_lines(d, "confine", problems.buf);
 }
 
 static struct err *open_parts(struct daemon *d)
@@ -291,8 +303,7 @@ static struct err *open_parts(struct daemon *d)
 		.retain_ns = (int64_t)d->config->retain_ms * MS_NS,
 	};
 	TRY(store_open(&keep, &d->store));
-	if (*store_told(d->store))
-		watch_log(d, 4, store_told(d->store));
+	tell_lines(d, NULL, store_told(d->store)); /* it has the event already */
 	TRY(rehearse(d));
 	d->loop = event_base_new();
 	if (!d->loop || event_base_priority_init(d->loop, 2) < 0)
@@ -381,7 +392,7 @@ struct err *watch_run(const struct watch_options *opt)
 		.self = { .version = ULLAGE_VERSION, .config_ok = true },
 	};
 	arena_init(&d.texts);
-	d.self.start_wall_ns = watch_now_wall();
+	d.self.start_wall_ns = parts_now();
 	struct err *err = opt->once ? watch_once(&d) : open_parts(&d);
 	if (!err && !opt->once)
 		run(&d);

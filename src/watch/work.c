@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/json.h"
+#include "format/parts.h"
 #include "watch/targets.h"
 #include "watch/tell.h"
 
@@ -28,7 +29,7 @@ static void keep_classes(struct watched *w, const struct capture_result *r)
 		w->shown.classes[w->shown.n_classes].name = mem_classes[i].name;
 		w->shown.classes[w->shown.n_classes++].bytes = r->classes[i];
 	}
-	w->shown.classes_wall_ns = watch_now_wall();
+	w->shown.classes_wall_ns = parts_now();
 }
 
 static void tell_file(struct daemon *d, const struct watched *w, const struct capture *c, const char *path)
@@ -40,10 +41,10 @@ static void tell_file(struct daemon *d, const struct watched *w, const struct ca
 	json_object(&j, NULL);
 	json_str(&j, "path", path);
 	json_str(&j, "kind", capture_kinds[c->kind]);
-	json_u64(&j, "elapsed_ms", (uint64_t)(watch_now() - c->began_ns) / 1000000);
+	json_u64(&j, "elapsed_ms", (uint64_t)(sense_now() - c->began_ns) / 1000000);
 	json_object_end(&j);
 	struct watch_event e = {
-		.wall_ns = watch_now_wall(),
+		.wall_ns = parts_now(),
 		.kind = c->kind == CAPTURE_SNAPSHOT ? WATCH_EVENT_SNAPSHOT : WATCH_EVENT_PROFILE,
 		.target = d->captured_key,
 		.comm = w ? w->shown.comm : NULL,
@@ -58,31 +59,42 @@ static void tell_file(struct daemon *d, const struct watched *w, const struct ca
 	watch_tell(d, &e);
 }
 
+/* Takes err. */
+static void not_made(struct daemon *d, const char *key, enum capture_kind kind, struct err *err)
+{
+	if (err)
+		watch_note(d, WATCH_EVENT_NOTE, capture_kinds[kind], "%s: no %s: %s", key, capture_kinds[kind],
+			   err_text(err));
+	err_free(err);
+}
+
+static struct err *keep_file(struct daemon *d, const struct watched *w, const struct capture *c)
+{
+	char path[sizeof(d->blob.path)];
+	memcpy(path, d->blob.path, sizeof(path));
+	TRY(store_file_done(d->store, &d->blob));
+	tell_file(d, w, c, path);
+	return NULL;
+}
+
 static void finish(struct daemon *d, bool kill_it)
 {
 	struct capture_result result;
 	struct capture was = d->capture;
+	struct err *err = NULL;
 	event_free(d->captured);
 	d->captured = NULL;
 	capture_end(&d->capture, kill_it, &result);
 	struct watched *w = watch_find(d, d->captured_key);
 	if (result.done && w && result.has_classes)
 		keep_classes(w, &result);
-	if (was.kind != CAPTURE_MAP) {
-		if (result.done) {
-			char path[sizeof(d->blob.path)];
-			memcpy(path, d->blob.path, sizeof(path));
-			struct err *err = store_file_done(d->store, &d->blob);
-			if (!err)
-				tell_file(d, w, &was, path);
-			watch_store_outcome(d, err);
-		} else {
-			store_file_drop(&d->blob);
-		}
-	}
 	if (!result.done && !result.gone)
-		watch_note(d, WATCH_EVENT_NOTE, capture_kinds[was.kind], "%s: no %s: %s", d->captured_key,
-			   capture_kinds[was.kind], result.text);
+		err = err_new(ERR_OS, "%s", result.text);
+	if (was.kind != CAPTURE_MAP && result.done)
+		err = keep_file(d, w, &was);
+	else if (was.kind != CAPTURE_MAP)
+		store_file_drop(&d->blob);
+	not_made(d, d->captured_key, was.kind, err);
 }
 
 static void on_end(evutil_socket_t fd, short what, void *arg)
@@ -124,6 +136,7 @@ static struct err *begin(struct daemon *d, struct watched *w, enum capture_kind 
 		.kind = kind,
 		.procfs = d->split.procfs,
 		.target = w->shown.id.pid,
+		.start_ticks = w->shown.id.start_ticks,
 		.fd = -1,
 		.budget = { d->config->snapshot_ms, d->config->snapshot_bytes },
 	};
@@ -134,11 +147,11 @@ static struct err *begin(struct daemon *d, struct watched *w, enum capture_kind 
 		bool snapshot = kind == CAPTURE_SNAPSHOT;
 		char suffix[32];
 		(void)!snprintf(suffix, sizeof(suffix), snapshot ? ".ullage" : ".%s.pb.gz", capture_kinds[kind]);
-		TRY(store_file_begin(d->store, snapshot ? STORE_SNAPSHOT : STORE_PROFILE, w->key, suffix,
-				     watch_now_wall(), &d->blob));
+		TRY(store_file_begin(d->store, snapshot ? STORE_SNAPSHOT : STORE_PROFILE, w->key, suffix, parts_now(),
+				     &d->blob));
 		order.fd = d->blob.fd;
 	}
-	struct err *err = capture_begin(&d->capture, &order, watch_now());
+	struct err *err = capture_begin(&d->capture, &order, sense_now());
 	if (err) {
 		if (order.fd >= 0)
 			store_file_drop(&d->blob);
@@ -152,7 +165,7 @@ static struct err *begin(struct daemon *d, struct watched *w, enum capture_kind 
 
 void watch_work(struct daemon *d)
 {
-	if (d->capture.pid && watch_now() > d->capture.deadline_ns)
+	if (d->capture.pid && sense_now() > d->capture.deadline_ns)
 		finish(d, true);
 	if (d->capture.pid)
 		return;
@@ -161,7 +174,7 @@ void watch_work(struct daemon *d)
 	if (!w)
 		return;
 	w->wanted &= ~(1u << kind);
-	watch_store_outcome(d, begin(d, w, kind));
+	not_made(d, w->key, kind, begin(d, w, kind));
 }
 
 void watch_work_stop(struct daemon *d)
