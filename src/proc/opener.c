@@ -12,10 +12,11 @@
 #include "base/cleanup.h"
 #include "base/lines.h"
 #include "base/num.h"
+#include "base/pass.h"
 #include "proc/process.h"
 
 static const char prefix[] = "opener:";
-enum { PREFIX = sizeof(prefix) - 1, FDS_MAX = 4, FIELDS_BEFORE_INODE = 4 };
+enum { PREFIX = sizeof(prefix) - 1, FIELDS_BEFORE_INODE = 4 };
 
 struct request {
 	int32_t pid;
@@ -24,70 +25,6 @@ struct request {
 	char name[OPENER_NAME_MAX];
 };
 enum { REQUEST_HEAD = offsetof(struct request, name) };
-
-/* ---- descriptors over a socket ---- */
-
-union control {
-	struct cmsghdr align;
-	char buf[CMSG_SPACE(FDS_MAX * sizeof(int))];
-};
-
-/* With one descriptor, or none where it is negative. False: nobody takes it. */
-static bool send_with(int socket, const void *data, size_t len, int fd)
-{
-	union control control = { 0 };
-	struct iovec part = { (void *)(uintptr_t)data, len };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1 };
-	if (fd >= 0) {
-		m.msg_control = control.buf;
-		m.msg_controllen = CMSG_SPACE(sizeof(int));
-		struct cmsghdr *c = CMSG_FIRSTHDR(&m);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	ssize_t n = 0;
-	do {
-		n = sendmsg(socket, &m, MSG_NOSIGNAL);
-	} while (n < 0 && errno == EINTR);
-	return n == (ssize_t)len;
-}
-
-/* The first descriptor that came, or -1; others are closed. */
-static int take_descriptors(struct msghdr *m)
-{
-	int first = -1;
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		for (size_t i = 0; i + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); i += sizeof(int)) {
-			int fd = -1;
-			memcpy(&fd, CMSG_DATA(c) + i, sizeof(fd));
-			if (first < 0)
-				first = fd;
-			else
-				close(fd);
-		}
-	}
-	return first;
-}
-
-/* Bytes of one message, 0 at the end, -1; and the descriptor that came with it, given. */
-static ssize_t receive_with(int socket, void *data, size_t len, int *fd)
-{
-	union control control;
-	struct iovec part = { data, len };
-	struct msghdr m = {
-		.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.buf, .msg_controllen = sizeof(control.buf)
-	};
-	ssize_t n = 0;
-	do {
-		n = recvmsg(socket, &m, MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
-	*fd = n < 0 ? -1 : take_descriptors(&m);
-	return n;
-}
 
 /* ---- asking ---- */
 
@@ -119,7 +56,7 @@ static int await(int socket)
 		errno = ETIMEDOUT;
 	if (ready <= 0)
 		return -1;
-	ssize_t n = receive_with(socket, &os, sizeof(os), &fd);
+	ssize_t n = pass_receive(socket, &os, sizeof(os), &fd);
 	if (n == sizeof(os) && os == 0 && fd >= 0)
 		return fd;
 	if (fd >= 0)
@@ -142,7 +79,7 @@ int proc_opener_ask(int opener, pid_t pid, uint64_t start_ticks, const char *nam
 	AUTO_CLOSE int own = ends[0];
 	AUTO_CLOSE int theirs = ends[1];
 	struct pollfd p = { .fd = opener, .events = POLLOUT };
-	bool sent = poll(&p, 1, OPENER_WAIT_MS) == 1 && send_with(opener, &r, REQUEST_HEAD + r.length, theirs);
+	bool sent = poll(&p, 1, OPENER_WAIT_MS) == 1 && pass_send(opener, &r, REQUEST_HEAD + r.length, theirs);
 	close(take_fd(theirs)); /* so that its end is an end, should nobody answer */
 	if (sent)
 		return await(own);
@@ -231,7 +168,7 @@ int proc_opener_serve(int socket, const char *procfs)
 	struct request r;
 	for (;;) {
 		int to = -1;
-		ssize_t n = receive_with(socket, &r, sizeof(r) - 1, &to);
+		ssize_t n = pass_receive(socket, &r, sizeof(r) - 1, &to);
 		AUTO_CLOSE int answer = to;
 		if (n <= 0)
 			return n < 0;
@@ -241,7 +178,7 @@ int proc_opener_serve(int socket, const char *procfs)
 		r.name[r.length] = 0;
 		AUTO_CLOSE int fd = open_for(procfs, &r);
 		int32_t os = fd < 0 ? errno : 0;
-		if (!send_with(answer, &os, sizeof(os), fd))
+		if (!pass_send(answer, &os, sizeof(os), fd))
 			continue; /* whoever asked did not wait */
 	}
 }
