@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 
 #include "base/cleanup.h"
 #include "base/lines.h"
@@ -43,6 +44,21 @@ const char *proc_opener_dir(const char *procfs)
 	return colon ? colon + 1 : procfs;
 }
 
+/* The mark is a time limit for receiving, which nothing else uses: it belongs to the socket, whoever has it. */
+static const struct timeval marked = { .tv_sec = 1 }, unmarked;
+
+bool proc_opener_is_stuck(int opener)
+{
+	struct timeval is = { 0 };
+	socklen_t len = sizeof(is);
+	return getsockopt(opener, SOL_SOCKET, SO_RCVTIMEO, &is, &len) == 0 && (is.tv_sec || is.tv_usec);
+}
+
+void proc_opener_trust(int opener)
+{
+	(void)setsockopt(opener, SOL_SOCKET, SO_RCVTIMEO, &unmarked, sizeof(unmarked));
+}
+
 static int await(int socket)
 {
 	int32_t os = 0;
@@ -65,26 +81,42 @@ static int await(int socket)
 	return -1;
 }
 
-int proc_opener_ask(int opener, pid_t pid, uint64_t start_ticks, const char *name)
+/* Where the answer will come, given; or -1 with errno. */
+static int post(int opener, const struct request *r, int wait_ms)
 {
 	int ends[2];
-	struct request r = { .pid = pid, .length = (uint32_t)strlen(name), .start_ticks = start_ticks };
-	if (r.length >= sizeof(r.name)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(r.name, name, r.length);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
 		return -1;
 	AUTO_CLOSE int own = ends[0];
-	AUTO_CLOSE int theirs = ends[1];
+	AUTO_CLOSE int theirs = ends[1]; /* closed here, so that its end is an end, should nobody answer */
 	struct pollfd p = { .fd = opener, .events = POLLOUT };
-	bool sent = poll(&p, 1, OPENER_WAIT_MS) == 1 && pass_send(opener, &r, REQUEST_HEAD + r.length, theirs);
-	close(take_fd(theirs)); /* so that its end is an end, should nobody answer */
-	if (sent)
-		return await(own);
-	errno = EIO;
+	int ready = poll(&p, 1, wait_ms);
+	if (ready == 1 && pass_send(opener, r, REQUEST_HEAD + r->length, theirs))
+		return take_fd(own);
+	errno = ready == 0 ? ETIMEDOUT : EIO;
 	return -1;
+}
+
+int proc_opener_ping(int opener)
+{
+	return post(opener, &(struct request){ .pid = 0 }, 0);
+}
+
+int proc_opener_ask(int opener, pid_t pid, uint64_t start_ticks, const char *name)
+{
+	struct request r = { .pid = pid, .length = (uint32_t)strlen(name), .start_ticks = start_ticks };
+	if (r.length >= sizeof(r.name) || proc_opener_is_stuck(opener)) {
+		errno = r.length >= sizeof(r.name) ? ENAMETOOLONG : EAGAIN;
+		return -1;
+	}
+	memcpy(r.name, name, r.length);
+	AUTO_CLOSE int own = post(opener, &r, OPENER_WAIT_MS);
+	int fd = own < 0 ? -1 : await(own);
+	int os = errno;
+	if (fd < 0 && os == ETIMEDOUT)
+		(void)setsockopt(opener, SOL_SOCKET, SO_RCVTIMEO, &marked, sizeof(marked));
+	errno = os;
+	return fd;
 }
 
 /* ---- answering ---- */

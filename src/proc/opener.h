@@ -23,14 +23,23 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { OPENER_NAME_MAX = 4096, OPENER_WAIT_MS = 5000 };
+enum { OPENER_NAME_MAX = 4096, OPENER_WAIT_MS = 1000 };
 
 /* Of a name of procfs: the socket, or -1; and the directory. */
 int proc_opener_of(const char *procfs);
 const char *proc_opener_dir(const char *procfs);
 
-/* A descriptor, given; or -1 with errno. ETIMEDOUT: no answer. EPERM: refused, or the opener may not either. */
+/*
+ * A descriptor, given; or -1 with errno. ETIMEDOUT: no answer within OPENER_WAIT_MS. EPERM: refused, or the opener may not
+ * either.
+ * Opening a file may take forever, where that is on a file system whose server is gone. Who is not answered marks the socket,
+ * for all who have it: then nobody waits (EAGAIN) until the mark is taken away, or the socket is another one.
+ */
 int proc_opener_ask(int opener, pid_t pid, uint64_t start_ticks, const char *name);
+bool proc_opener_is_stuck(int opener);
+/* Asks for nothing and does not wait: a descriptor that becomes readable when the opener goes on, or -1. */
+int proc_opener_ping(int opener);
+void proc_opener_trust(int opener); /* takes the mark away */
 
 /* Serves until the other end closes; an exit status. `procfs` is a directory. */
 int proc_opener_serve(int socket, const char *procfs);

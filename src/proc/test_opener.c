@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <grp.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -208,6 +210,33 @@ static void who_may_nothing_sees_a_process_by_what_is_given(void **state)
 	close_scene(&s);
 }
 
+/* As one that opens a file of a server that is gone. */
+static void nobody_waits_twice_for_who_does_not_answer(void **state)
+{
+	struct scene s;
+	int status = -1;
+	open_scene(&s);
+	assert_int_equal(kill(s.server, SIGSTOP), 0);
+	assert_int_equal(waitpid(s.server, &status, WUNTRACED), s.server);
+	assert_false(proc_opener_is_stuck(s.opener));
+	assert_int_equal(ask(&s, "maps"), -1);
+	assert_int_equal(errno, ETIMEDOUT);
+	assert_true(proc_opener_is_stuck(s.opener));
+	assert_int_equal(ask(&s, "maps"), -1);
+	assert_int_equal(errno, EAGAIN);
+	AUTO_CLOSE int ping = proc_opener_ping(s.opener);
+	struct pollfd p = { .fd = ping, .events = POLLIN };
+	assert_int_equal(poll(&p, 1, 0), 0);
+	assert_int_equal(kill(s.server, SIGCONT), 0);
+	assert_int_equal(poll(&p, 1, 20000), 1);
+	assert_int_equal(ask(&s, "maps"), -1); /* until it is trusted */
+	proc_opener_trust(s.opener);
+	assert_false(proc_opener_is_stuck(s.opener));
+	AUTO_CLOSE int fd = ask(&s, "maps");
+	assert_true(fd >= 0);
+	close_scene(&s);
+}
+
 static void a_name_of_procfs_names_the_opener(void **state)
 {
 	static const struct {
@@ -233,6 +262,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_request_does_no_harm),
 		cmocka_unit_test(a_file_that_is_mapped_is_given),
 		cmocka_unit_test(who_may_nothing_sees_a_process_by_what_is_given),
+		cmocka_unit_test(nobody_waits_twice_for_who_does_not_answer),
 		cmocka_unit_test(a_name_of_procfs_names_the_opener),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
