@@ -13,8 +13,9 @@
 
 enum {
 	PAGE = 4096,
-	ENTRIES = 64, /* pages asked for at a time; ranges further apart are asked for apart */
-	BATCH = 64,   /* ranges a call */
+	ENTRIES = 64,	      /* pages asked for at a time; ranges further apart are asked for apart */
+	BATCH = 64,	      /* ranges a call */
+	TOGETHER = 16 * 1024, /* bytes of ranges that are close to each other */
 };
 
 /* Entries of the pages last asked for. */
@@ -68,15 +69,47 @@ static enum way way_of(struct proc_peek *k, struct window *w, const struct memsr
 	return all ? WAY_COPY : any ? WAY_NONE : WAY_ZERO;
 }
 
-/* Bytes that could be copied, in the order of the ranges; -1 and errno as process_vm_readv(2). */
+/* Ranges that follow each other without a page between them, which might be absent: how many, and bytes from end to end. */
+static size_t close_ones(const struct iovec *from, size_t n, size_t *span)
+{
+	const uintptr_t start = (uintptr_t)from[0].iov_base;
+	uintptr_t end = start + from[0].iov_len;
+	size_t i = 1;
+	for (; i < n; i++) {
+		uintptr_t next = (uintptr_t)from[i].iov_base;
+		if (next < end || next / PAGE > (end - 1) / PAGE + 1 || next + from[i].iov_len - start > TOGETHER)
+			break;
+		end = next + from[i].iov_len;
+	}
+	*span = end - start;
+	return i;
+}
+
+/* A call takes as long as copying some kilobytes, so close ranges are copied with what lies between them. */
+static bool copy_run(const struct proc_peek *k, const struct iovec *to, const struct iovec *from, size_t n, size_t span)
+{
+	char between[TOGETHER];
+	const off_t at = (off_t)(uintptr_t)from[0].iov_base;
+	if (n == 1)
+		return pread(k->mem, to[0].iov_base, span, at) == (ssize_t)span;
+	if (pread(k->mem, between, span, at) != (ssize_t)span)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		memcpy(to[i].iov_base, between + ((uintptr_t)from[i].iov_base - (uintptr_t)at), to[i].iov_len);
+	return true;
+}
+
+/* Bytes that could be copied, in the order of the ranges. */
 static ssize_t copy_by_descriptor(const struct proc_peek *k, const struct iovec *to, const struct iovec *from, size_t n)
 {
 	ssize_t sum = 0;
-	for (size_t i = 0; i < n; i++) {
-		ssize_t got = pread(k->mem, to[i].iov_base, to[i].iov_len, (off_t)(uintptr_t)from[i].iov_base);
-		if (got != (ssize_t)to[i].iov_len)
-			return sum > 0 || got >= 0 ? sum : -1;
-		sum += got;
+	for (size_t i = 0, run = 0; i < n; i += run) {
+		size_t span = 0;
+		run = close_ones(from + i, n - i, &span);
+		if (!copy_run(k, to + i, from + i, run, span))
+			return sum;
+		for (size_t r = i; r < i + run; r++)
+			sum += (ssize_t)to[r].iov_len;
 	}
 	return sum;
 }
@@ -87,10 +120,8 @@ static ssize_t copy_ranges(struct proc_peek *k, const struct iovec *to, const st
 	if (n == 0)
 		return 0;
 	ssize_t got = k->mem < 0 ? process_vm_readv(k->process->pid, to, n, from, n, 0) : -1;
-	if (k->mem < 0 && got < 0 && (errno == EPERM || errno == EACCES)) {
+	if (k->mem < 0 && got < 0 && (errno == EPERM || errno == EACCES))
 		err_free(proc_process_file(k->process, "mem", O_RDONLY, &k->mem));
-		errno = EPERM;
-	}
 	return k->mem >= 0 ? copy_by_descriptor(k, to, from, n) : got;
 }
 
@@ -117,12 +148,10 @@ static bool read_pages(struct proc_peek *k, struct window *w, const struct memsr
 static void copy(struct proc_peek *k, struct memsrc_range *const *copied, size_t n)
 {
 	struct iovec to[BATCH], from[BATCH];
-	size_t want = 0;
 	for (size_t i = 0; i < n; i++) {
 		to[i] = (struct iovec){ copied[i]->buf, copied[i]->len };
 		/* An address of the target; it is never followed here. */
 		from[i] = (struct iovec){ (void *)(uintptr_t)copied[i]->addr, copied[i]->len };
-		want += copied[i]->len;
 	}
 	ssize_t got = copy_ranges(k, to, from, n);
 	size_t left = got > 0 ? (size_t)got : 0;
@@ -130,8 +159,6 @@ static void copy(struct proc_peek *k, struct memsrc_range *const *copied, size_t
 		copied[i]->ok = left >= copied[i]->len;
 		left = copied[i]->ok ? left - copied[i]->len : 0;
 	}
-	if ((size_t)num_max((uint64_t)got, 0) != want && got < 0 && errno == ESRCH)
-		k->gone = true;
 }
 
 static bool alive(struct proc_peek *k)
@@ -146,6 +173,8 @@ static void peek_ranges(struct memsrc *src, struct memsrc_range *ranges, size_t 
 	struct proc_peek *k = (struct proc_peek *)(void *)src;
 	struct memsrc_range *copied[BATCH] = { NULL };
 	struct window w = { 0 };
+	/* A number may be another process's by now; a descriptor is of one address space, as the page map is. */
+	bool doubt = k->mem < 0;
 	size_t ncopied = 0;
 	for (size_t i = 0; i < n; i++) {
 		struct memsrc_range *r = &ranges[i];
@@ -163,8 +192,9 @@ static void peek_ranges(struct memsrc *src, struct memsrc_range *ranges, size_t 
 		}
 	}
 	copy(k, copied, ncopied);
-	/* The pid may be another's by now, and a page absent because all are: what was read counts if this still lives. */
-	k->gone = k->gone || !alive(k);
+	for (size_t i = 0; i < n; i++)
+		doubt = doubt || !ranges[i].ok;
+	k->gone = k->gone || (doubt && !alive(k));
 	for (size_t i = 0; k->gone && i < n; i++)
 		ranges[i].ok = false;
 }

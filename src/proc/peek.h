@@ -9,7 +9,8 @@
  * every range is asked of the page map first; what is in swap is not read, and fails.
  * The page map is that of the address space at open. When the process ends or starts another program the kernel says so
  * there: `gone`, and nothing is believed that was read before that was seen.
- * Cost: about a microsecond for ranges within some pages of each other, and half a microsecond for each further place.
+ * Cost: about a microsecond for ranges within some pages of each other, and half a microsecond for each further place, or
+ * a whole one where a descriptor is read. Ranges in order of address are cheapest.
  */
 
 #include "model/memsrc.h"

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include "proc/peek.h"
@@ -35,14 +36,21 @@ static uint64_t resident(pid_t pid)
 	return st.vm_rss;
 }
 
+/* A process that has touched some pages from *at on, and who peeks into it. */
+static pid_t begin(uint64_t *at, struct proc_process *p, struct proc_peek *k)
+{
+	pid_t pid = child_start(touch, NULL, at, sizeof(*at));
+	ok(proc_process_open("/proc", pid, p));
+	ok(proc_peek_open(p, k));
+	return pid;
+}
+
 static void ranges_near_and_far_are_read_and_nothing_is_touched(void **state)
 {
 	uint64_t at = 0;
-	pid_t pid = child_start(touch, NULL, &at, sizeof(at));
 	struct proc_process p;
 	struct proc_peek k;
-	ok(proc_process_open("/proc", pid, &p));
-	ok(proc_peek_open(&p, &k));
+	pid_t pid = begin(&at, &p, &k);
 	uint64_t before = resident(pid);
 	unsigned char buf[80][16];
 	struct memsrc_range ranges[80];
@@ -67,6 +75,39 @@ static void ranges_near_and_far_are_read_and_nothing_is_touched(void **state)
 	assert_int_equal(resident(pid), before);
 	child_end(pid);
 	assert_false(memsrc_read(&k.src, at, wide, 16));
+	assert_true(k.gone);
+	proc_peek_close(&k);
+	proc_process_close(&p);
+}
+
+/* Pages 0 and 3 are there; what lies between ranges is copied along only where no page of it is absent. */
+static void by_descriptor_close_ranges_are_read_as_one_and_nothing_is_touched(void **state)
+{
+	uint64_t at = 0;
+	struct proc_process p;
+	struct proc_peek k;
+	pid_t pid = begin(&at, &p, &k);
+	ok(proc_process_file(&p, "mem", O_RDONLY, &k.mem));
+	uint64_t before = resident(pid);
+	static const size_t offsets[] = { 0, 8, 500, PAGE - 8, 3 * PAGE, 3 * PAGE + 100, 6 * PAGE - 4, 6 * PAGE };
+	enum { N = sizeof(offsets) / sizeof(offsets[0]) };
+	unsigned char buf[N][8];
+	struct memsrc_range ranges[N];
+	for (size_t i = 0; i < N; i++)
+		ranges[i] = (struct memsrc_range){ at + offsets[i], 8, buf[i], false };
+	memsrc_read_ranges(&k.src, ranges, N);
+	for (size_t i = 0; i < N; i++) {
+		assert_true(ranges[i].ok);
+		for (size_t b = 0; b < 8; b++) {
+			size_t page = (offsets[i] + b) / PAGE;
+			assert_int_equal(buf[i][b], page % 3 ? 0 : page % 100 + 1);
+		}
+	}
+	assert_int_equal(resident(pid), before);
+	child_end(pid);
+	memsrc_read_ranges(&k.src, ranges, N);
+	for (size_t i = 0; i < N; i++)
+		assert_false(ranges[i].ok);
 	assert_true(k.gone);
 	proc_peek_close(&k);
 	proc_process_close(&p);
@@ -137,6 +178,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(ranges_near_and_far_are_read_and_nothing_is_touched),
+		cmocka_unit_test(by_descriptor_close_ranges_are_read_as_one_and_nothing_is_touched),
 		cmocka_unit_test(an_exec_is_an_end_for_who_peeks),
 		cmocka_unit_test(how_a_process_ended_can_be_told),
 	};
