@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "proc/pidfd.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -35,12 +34,13 @@ bool proc_pidfd_ended(int pidfd)
 
 /*
  * The kernel shows the last field of stat to those who might trace the process, and 0 to all others. A link of its namespaces
- * is guarded by the same question, and says no.
+ * is guarded by the same question, and says no. It also is gone with the process, which may be between the two: then it is
+ * not known what the 0 was.
  */
-static bool is_hidden(const struct proc_process *p)
+static bool is_shown(const struct proc_process *p)
 {
 	char link[64];
-	return readlinkat(p->dir, "ns/pid", link, sizeof(link)) < 0 && (errno == EACCES || errno == EPERM);
+	return readlinkat(p->dir, "ns/pid", link, sizeof(link)) >= 0;
 }
 
 /* The last field of stat; zero of a process that lives. */
@@ -59,16 +59,22 @@ static bool zombie_status(const struct proc_process *p, int *status)
 	if (!space || space >= end || !num_dec(space + 1, (size_t)(end - space - 1), &value) || value > 0xffff)
 		return false;
 	*status = (int)value;
-	return value || !is_hidden(p);
+	return value || is_shown(p);
+}
+
+/* Known from when its parent has asked how it ended: until then stat tells. */
+static bool exit_info(int pidfd, int *status)
+{
+	struct info info = { .mask = INFO_EXIT };
+	if (ioctl(pidfd, GET_INFO, &info) != 0 || !(info.mask & INFO_EXIT))
+		return false;
+	*status = info.exit_code;
+	return true;
 }
 
 int proc_pidfd_signal(int pidfd, const struct proc_process *p)
 {
-	struct info info = { .mask = INFO_EXIT };
 	int status = 0;
-	if (ioctl(pidfd, GET_INFO, &info) == 0 && info.mask & INFO_EXIT)
-		status = info.exit_code;
-	else if (!zombie_status(p, &status))
-		return -1;
-	return status & 0x7f; /* as wait(2) puts it */
+	bool known = exit_info(pidfd, &status) || zombie_status(p, &status) || exit_info(pidfd, &status);
+	return !known ? -1 : status & 0x7f; /* as wait(2) puts it */
 }
