@@ -159,7 +159,7 @@ static const struct stat_key *stat_key(const struct stat_reader *r, const char *
 {
 	for (size_t i = 0; i < r->n; i++) {
 		const char *key = r->keys[i].key;
-		if (key[0] == line[0] && !strncmp(key, line, len) && !key[len])
+		if (key[0] == line[0] && strlen(key) == len && !memcmp(key, line, len)) /* a line may have zero bytes */
 			return &r->keys[i];
 	}
 	return NULL;
@@ -318,6 +318,14 @@ static bool is_cgroup(const char *dir)
 {
 	AUTO_FREE char *procs = xasprintf("%s/cgroup.procs", dir);
 	return access(procs, F_OK) == 0;
+}
+
+/* Files that only the root has (v1), or all others (v2). */
+bool proc_cgroup_is_root(const char *dir, unsigned version)
+{
+	AUTO_FREE char *path = xasprintf("%s/%s", dir, version == 1 ? "release_agent" : "cgroup.type");
+	bool there = access(path, F_OK) == 0;
+	return version == 1 ? there : !there;
 }
 
 /* Our namespace hides the names in between: the cgroup is the one that has the process. */

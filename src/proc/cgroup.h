@@ -61,6 +61,9 @@ void proc_cgroup_deinit(struct cgroup *cg);
  */
 void proc_cgroup_pids(struct cgroup *cg);
 
+/* Is that directory the root of its hierarchy, and not only the first that a namespace or a mount shows? */
+bool proc_cgroup_is_root(const char *dir, unsigned version);
+
 /* Only own_path; *ret NULL when there is none. Reads one small file. */
 MUST_CHECK struct err *proc_cgroup_path(const struct proc_process *p, struct arena *arena, const char **ret);
 

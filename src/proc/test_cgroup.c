@@ -306,6 +306,23 @@ static void this_host(void **state)
 	arena_deinit(&arena);
 }
 
+/* What a namespace or a mount shows first looks like the root, but for some files. */
+static void the_root_is_told_from_what_is_shown_first(void **state)
+{
+	char dir[] = "/tmp/ullage-root-XXXXXX";
+	assert_non_null(mkdtemp(dir));
+	AUTO_FREE char *v1 = xasprintf("%s/release_agent", dir);
+	AUTO_FREE char *v2 = xasprintf("%s/cgroup.type", dir);
+	assert_false(proc_cgroup_is_root(dir, 1));
+	assert_true(proc_cgroup_is_root(dir, 2));
+	for (unsigned version = 1; version <= 2; version++) {
+		int fd = open(version == 1 ? v1 : v2, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+		assert_true(fd >= 0 && close(fd) == 0);
+		assert_int_equal(proc_cgroup_is_root(dir, version), version == 1);
+	}
+	assert_true(unlink(v1) == 0 && unlink(v2) == 0 && rmdir(dir) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +334,7 @@ int main(void)
 		cmocka_unit_test(container_without_a_namespace),
 		cmocka_unit_test(namespace_below_the_mount),
 		cmocka_unit_test(garbage_is_unknown),
+		cmocka_unit_test(the_root_is_told_from_what_is_shown_first),
 		cmocka_unit_test(errors),
 		cmocka_unit_test(this_host),
 	};
