@@ -125,7 +125,7 @@ static void loop(struct actor *a)
 
 int actor_run(int fd, void *arg)
 {
-	struct actor a = { .fd = fd, .epoll = epoll_create1(EPOLL_CLOEXEC) };
+	struct actor a = { .fd = fd, .epoll = epoll_create1(EPOLL_CLOEXEC), .posts = http_posts_new() };
 	struct epoll_event ev = { .events = EPOLLIN };
 	frame_reader_init(&a.in);
 	strbuf_init(&a.out);
@@ -136,8 +136,6 @@ int actor_run(int fd, void *arg)
 		err_free(err);
 		err = NULL;
 	}
-	if (!err)
-		err = http_posts_new(&a.posts);
 	bool ok = !err && epoll_ctl(a.epoll, EPOLL_CTL_ADD, fd, &ev) == 0;
 	if (ok)
 		loop(&a);

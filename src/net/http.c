@@ -11,6 +11,7 @@
 enum { STATUS_OK = 200, STATUS_NONE = 204 };
 
 struct fetch {
+	const struct libcurl *lib;
 	CURL *curl;
 	CURLU *url;
 	char *shown; /* the address without user and password */
@@ -21,8 +22,8 @@ struct fetch {
 
 static void fetch_auto(struct fetch *f)
 {
-	curl_easy_cleanup(f->curl);
-	curl_url_cleanup(f->url);
+	f->lib->easy_cleanup(f->curl);
+	f->lib->url_cleanup(f->url);
 	free(f->shown);
 }
 
@@ -30,23 +31,23 @@ static void fetch_auto(struct fetch *f)
 static struct err *follow(struct fetch *f)
 {
 	char *to = NULL;
-	curl_easy_getinfo(f->curl, CURLINFO_REDIRECT_URL, &to);
-	CURLU *next = curl_url_dup(f->url);
-	bool ok =
-		to && curl_url_set(next, CURLUPART_URL, to, 0) == CURLUE_OK &&
-		address_same_part(f->url, next, CURLUPART_HOST) &&
-		(address_is_scheme(next, "https") ||
-		 (address_is_scheme(f->url, "http") && address_is_scheme(next, "http"))) &&
-		(address_same_part(f->url, next, CURLUPART_PORT) || !address_same_part(f->url, next, CURLUPART_SCHEME));
+	f->lib->easy_getinfo(f->curl, CURLINFO_REDIRECT_URL, &to);
+	CURLU *next = f->lib->url_dup(f->url);
+	bool ok = to && f->lib->url_set(next, CURLUPART_URL, to, 0) == CURLUE_OK &&
+		  address_same_part(f->lib, f->url, next, CURLUPART_HOST) &&
+		  (address_is_scheme(f->lib, next, "https") ||
+		   (address_is_scheme(f->lib, f->url, "http") && address_is_scheme(f->lib, next, "http"))) &&
+		  (address_same_part(f->lib, f->url, next, CURLUPART_PORT) ||
+		   !address_same_part(f->lib, f->url, next, CURLUPART_SCHEME));
 	if (!ok) {
-		char *shown = address_shown(next);
+		char *shown = address_shown(f->lib, next);
 		struct err *err = err_new(ERR_NOT_FOUND, "%s: the server sends us on to %s, which is not followed",
 					  f->shown, to ? shown : "nowhere");
 		free(shown);
-		curl_url_cleanup(next);
+		f->lib->url_cleanup(next);
 		return err;
 	}
-	curl_url_cleanup(f->url);
+	f->lib->url_cleanup(f->url);
 	f->url = next;
 	return NULL;
 }
@@ -86,7 +87,7 @@ static struct err *failed(const struct fetch *f, CURLcode code, const char *deta
 		if (rows[i].code == code)
 			as = rows[i].err;
 	}
-	return err_new(as, "%s: %s", f->shown, *detail ? detail : curl_easy_strerror(code));
+	return err_new(as, "%s: %s", f->shown, *detail ? detail : f->lib->easy_strerror(code));
 }
 
 static struct err *refused(const struct fetch *f, long status)
@@ -99,16 +100,16 @@ static struct err *prepare(struct fetch *f, const struct http_request *request)
 {
 	long timeout = (long)request->timeout_ms;
 	CURL *c = f->curl;
-	bool ok = curl_easy_setopt(c, CURLOPT_CURLU, f->url) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_PROXY, address_proxy(f->url)) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, timeout) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->max) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_USERAGENT, "ullage/" ULLAGE_VERSION) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_WRITEDATA, f) == CURLE_OK;
+	bool ok = f->lib->easy_setopt(c, CURLOPT_CURLU, f->url) == CURLE_OK &&
+		  f->lib->easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+		  f->lib->easy_setopt(c, CURLOPT_PROXY, address_proxy(f->lib, f->url)) == CURLE_OK &&
+		  f->lib->easy_setopt(c, CURLOPT_TIMEOUT_MS, timeout) == CURLE_OK &&
+		  f->lib->easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)HTTP_CONNECT_MS) == CURLE_OK &&
+		  f->lib->easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+		  f->lib->easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)request->max) == CURLE_OK &&
+		  f->lib->easy_setopt(c, CURLOPT_USERAGENT, "ullage/" ULLAGE_VERSION) == CURLE_OK &&
+		  f->lib->easy_setopt(c, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK &&
+		  f->lib->easy_setopt(c, CURLOPT_WRITEDATA, f) == CURLE_OK;
 	return ok ? NULL : err_new(ERR_INTERNAL, "libcurl does not know an option that it should");
 }
 
@@ -118,14 +119,14 @@ static struct err *ask(struct fetch *f, const struct http_request *request, bool
 	char detail[CURL_ERROR_SIZE] = "";
 	long status = 0;
 	TRY(prepare(f, request));
-	curl_easy_setopt(f->curl, CURLOPT_ERRORBUFFER, detail);
-	CURLcode code = curl_easy_perform(f->curl);
-	curl_easy_setopt(f->curl, CURLOPT_ERRORBUFFER, NULL);
+	f->lib->easy_setopt(f->curl, CURLOPT_ERRORBUFFER, detail);
+	CURLcode code = f->lib->easy_perform(f->curl);
+	f->lib->easy_setopt(f->curl, CURLOPT_ERRORBUFFER, NULL);
 	if (code == CURLE_FILESIZE_EXCEEDED)
 		f->too_much = true;
 	if (code != CURLE_OK)
 		return failed(f, code, detail);
-	curl_easy_getinfo(f->curl, CURLINFO_RESPONSE_CODE, &status);
+	f->lib->easy_getinfo(f->curl, CURLINFO_RESPONSE_CODE, &status);
 	*again = status / 100 == 3;
 	if (*again)
 		return follow(f);
@@ -140,10 +141,12 @@ static void forget_body(struct fetch *f)
 
 struct err *http_get(const struct http_request *request, struct strbuf *body)
 {
-	AUTO(fetch) struct fetch f = { .body = body, .before = body->len, .max = request->max };
+	struct libcurl lib;
+	TRY(libcurl_load(&lib));
+	AUTO(fetch) struct fetch f = { .lib = &lib, .body = body, .before = body->len, .max = request->max };
 	bool again = true;
-	TRY(address_parse(request->url, &f.url, &f.shown));
-	f.curl = curl_easy_init();
+	TRY(address_parse(&lib, request->url, &f.url, &f.shown));
+	f.curl = lib.easy_init();
 	if (!f.curl)
 		return err_nomem();
 	struct err *err = NULL;

@@ -24,6 +24,6 @@ struct http_request {
 /*
  * The body, appended; nothing where it fails. Only http and https, certificates are verified. Errors: ARG (no address),
  * NOT_FOUND (nobody answers there, or not with the document), DENIED (401, 403, a certificate that nobody vouches for),
- * LIMIT, FORMAT (no HTTP, no TLS, or cut short).
+ * LIMIT, FORMAT (no HTTP, no TLS, or cut short), UNSUPPORTED (there is no libcurl).
  */
 MUST_CHECK struct err *http_get(const struct http_request *request, struct strbuf *body);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "net/post.h"
 
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,11 +20,13 @@ enum {
 };
 
 struct http_posts {
+	struct libcurl lib; /* once `multi` is there: when the first document is added */
 	CURLM *multi;
 	struct post *first, *ended; /* under way, over */
 };
 
 struct post {
+	const struct libcurl *lib;
 	struct post *next;
 	CURL *curl;
 	CURLU *url;
@@ -38,24 +41,28 @@ struct post {
 	void *ctx;
 };
 
-struct err *http_posts_new(struct http_posts **ret)
+struct http_posts *http_posts_new(void)
 {
-	struct http_posts *p = *ret = xcalloc(1, sizeof(*p));
-	p->multi = curl_multi_init();
-	if (!p->multi) {
-		free(p);
-		*ret = NULL;
+	return xcalloc(1, sizeof(struct http_posts));
+}
+
+static struct err *prepare_all(struct http_posts *p)
+{
+	if (p->multi)
+		return NULL;
+	TRY(libcurl_load(&p->lib));
+	p->multi = p->lib.multi_init();
+	if (!p->multi)
 		return err_nomem();
-	}
-	curl_multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
+	p->lib.multi_setopt(p->multi, CURLMOPT_MAXCONNECTS, (long)KEPT_CONNECTIONS);
 	return NULL;
 }
 
 static void post_free(struct post *p)
 {
-	curl_easy_cleanup(p->curl);
-	curl_slist_free_all(p->headers);
-	curl_url_cleanup(p->url);
+	p->lib->easy_cleanup(p->curl);
+	p->lib->slist_free_all(p->headers);
+	p->lib->url_cleanup(p->url);
 	free(p->shown);
 	free(p);
 }
@@ -75,7 +82,7 @@ static void drop_all(struct http_posts *p, struct post **list)
 	while (*list) {
 		struct post *one = *list;
 		*list = one->next;
-		curl_multi_remove_handle(p->multi, one->curl);
+		p->lib.multi_remove_handle(p->multi, one->curl);
 		post_free(one);
 	}
 }
@@ -86,7 +93,8 @@ void http_posts_free(struct http_posts *p)
 		return;
 	drop_all(p, &p->first);
 	drop_all(p, &p->ended);
-	curl_multi_cleanup(p->multi);
+	if (p->multi)
+		p->lib.multi_cleanup(p->multi);
 	free(p);
 }
 
@@ -112,36 +120,37 @@ static bool header_safe(const char *token)
 
 static void header(struct post *p, const char *line)
 {
-	struct curl_slist *more = curl_slist_append(p->headers, line);
+	struct curl_slist *more = p->lib->slist_append(p->headers, line);
 	if (more)
 		p->headers = more;
 }
 
 static bool prepare(struct post *p, const struct http_post *post)
 {
+	const struct libcurl *lib = p->lib;
 	CURL *c = p->curl;
-	bool ok = curl_easy_setopt(c, CURLOPT_CURLU, p->url) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_PROXY, address_proxy(p->url)) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)post->timeout_ms) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_USERAGENT, "ullage/" ULLAGE_VERSION) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_WRITEDATA, p) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_ERRORBUFFER, p->error) == CURLE_OK &&
-		  curl_easy_setopt(c, CURLOPT_PRIVATE, p) == CURLE_OK;
+	bool ok = lib->easy_setopt(c, CURLOPT_CURLU, p->url) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_PROXY, address_proxy(lib, p->url)) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)post->timeout_ms) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_USERAGENT, "ullage/" ULLAGE_VERSION) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_WRITEDATA, p) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_ERRORBUFFER, p->error) == CURLE_OK &&
+		  lib->easy_setopt(c, CURLOPT_PRIVATE, p) == CURLE_OK;
 	if (!ok || p->connect)
-		return ok && curl_easy_setopt(c, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK;
-	return curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->len) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_COPYPOSTFIELDS, post->body) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_HTTPHEADER, p->headers) == CURLE_OK;
+		return ok && lib->easy_setopt(c, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK;
+	return lib->easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->len) == CURLE_OK &&
+	       lib->easy_setopt(c, CURLOPT_COPYPOSTFIELDS, post->body) == CURLE_OK &&
+	       lib->easy_setopt(c, CURLOPT_HTTPHEADER, p->headers) == CURLE_OK;
 }
 
 static struct err *begin(struct http_posts *posts, struct post *p, const struct http_post *post)
 {
-	TRY(address_parse(post->url, &p->url, &p->shown));
+	TRY(address_parse(p->lib, post->url, &p->url, &p->shown));
 	if (post->token && !header_safe(post->token))
 		return err_new(ERR_ARG, "%s: the token is empty, or has characters that no header can hold", p->shown);
 	header(p, "Content-Type: application/json");
@@ -151,17 +160,19 @@ static struct err *begin(struct http_posts *posts, struct post *p, const struct 
 		AUTO_FREE char *line = xasprintf("Authorization: Bearer %s", post->token);
 		header(p, line);
 	}
-	p->curl = curl_easy_init();
+	p->curl = p->lib->easy_init();
 	if (!p->curl)
 		return err_nomem();
-	if (!prepare(p, post) || curl_multi_add_handle(posts->multi, p->curl) != CURLM_OK)
+	if (!prepare(p, post) || p->lib->multi_add_handle(posts->multi, p->curl) != CURLM_OK)
 		return err_new(ERR_INTERNAL, "libcurl does not know an option that it should");
 	return NULL;
 }
 
 struct err *http_posts_add(struct http_posts *posts, const struct http_post *post)
 {
+	TRY(prepare_all(posts));
 	struct post *p = xcalloc(1, sizeof(*p));
+	p->lib = &posts->lib;
 	p->timeout_ms = post->timeout_ms;
 	p->connect = !post->body;
 	p->ctx = post->ctx;
@@ -180,10 +191,10 @@ struct err *http_posts_add(struct http_posts *posts, const struct http_post *pos
 static void move_on(struct http_posts *p)
 {
 	int running = 0, left = 0;
-	curl_multi_perform(p->multi, &running);
-	for (const CURLMsg *m; (m = curl_multi_info_read(p->multi, &left));) {
+	p->lib.multi_perform(p->multi, &running);
+	for (const CURLMsg *m; (m = p->lib.multi_info_read(p->multi, &left));) {
 		struct post *one = NULL;
-		if (m->msg != CURLMSG_DONE || curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &one) != CURLE_OK)
+		if (m->msg != CURLMSG_DONE || p->lib.easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &one) != CURLE_OK)
 			continue;
 		one->code = m->data.result;
 		unlink_post(p, one);
@@ -196,8 +207,12 @@ void http_posts_wait(struct http_posts *p, int fd, int timeout_ms)
 {
 	int ready = 0;
 	struct curl_waitfd also = { .fd = fd, .events = CURL_WAIT_POLLIN };
+	if (!p->multi) { /* nothing was ever added */
+		(void)poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, timeout_ms);
+		return;
+	}
 	move_on(p);
-	curl_multi_poll(p->multi, fd >= 0 ? &also : NULL, fd >= 0, p->ended ? 0 : timeout_ms, &ready);
+	p->lib.multi_poll(p->multi, fd >= 0 ? &also : NULL, fd >= 0, p->ended ? 0 : timeout_ms, &ready);
 	move_on(p);
 }
 
@@ -214,7 +229,7 @@ static void no_answer(const struct post *p, struct http_posted *ret)
 	if (p->code == CURLE_OPERATION_TIMEDOUT)
 		snprintf(ret->text, sizeof(ret->text), "timed out after %.3g s", p->timeout_ms / (double)MS_PER_S);
 	else
-		snprintf(ret->text, sizeof(ret->text), "%.300s", *p->error ? p->error : curl_easy_strerror(p->code));
+		snprintf(ret->text, sizeof(ret->text), "%.300s", *p->error ? p->error : p->lib->easy_strerror(p->code));
 }
 
 static void take_answer(const struct post *p, struct http_posted *ret)
@@ -223,7 +238,7 @@ static void take_answer(const struct post *p, struct http_posted *ret)
 	ret->ok = ret->status / 100 == 2;
 	ret->again = ret->status / 100 == 5 || ret->status == HTTP_TIMEOUT || ret->status == HTTP_TOO_EARLY ||
 		     ret->status == HTTP_TOO_MANY;
-	if (curl_easy_getinfo(p->curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
+	if (p->lib->easy_getinfo(p->curl, CURLINFO_RETRY_AFTER, &wait) == CURLE_OK && wait > 0)
 		ret->retry_after_s = wait < RETRY_AFTER_MAX_S ? (unsigned)wait : RETRY_AFTER_MAX_S;
 	if (ret->ok)
 		snprintf(ret->text, sizeof(ret->text), "HTTP %ld", ret->status);
@@ -242,7 +257,7 @@ bool http_posts_next(struct http_posts *posts, struct http_posted *ret)
 		return false;
 	posts->ended = p->next;
 	*ret = (struct http_posted){ .ctx = p->ctx };
-	curl_easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &ret->status);
+	p->lib->easy_getinfo(p->curl, CURLINFO_RESPONSE_CODE, &ret->status);
 	if (p->code != CURLE_OK) {
 		ret->status = 0;
 		no_answer(p, ret);
@@ -252,7 +267,7 @@ bool http_posts_next(struct http_posts *posts, struct http_posted *ret)
 	} else {
 		take_answer(p, ret);
 	}
-	curl_multi_remove_handle(posts->multi, p->curl);
+	p->lib->multi_remove_handle(posts->multi, p->curl);
 	post_free(p);
 	return true;
 }

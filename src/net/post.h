@@ -7,7 +7,7 @@
  * What is added is under way at once; http_posts_wait() moves all of them on, http_posts_next() gives those that ended.
  * Bounds: one time for each document from name look-up to answer, POST_ANSWER_MAX bytes of an answer are kept (the start, to say
  * why it was refused). Redirects are not followed: a document with a token must not go where a server likes.
- * Certificates are verified. Proxies: as in net/http.
+ * libcurl is loaded when the first document is added. Certificates are verified. Proxies: as in net/http.
  * Threads: libcurl looks a host name up in a thread of its own, which may outlive its document for as long as the look-up
  * takes; addresses need none.
  */
@@ -38,10 +38,10 @@ struct http_posted {
 	char text[POST_TEXT_LEN]; /* "HTTP 200", "timed out after 5 s", "HTTP 400: why" */
 };
 
-MUST_CHECK struct err *http_posts_new(struct http_posts **ret);
+NEVER_NULL struct http_posts *http_posts_new(void);
 void http_posts_free(struct http_posts *p); /* what is under way is given up, without a word */
 
-/* ARG: no address, or a token that cannot stand in a header. */
+/* ARG: no address, or a token that cannot stand in a header. UNSUPPORTED: there is no libcurl. */
 MUST_CHECK struct err *http_posts_add(struct http_posts *p, const struct http_post *post);
 
 /* Returns when something may have ended, when `fd` is readable (-1: none), or after timeout_ms. */
