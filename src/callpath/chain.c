@@ -17,7 +17,7 @@ bool chain_is_return(struct callpath *c, uint64_t ra, uint64_t *target)
 	unsigned char code[CALL_MAX];
 	struct sym_insn insn;
 	*target = 0;
-	if (ra < CALL_MAX || !c->target->mem || !memsrc_read(c->target->mem, ra - CALL_MAX, code, sizeof(code)))
+	if (ra < CALL_MAX || !module_code(c, ra - CALL_MAX, code, sizeof(code)))
 		return false;
 	if (code[CALL_MAX - DIRECT] == 0xe8 && sym_disasm_step(code + CALL_MAX - DIRECT, DIRECT, ra - DIRECT, &insn) &&
 	    insn.kind == SYM_INSN_CALL) {
@@ -67,7 +67,7 @@ static struct calls calls_of(struct callpath *c, uint64_t caller, uint64_t calle
 		return found;
 	AUTO_FREE unsigned char *code = xmalloc(len + 1);
 	AUTO_FREE struct sym_ref *refs = xcalloc(CALLS_MAX, sizeof(*refs));
-	if (!memsrc_read(c->target->mem, caller, code, len))
+	if (!module_code(c, caller, code, len))
 		return found;
 	size_t n = sym_disasm_refs(code, len, caller, refs, CALLS_MAX);
 	for (size_t i = 0; i < n; i++) {

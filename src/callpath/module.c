@@ -228,6 +228,18 @@ struct module *module_at(struct callpath *c, uint64_t pc, uint64_t *addr, uint32
 	return m;
 }
 
+bool module_code(struct callpath *c, uint64_t addr, void *buf, size_t len)
+{
+	if (c->target->mem && memsrc_read(c->target->mem, addr, buf, len))
+		return true;
+	size_t i = range_above(&c->ranges, addr);
+	if (i == c->ranges.n || addr < c->ranges.v[i].vma.start || len > c->ranges.v[i].vma.end - addr)
+		return false;
+	const struct vma *v = &c->ranges.v[i].vma;
+	int fd = target_file(c->target, v);
+	return fd >= 0 && sym_elf_read(fd, v->offset + (addr - v->start), buf, len);
+}
+
 const struct sym_symbol *module_function(const struct module *m, uint64_t addr)
 {
 	size_t low = bisect(m->functions.n, i, m->functions.v[i].addr <= addr);

@@ -143,6 +143,9 @@ void modules_free(struct callpath *c);
 /* The file whose code is at pc, opened, and the address of pc in it; NULL: none. */
 struct module *module_at(struct callpath *c, uint64_t pc, uint64_t *addr, uint32_t *index);
 
+/* Code, as the process has it; of one that is gone, as its file has it: events of it may still wait to be read. */
+bool module_code(struct callpath *c, uint64_t addr, void *buf, size_t len);
+
 /* The function of a file that holds addr; NULL: no symbol says. */
 const struct sym_symbol *module_function(const struct module *m, uint64_t addr);
 

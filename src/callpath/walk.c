@@ -55,7 +55,7 @@ static bool step_go(struct walker *w, const struct place *p)
 static uint64_t cgo_area(struct callpath *c, const struct place *p)
 {
 	unsigned char code[256];
-	if (!c->cgo_area && memsrc_read(c->target->mem, p->function, code, sizeof(code))) {
+	if (!c->cgo_area && module_code(c, p->function, code, sizeof(code))) {
 		for (size_t i = 0; i + 4 <= sizeof(code) && !c->cgo_area; i++) {
 			if (code[i] == 0x48 && code[i + 1] == 0x83 && code[i + 2] == 0xec)
 				c->cgo_area = code[i + 3];

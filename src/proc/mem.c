@@ -159,11 +159,10 @@ int proc_mem_file(struct proc_mem *m, const struct vma *v)
 	return fd;
 }
 
-/* File content of [addr, addr + len) of a mapping; zeros past the end of the file, where the target would see SIGBUS. */
-static bool read_file(int fd, const struct vma *v, uint64_t addr, unsigned char *buf, size_t len)
+/* Zeros past the end of the file. */
+static bool read_at(int fd, uint64_t offset, unsigned char *buf, size_t len)
 {
-	uint64_t offset = v->offset + (addr - v->start);
-	if (offset < v->offset || offset > INT64_MAX - len)
+	if (offset > INT64_MAX - len)
 		return false;
 	while (len > 0) {
 		ssize_t n = pread(fd, buf, len, (off_t)offset);
@@ -179,6 +178,23 @@ static bool read_file(int fd, const struct vma *v, uint64_t addr, unsigned char 
 	}
 	memset(buf, 0, len);
 	return true;
+}
+
+/* File content of [addr, addr + len) of a mapping; zeros past the end of the file, where the target would see SIGBUS. */
+static bool read_file(int fd, const struct vma *v, uint64_t addr, unsigned char *buf, size_t len)
+{
+	uint64_t offset = v->offset + (addr - v->start);
+	return offset >= v->offset && read_at(fd, offset, buf, len);
+}
+
+static bool read_constant(const struct proc_mem *m, const struct memsrc_range *range)
+{
+	for (size_t i = 0; i < m->n_constants; i++) {
+		const struct proc_mem_constant *c = &m->constants[i];
+		if (range->addr >= c->start && range->addr < c->end && range->len <= c->end - range->addr)
+			return read_at(c->fd, c->offset + (range->addr - c->start), range->buf, range->len);
+	}
+	return false;
 }
 
 /* --- memory of pages that are there --- */
@@ -410,7 +426,7 @@ static bool mem_read(struct memsrc *src, uint64_t addr, void *buf, size_t len)
 	for (uint64_t end = addr + len, next = 0; addr < end; addr = next) {
 		next = num_min((addr | (CHUNK * PAGE - 1)) + 1, end);
 		struct memsrc_range range = { .addr = addr, .len = (size_t)(next - addr), .buf = to };
-		if (!read_group(m, &range, 1))
+		if (!read_group(m, &range, 1) && !(m->gone && read_constant(m, &range)))
 			return false;
 		to += next - addr;
 	}
@@ -466,6 +482,12 @@ struct err *proc_mem_init(struct proc_mem *m, const struct proc_process *p, cons
 	m->files = xcalloc(1, sizeof(*m->files));
 	parallel_lock_init(&m->files->lock);
 	return NULL;
+}
+
+void proc_mem_constant(struct proc_mem *m, const struct proc_mem_constant *c)
+{
+	if (m->n_constants < PROC_MEM_CONSTANTS)
+		m->constants[m->n_constants++] = *c;
 }
 
 void proc_mem_refresh(struct proc_mem *m, const struct vma_vec *vmas)

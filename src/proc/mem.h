@@ -22,6 +22,14 @@
 #include "proc/pagemap.h"
 #include "proc/process.h"
 
+enum { PROC_MEM_CONSTANTS = 8 };
+
+/* Bytes that a file says and nobody may change: a segment that is not writable. */
+struct proc_mem_constant {
+	uint64_t start, end, offset;
+	int fd; /* borrowed */
+};
+
 struct proc_mem {
 	struct memsrc src; /* first: a struct memsrc * is this object */
 	const struct proc_process *process;
@@ -34,6 +42,8 @@ struct proc_mem {
 	atomic_int denied;		  /* errno of a refused read, else 0 */
 	_Atomic uint64_t swapped_bytes;	  /* asked for and not read: at least so many */
 	struct proc_mem_files *files;
+	size_t n_constants;
+	struct proc_mem_constant constants[PROC_MEM_CONSTANTS];
 };
 
 /* Borrows all three; they outlive the memsrc. DENIED when neither way of reading is allowed. */
@@ -46,6 +56,12 @@ void proc_mem_deinit(struct proc_mem *m);
  * pointers into it are kept.
  */
 void proc_mem_refresh(struct proc_mem *m, const struct vma_vec *vmas);
+
+/*
+ * These are read from the file once the process is gone: names of code that it was seen in outlive it. All else fails then, and
+ * `gone` is set as before. Before threads read.
+ */
+void proc_mem_constant(struct proc_mem *m, const struct proc_mem_constant *c);
 
 /* A read-only descriptor on the file behind a mapping (borrowed, valid until deinit), or -1. */
 int proc_mem_file(struct proc_mem *m, const struct vma *v);

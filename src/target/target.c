@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "target/target.h"
 
+#include <elf.h>
 #include <string.h>
 
 #include "target/row.h"
@@ -127,6 +128,17 @@ static uint64_t symbol(void *ctx, const char *name)
 	return 0;
 }
 
+static void name_constants(struct target *t)
+{
+	for (size_t i = 0; t->live && t->mem && i < t->elf.segments.n; i++) {
+		const struct sym_segment *s = &t->elf.segments.v[i];
+		uint64_t start = s->vaddr + t->bias;
+		if (!(s->flags & PF_W))
+			proc_mem_constant(&t->live->mem,
+					  &(struct proc_mem_constant){ start, start + s->filesz, s->offset, t->exe });
+	}
+}
+
 static void read_elf(struct target *t)
 {
 	if (t->exe < 0)
@@ -136,6 +148,7 @@ static void read_elf(struct target *t)
 	if (!t->has_elf)
 		return;
 	t->bias = load_bias(t);
+	name_constants(t);
 	if (t->elf.has_symtab && !t->no_symbols)
 		err_free(sym_elf_symbols(t->exe, &t->elf, &t->symbols));
 }
