@@ -119,6 +119,36 @@ static bool span(const char *s, int64_t *ret)
 	return *ret <= INT64_MAX / SECOND / 2;
 }
 
+/* "1795662720", "1795662720.5". */
+static bool epoch(const char *s, int64_t *ret)
+{
+	enum { DIGITS_MIN = 9, DIGITS_MAX = 10 }; /* fewer may be a date that somebody forgot the dashes of */
+	int64_t seconds = 0, part = 0;
+	size_t n = strspn(s, "0123456789");
+	for (size_t i = 0; i < n && i < DIGITS_MAX; i++)
+		seconds = seconds * 10 + (s[i] - '0');
+	s += n;
+	if (n < DIGITS_MIN || n > DIGITS_MAX || !fraction(&s, &part) || *s || seconds > INT64_MAX / SECOND - 1)
+		return false;
+	*ret = seconds * SECOND + part;
+	return true;
+}
+
+bool when_span(const char *text, int64_t *ret)
+{
+	size_t n = strspn(text, "0123456789");
+	char seconds[16];
+	if (n > 0 && n + 2 <= sizeof(seconds) && !text[n]) {
+		memcpy(seconds, text, n);
+		memcpy(seconds + n, "s", 2);
+		text = seconds;
+	}
+	if (!span(text, ret))
+		return false;
+	*ret *= SECOND;
+	return *ret > 0;
+}
+
 bool when_parse(const char *text, int64_t now_ns, int64_t *ret)
 {
 	int64_t value = 0;
@@ -132,7 +162,7 @@ bool when_parse(const char *text, int64_t now_ns, int64_t *ret)
 		*ret = span(text + 1, &value) ? now_ns - value * SECOND : 0;
 		return *ret > 0;
 	}
-	if (absolute(text, ret))
+	if (absolute(text, ret) || epoch(text, ret))
 		return true;
 	if (!clock_time(&s, &value) || !zone(&s, &value) || *s)
 		return false;

@@ -31,7 +31,8 @@ struct err *moment_span(const char *text, int64_t now_ns, int64_t *from, int64_t
 	if (dots[2])
 		TRY(moment_parse(dots + 2, now_ns, to));
 	if (*to <= *from)
-		return err_new(ERR_ARG, "the span %s ends before it begins", text);
+		return err_new(ERR_ARG, "the span %s %s", text,
+			       *to == *from ? "has no length" : "ends before it begins");
 	return NULL;
 }
 
