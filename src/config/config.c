@@ -3,20 +3,37 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
 
 #include "base/cleanup.h"
 #include "config/check.h"
 #include "config/fill.h"
 
+enum { PIPE_WAIT_MS = 5000 };
+
+/* A pipe that nobody writes to must not hold up the daemon that it is named to. */
+static struct err *await(int fd, const char *path)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	if (poll(&p, 1, PIPE_WAIT_MS) > 0)
+		return NULL;
+	return err_new(ERR_FORMAT, "%s: nobody writes to it", path);
+}
+
 struct err *config_text(const char *path, struct strbuf *text)
 {
 	char buf[16384];
-	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	AUTO_CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat st;
 	if (fd < 0 && errno == ENOENT)
 		return err_new(ERR_NOT_FOUND, "there is no file %s", path);
 	if (fd < 0)
 		return err_os(errno, "opening %s", path);
+	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))
+		return err_new(ERR_FORMAT, "%s is a directory", path);
 	for (;;) {
+		TRY(await(fd, path));
 		ssize_t n = read(fd, buf, sizeof(buf));
 		if (n < 0)
 			return err_os(errno, "reading %s", path);

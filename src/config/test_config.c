@@ -122,6 +122,7 @@ static void what_is_wrong_is_told_with_its_place(void **state)
 		const char *text, *problems;
 	} rows[] = {
 		{ "lissten: 1\n", "1:1 lissten: no such key; did you mean listen?" },
+		{ "a: &x 1\n\nlog: caf\xe9\n", "3:9 : this is no text in UTF-8: incomplete UTF-8 octet sequence" },
 		{ "kernel: {xyzzy: 1}\n", "1:10 kernel.xyzzy: no such key; there are bpf, log" },
 		{ "data: /a\nlog: text\ndata: /b\n", "3:1 data: the key stands here twice, first at line 1" },
 		{ "listen: 0.0.0.0:80\n", "1:9 listen: only a loopback address is listened on (127.0.0.1, [::1]), as "

@@ -17,6 +17,8 @@ struct level {
 
 struct reader {
 	yaml_parser_t parser;
+	const char *text;
+	size_t len;
 	struct arena *arena;
 	struct yaml_fault *fault;
 	struct level levels[CONFIG_DEPTH];
@@ -35,15 +37,26 @@ static bool fail_at(struct reader *r, const yaml_mark_t *mark, const char *text)
 	return false;
 }
 
+/* The reader is ahead of the parser's marks, and knows an offset only. */
+static bool fail_reader(struct reader *r, const char *problem)
+{
+	size_t offset = r->parser.problem_offset < r->len ? r->parser.problem_offset : r->len;
+	yaml_mark_t mark = { 0 };
+	for (size_t i = 0; i < offset; i++) {
+		bool next = r->text[i] == '\n';
+		mark.line += next;
+		mark.column = next ? 0 : mark.column + 1;
+	}
+	return fail_at(r, &mark, arena_printf(r->arena, "this is no text in UTF-8: %s", problem));
+}
+
 /* libyaml sees some mistakes a token late: its second mark says where what went wrong began. */
 static bool fail_parser(struct reader *r)
 {
 	const yaml_parser_t *p = &r->parser;
 	const char *problem = p->problem ? p->problem : "not YAML";
-	if (p->error == YAML_READER_ERROR) {
-		/* The reader knows an offset only. */
-		return fail_at(r, &p->mark, arena_printf(r->arena, "%s (byte %zu)", problem, p->problem_offset));
-	}
+	if (p->error == YAML_READER_ERROR)
+		return fail_reader(r, problem);
 	if (!p->context)
 		return fail_at(r, &p->problem_mark, arena_strdup(r->arena, problem));
 	return fail_at(r, &p->problem_mark,
@@ -192,7 +205,7 @@ static bool read_events(struct reader *r)
 
 const struct yaml *yaml_read(const char *text, size_t len, struct arena *arena, struct yaml_fault *fault)
 {
-	struct reader r = { .arena = arena, .fault = fault };
+	struct reader r = { .text = text, .len = len, .arena = arena, .fault = fault };
 	if (!yaml_parser_initialize(&r.parser)) {
 		*fault = (struct yaml_fault){ 1, 1, "no memory to read it" };
 		return NULL;

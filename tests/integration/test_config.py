@@ -67,4 +67,5 @@ def hostile_files_are_ordinary():
     ullage("check-config", config_file("a: &a [b]\n" + "c: [" + "*a," * 30000 + "]\n"), expect=6)
     ullage("check-config", "/nonexistent.yaml", expect=3)
     ullage("check-config", "/proc/self/mem", expect=70)
+    ullage("check-config", "/", expect=6)
     ullage("check-config", "a", "b", expect=2)
