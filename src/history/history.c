@@ -194,7 +194,8 @@ static struct err *read_chosen(struct store_reader *r, const struct history_opti
 	h->end_ns = h->end ? h->end->wall_ns : life_end(l);
 	find_signals(h);
 	TRY(read_looks(r, opt, l, h));
-	TRY(store_files(r, l->key, 0, FILES_MAX, &h->arena, &h->files));
+	const struct store_file_which kept = { .target = l->key, .limit = FILES_MAX };
+	TRY(store_files(r, &kept, &h->arena, &h->files));
 	note_gaps(h, l);
 	return NULL;
 }

@@ -58,15 +58,17 @@ static const char *profile_kind(const char *path, struct arena *arena)
 	return p && p[2] ? arena_strndup(arena, p + 2, strcspn(p + 2, ".")) : "profile";
 }
 
-struct err *store_files(struct store_reader *r, const char *target, unsigned kinds, size_t limit, struct arena *arena,
+struct err *store_files(struct store_reader *r, const struct store_file_which *which, struct arena *arena,
 			struct store_file_vec *ret)
 {
 	sqlite3_stmt *st = db_ready(&r->db, READ_FILES);
 	unsigned all = (1u << STORE_FILES) - 1;
 	bool row;
-	db_bind_text(st, 1, target);
-	sqlite3_bind_int64(st, 2, kinds ? kinds & all : all);
-	sqlite3_bind_int64(st, 3, (int64_t)(limit ? limit : ROWS_DEFAULT));
+	db_bind_text(st, 1, which->target);
+	sqlite3_bind_int64(st, 2, which->kinds ? which->kinds & all : all);
+	sqlite3_bind_int64(st, 3, which->from_wall_ns ? which->from_wall_ns / 1000000 : INT64_MIN);
+	sqlite3_bind_int64(st, 4, which->to_wall_ns ? which->to_wall_ns / 1000000 : INT64_MAX);
+	sqlite3_bind_int64(st, 5, (int64_t)(which->limit ? which->limit : ROWS_DEFAULT));
 	for (;;) {
 		TRY(db_step(&r->db, st, &row));
 		if (!row)

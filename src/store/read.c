@@ -31,7 +31,8 @@ const char *const reader_sql[] = {
 			" AND e.wall_ns >= ?4 AND e.wall_ns <= ?5 AND e.id < ?6 ORDER BY e.id DESC LIMIT ?7",
 	[READ_FILES] = "SELECT f.kind, f.target, b.name, f.path, f.bytes, f.wall_ms,"
 		       " (SELECT comm FROM target t WHERE t.key = f.target ORDER BY t.id DESC LIMIT 1) FROM file f LEFT JOIN boot b ON b.id = f.boot"
-		       " WHERE (?1 IS NULL OR f.target = ?1) AND (?2 >> f.kind) & 1 ORDER BY f.id DESC LIMIT ?3",
+		       " WHERE (?1 IS NULL OR f.target = ?1) AND (?2 >> f.kind) & 1 AND f.wall_ms BETWEEN ?3 AND ?4"
+		       " ORDER BY f.id DESC LIMIT ?5",
 	[READ_RUNS] = "SELECT pid, started_ms, ended_ms FROM run ORDER BY id DESC LIMIT 1000",
 };
 /* clang-format on */

@@ -91,9 +91,15 @@ struct store_file_row {
 };
 VEC_TYPE(store_file_vec, struct store_file_row);
 
-/* The newest first; `target` NULL: of all; kinds: 1u << enum store_file, 0 all; limit 0: 1000. */
-MUST_CHECK struct err *store_files(struct store_reader *r, const char *target, unsigned kinds, size_t limit,
-				   struct arena *arena, struct store_file_vec *ret);
+struct store_file_which {
+	const char *target;		  /* key; NULL any */
+	unsigned kinds;			  /* 1u << enum store_file; 0 all */
+	int64_t from_wall_ns, to_wall_ns; /* 0: open */
+	size_t limit;			  /* 0: 1000 */
+};
+/* The newest first. */
+MUST_CHECK struct err *store_files(struct store_reader *r, const struct store_file_which *which, struct arena *arena,
+				   struct store_file_vec *ret);
 
 /* Starts of the daemon: between them nobody looked. */
 struct store_run {

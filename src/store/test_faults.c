@@ -152,7 +152,8 @@ static void a_damaged_database_is_put_aside_and_a_new_one_begins(void **state)
 	struct store_file_vec files = { 0 };
 	arena_init(&arena);
 	assert_null(store_reader_open(*state, false, &r));
-	assert_null(store_files(r, "3-1000", 0, 0, &arena, &files)); /* the files are still known */
+	assert_null(store_files(r, &(struct store_file_which){ .target = "3-1000" }, &arena,
+				&files)); /* the files are still known */
 	assert_int_equal(files.n, 1);
 	assert_int_equal(files.v[0].f.wall_ns, 1764126720000000000);
 	store_reader_close(r);

@@ -154,7 +154,7 @@ static void a_snapshot_appears_whole_or_not_at_all(void **state)
 	struct store_file_vec files = { 0 };
 	arena_init(&arena);
 	assert_null(store_reader_open(*state, true, &r));
-	assert_null(store_files(r, "4711-1000", 0, 0, &arena, &files));
+	assert_null(store_files(r, &(struct store_file_which){ .target = "4711-1000" }, &arena, &files));
 	assert_int_equal(files.n, 1);
 	assert_string_equal(files.v[0].f.path, done.path);
 	assert_int_equal(files.v[0].f.wall_ns, at);
@@ -304,7 +304,8 @@ static size_t files_of(const char *directory, const char *target, enum store_fil
 	struct arena arena;
 	arena_init(&arena);
 	assert_null(store_reader_open(directory, true, &r));
-	assert_null(store_files(r, target, 1u << kind, 0, &arena, &files));
+	assert_null(
+		store_files(r, &(struct store_file_which){ .target = target, .kinds = 1u << kind }, &arena, &files));
 	for (size_t i = 0; i < files.n; i++)
 		assert_true(files.v[i].there);
 	size_t n = files.n;

@@ -182,7 +182,7 @@ void get_snapshots(void *arg, const struct httpd_request *request, struct httpd_
 	struct arena arena;
 	struct store_file_vec files = { 0 };
 	arena_init(&arena);
-	struct err *err = store_files(r, target, 0, limit, &arena, &files);
+	struct err *err = store_files(r, &(struct store_file_which){ .target = target, .limit = limit }, &arena, &files);
 	struct surface_list l = {
 		.name = "snapshots", .target = target, .n = files.n, .item = put_file, .arg = &files
 	};

@@ -42,7 +42,7 @@ static void read_all(struct store_reader *r, struct arena *arena)
 	err_free(store_runs(r, &runs));
 	err_free(store_lives(r, &(struct store_which){ 0 }, arena, &lives));
 	err_free(store_events(r, &(struct store_event_which){ 0 }, arena, &events));
-	err_free(store_files(r, NULL, 0, 0, arena, &files));
+	err_free(store_files(r, &(struct store_file_which){ 0 }, arena, &files));
 	for (size_t i = 0; i < lives.n && i < 4; i++) {
 		struct store_point_vec points = { 0 };
 		assert(lives.v[i].key);
