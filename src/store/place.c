@@ -94,25 +94,33 @@ static struct err *make_directories(const char *path)
  * A lock of the process (not of the open file): a child that fork() made does not hold it on when the daemon was killed. The
  * kernel says who has it; the number in the file is for those who look.
  */
+static struct err *lock_failed(const struct store *s, const char *what)
+{
+	int os = errno;
+	AUTO_FREE char *path = xasprintf("%s/lock", s->dir);
+	errno = os;
+	return failed(what, path);
+}
+
 static struct err *take_lock(struct store *s)
 {
 	struct flock want = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
 	s->lock_fd = openat(s->dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (s->lock_fd < 0)
-		return failed("making", "lock");
+		return lock_failed(s, "making");
 	if (fcntl(s->lock_fd, F_SETLK, &want) < 0) {
 		if (errno != EACCES && errno != EAGAIN)
 			return failed("locking", s->dir);
 		want = (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET };
 		if (fcntl(s->lock_fd, F_GETLK, &want) < 0 || want.l_type == F_UNLCK || want.l_pid <= 0)
-			return err_new(ERR_UNSUPPORTED, "another daemon holds the data directory %s", s->dir);
-		return err_new(ERR_UNSUPPORTED, "another daemon, process %d, holds the data directory %s", want.l_pid,
+			return err_new(ERR_WRITE, "another daemon holds the data directory %s", s->dir);
+		return err_new(ERR_WRITE, "another daemon, process %d, holds the data directory %s", want.l_pid,
 			       s->dir);
 	}
 	char pid[32];
 	int len = snprintf(pid, sizeof(pid), "%d\n", getpid());
 	if (ftruncate(s->lock_fd, 0) < 0 || pwrite(s->lock_fd, pid, (size_t)len, 0) != len)
-		return failed("writing", "lock");
+		return lock_failed(s, "writing");
 	return NULL;
 }
 

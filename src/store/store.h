@@ -43,8 +43,8 @@ struct store_options {
 NEVER_NULL char *store_default_directory(void);
 
 /*
- * WRITE: the directory cannot be made or written. UNSUPPORTED: the database is a newer version's, or another daemon, which is
- * named, holds the directory. DENIED.
+ * WRITE: the directory cannot be made or written, or another daemon, which is named, holds it. UNSUPPORTED: the database is
+ * a newer version's. DENIED.
  */
 MUST_CHECK struct err *store_open(const struct store_options *opt, struct store **ret);
 /* Commits, checkpoints, marks the orderly end. NULL is fine. */

@@ -97,7 +97,7 @@ static void a_second_daemon_is_told_who_has_the_directory(void **state)
 	struct store *s;
 	struct err *err AUTO(err) = store_open(&(struct store_options){ .directory = *state }, &s);
 	assert_non_null(err);
-	assert_int_equal(err_code(err), ERR_UNSUPPORTED);
+	assert_int_equal(err_code(err), ERR_WRITE);
 	char number[32];
 	snprintf(number, sizeof(number), "process %d", child);
 	assert_non_null(strstr(err_text(err), number));
