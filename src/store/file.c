@@ -109,6 +109,8 @@ struct err *store_file_done(struct store *s, struct store_blob *b)
 		store_file_drop(b);
 		return err;
 	}
+	/* its page cache is charged to our cgroup, which may be the target's own */
+	(void)posix_fadvise(b->fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(take_fd(b->fd));
 	*vec_push(&s->files) = (struct waiting_file){
 		.kind = b->kind,
