@@ -4,6 +4,9 @@
 #include <assert.h>
 #include <math.h>
 #include <string.h>
+#include <time.h>
+
+enum { PROGRESS_STEPS = 1000 }; /* instructions of SQLite between two looks at the clock */
 
 static enum err_code code_of(int rc)
 {
@@ -35,6 +38,8 @@ struct err *db_error(struct db *db, const char *what)
 	enum err_code code = code_of(rc);
 	if (code == ERR_NOMEM)
 		return err_nomem();
+	if (code == ERR_LIMIT)
+		return err_new(code, "%s: there is more in it than can be read in a bounded time", what);
 	if (code == ERR_WRITE && os)
 		return err_new(code, "%s: %s (%s)", what, sqlite3_errmsg(db->h), strerrordesc_np(os));
 	return err_new(code, "%s: %s", what, sqlite3_errmsg(db->h));
@@ -53,6 +58,29 @@ static void harden(sqlite3 *h)
 	sqlite3_limit(h, SQLITE_LIMIT_LENGTH, 64 << 20);
 	sqlite3_limit(h, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_limit(h, SQLITE_LIMIT_WORKER_THREADS, 0);
+	int64_t no_mapping = 0; /* a file that is cut short would be a signal, and an I/O error too */
+	sqlite3_file_control(h, "main", SQLITE_FCNTL_MMAP_SIZE, &no_mapping);
+}
+
+static int64_t cpu_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static int is_over(void *arg)
+{
+	const struct db *db = arg;
+	return cpu_ns() > db->until_ns || db->text_bytes > DB_TEXTS_MAX;
+}
+
+void db_bound(struct db *db, unsigned ms)
+{
+	if (!db->h)
+		return;
+	db->until_ns = ms ? cpu_ns() + (int64_t)ms * 1000000 : 0;
+	sqlite3_progress_handler(db->h, ms ? PROGRESS_STEPS : 0, ms ? is_over : NULL, db);
 }
 
 static struct err *open_as(const char *path, int flags, const char *const *sql, struct db *ret)
@@ -74,9 +102,9 @@ struct err *db_open(const char *path, const char *const *sql, struct db *ret)
 	return NULL;
 }
 
-struct err *db_open_read(const char *uri, const char *const *sql, struct db *ret)
+static struct err *open_to_read(const char *path, int flags, const char *const *sql, struct db *ret)
 {
-	TRY(open_as(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, sql, ret));
+	TRY(open_as(path, SQLITE_OPEN_READONLY | flags, sql, ret));
 	sqlite3_db_config(ret->h, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_busy_timeout(ret->h, 2000);
 	struct err *err = db_exec(ret, "PRAGMA query_only=1; PRAGMA wal_autocheckpoint=0; PRAGMA cell_size_check=1;"
@@ -84,6 +112,20 @@ struct err *db_open_read(const char *uri, const char *const *sql, struct db *ret
 	if (err)
 		db_close(ret);
 	return err;
+}
+
+struct err *db_open_read(const char *uri, const char *const *sql, struct db *ret)
+{
+	return open_to_read(uri, SQLITE_OPEN_URI, sql, ret);
+}
+
+struct err *db_open_aside(const char *path, struct db *ret)
+{
+	TRY(open_to_read(path, SQLITE_OPEN_NOFOLLOW, NULL, ret));
+	sqlite3_db_config(ret->h, SQLITE_DBCONFIG_DEFENSIVE, 0,
+			  NULL); /* else the next has no effect; nothing is written */
+	sqlite3_db_config(ret->h, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 1, NULL);
+	return NULL;
 }
 
 void db_close(struct db *db)
@@ -118,7 +160,7 @@ struct err *db_number(struct db *db, const char *sql, int64_t *ret)
 sqlite3_stmt *db_ready(struct db *db, unsigned n)
 {
 	assert(n < DB_STATEMENTS);
-	if (!db->stmt[n])
+	if (!db->stmt[n] && db->h)
 		sqlite3_prepare_v3(db->h, db->sql[n], -1, SQLITE_PREPARE_PERSISTENT, &db->stmt[n], NULL);
 	return db->stmt[n];
 }
@@ -158,10 +200,14 @@ void db_bind_double(sqlite3_stmt *st, int i, double v)
 		sqlite3_bind_double(st, i, v);
 }
 
-const char *db_text(sqlite3_stmt *st, int i, struct arena *arena)
+const char *db_text(struct db *db, sqlite3_stmt *st, int i, struct arena *arena)
 {
-	const unsigned char *text = sqlite3_column_text(st, i);
-	return text ? arena_strdup(arena, (const char *)text) : NULL;
+	const char *text = (const char *)sqlite3_column_text(st, i);
+	if (!text || db->text_bytes > DB_TEXTS_MAX)
+		return NULL;
+	size_t len = strnlen(text, DB_TEXT_MAX);
+	db->text_bytes += len;
+	return arena_strndup(arena, text, len);
 }
 
 double db_double(sqlite3_stmt *st, int i)

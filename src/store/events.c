@@ -6,22 +6,22 @@
 
 enum { ROWS_DEFAULT = 1000 };
 
-static void event_of(sqlite3_stmt *st, struct arena *arena, struct store_event_row *row)
+static void event_of(struct db *db, sqlite3_stmt *st, struct arena *arena, struct store_event_row *row)
 {
 	int kind = sqlite3_column_int(st, 4);
 	*row = (struct store_event_row){
 		.id = sqlite3_column_int64(st, 0),
 		.boot_ns = db_ms(st, 2),
-		.boot = db_text(st, 3, arena),
+		.boot = db_text(db, st, 3, arena),
 		.e = { .wall_ns = sqlite3_column_int64(st, 1),
 		       .kind = (enum watch_event_kind)kind,
-		       .target = db_text(st, 5, arena),
-		       .comm = db_text(st, 6, arena),
-		       .cgroup_path = db_text(st, 7, arena),
-		       .build_id = db_text(st, 8, arena),
-		       .name = db_text(st, 9, arena),
-		       .text = db_text(st, 10, arena),
-		       .detail = db_text(st, 11, arena),
+		       .target = db_text(db, st, 5, arena),
+		       .comm = db_text(db, st, 6, arena),
+		       .cgroup_path = db_text(db, st, 7, arena),
+		       .build_id = db_text(db, st, 8, arena),
+		       .name = db_text(db, st, 9, arena),
+		       .text = db_text(db, st, 10, arena),
+		       .detail = db_text(db, st, 11, arena),
 		       .value = db_double(st, 12),
 		       .threshold = db_double(st, 13),
 		       .dry = sqlite3_column_int(st, 14) != 0 },
@@ -46,7 +46,7 @@ struct err *store_events(struct store_reader *r, const struct store_event_which 
 		if (!row)
 			return NULL;
 		if (sqlite3_column_int(st, 4) >= 0 && sqlite3_column_int(st, 4) < WATCH_EVENTS)
-			event_of(st, arena, vec_push(ret));
+			event_of(&r->db, st, arena, vec_push(ret));
 	}
 }
 
@@ -80,11 +80,11 @@ struct err *store_files(struct store_reader *r, const struct store_file_which *w
 		struct stat there;
 		struct store_file_row *f = vec_push(ret);
 		f->kind = (enum store_file)kind;
-		f->boot = db_text(st, 2, arena);
+		f->boot = db_text(&r->db, st, 2, arena);
 		f->f = (struct watch_file){
 			.wall_ns = db_ms(st, 5),
-			.target = db_text(st, 1, arena),
-			.comm = db_text(st, 6, arena),
+			.target = db_text(&r->db, st, 1, arena),
+			.comm = db_text(&r->db, st, 6, arena),
 			.kind = kind == STORE_SNAPSHOT ? "snapshot" : profile_kind(path, arena),
 			.path = arena_printf(arena, "%s/%s", r->directory, path),
 			.bytes = (uint64_t)sqlite3_column_int64(st, 4),

@@ -72,10 +72,11 @@ void live_free(struct live *l)
  * A daemon that was started anew sees processes that another saw, which may have counted execs otherwise; and one may come back
  * that was not looked at for long: they go on in the row that they have.
  */
-static void take_over(struct store *s, struct live *l)
+void live_row(struct store *s, struct live *l)
 {
 	sqlite3_stmt *st = db_ready(&s->db, STMT_TARGET_FIND);
 	bool row = false;
+	l->row = 0;
 	db_bind_text(st, 1, l->key);
 	sqlite3_bind_int64(st, 2, s->boot);
 	sqlite3_bind_int64(st, 3, s->first_target);
@@ -90,7 +91,9 @@ static void take_over(struct store *s, struct live *l)
 	}
 	if (row)
 		err = db_run(&s->db, st);
-	err_free(err); /* then it is a new row */
+	err_free(err);
+	if (!l->row) /* also when it cannot be read */
+		l->row = s->next_target++;
 }
 
 /* What is known of it beside figures. Pointers first: they rarely change, and this is asked for every look. */
@@ -174,9 +177,7 @@ static struct live *live_new(struct store *s, const struct watch_target *t, int6
 	describe(l, t, true);
 	l->first_ms = t->first_wall_ns ? t->first_wall_ns / 1000000 : wall_ms;
 	l->first_boot_ms = boot_ms - (wall_ms - l->first_ms);
-	take_over(s, l);
-	if (!l->row)
-		l->row = s->next_target++;
+	live_row(s, l);
 	l->dirty = true;
 	hash_index_add(&s->by_id, hash_of(&l->id), (uint32_t)s->live.n);
 	*vec_push(&s->live) = l;

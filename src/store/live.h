@@ -35,6 +35,8 @@ struct live {
 };
 
 struct live *live_by_key(const struct store *s, const char *key);
+/* Which row it has: the one of another run or database, where there is one; else a new one. */
+void live_row(struct store *s, struct live *l);
 void live_settle(struct live *l); /* the look that was skipped goes to the chunk */
 void live_begin_chunk(struct live *l);
 void live_end(struct live *l, int64_t boot_ms, int64_t wall_ms);

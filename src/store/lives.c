@@ -4,15 +4,15 @@
 #include "base/num.h"
 #include "store/reader.h"
 
-static void life_of(sqlite3_stmt *st, struct arena *arena, struct store_life *l)
+static void life_of(struct db *db, sqlite3_stmt *st, struct arena *arena, struct store_life *l)
 {
 	*l = (struct store_life){
 		.row = sqlite3_column_int64(st, 0),
-		.key = db_text(st, 1, arena),
+		.key = db_text(db, st, 1, arena),
 		.id = { .pid = sqlite3_column_int(st, 2),
 			.start_ticks = (uint64_t)sqlite3_column_int64(st, 3),
 			.generation = (uint32_t)sqlite3_column_int64(st, 4) },
-		.boot = db_text(st, 5, arena),
+		.boot = db_text(db, st, 5, arena),
 		.is_go = sqlite3_column_int(st, 6) != 0,
 		.first_wall_ns = db_ms(st, 7),
 		.first_boot_ns = db_ms(st, 8),
@@ -24,7 +24,7 @@ static void life_of(sqlite3_stmt *st, struct arena *arena, struct store_life *l)
 	const char **const texts[] = { &l->comm,      &l->exe,	&l->go_version,	 &l->build_id,	   &l->module,
 				       &l->container, &l->unit, &l->cgroup_path, &l->limit_source, &l->group };
 	for (int i = 0; i < (int)(sizeof(texts) / sizeof(texts[0])); i++)
-		*texts[i] = db_text(st, 13 + i, arena);
+		*texts[i] = db_text(db, st, 13 + i, arena);
 	if (!l->key)
 		l->key = "?";
 	if (!l->last_boot_ns) {
@@ -114,7 +114,7 @@ static struct err *read_lives(struct store_reader *r, struct arena *arena, struc
 		TRY(db_step(&r->db, st, &row));
 		if (!row)
 			break;
-		life_of(st, arena, vec_push(ret));
+		life_of(&r->db, st, arena, vec_push(ret));
 	}
 	struct journal j;
 	struct err *err = reader_journal(r, 0, &j);

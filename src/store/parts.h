@@ -105,8 +105,8 @@ void place_close(struct store *s);
 void place_boot_name(char ret[40]);
 char *place_path(const struct store *s, const char *name);     /* to be freed */
 uint64_t place_bytes(const struct store *s, const char *name); /* 0 when it is not there */
-/* Moves the database aside; *told gets a sentence. */
-MUST_CHECK struct err *place_set_aside(struct store *s, const char *why);
+/* Moves the database aside; told gets a sentence. *to: its new path, to be freed. */
+MUST_CHECK struct err *place_set_aside(struct store *s, const char *why, char **to);
 extern const char *const place_folders[STORE_FILES];
 
 /* write.c: one commit */

@@ -172,7 +172,7 @@ static void drop_damaged(struct store *s, const char *but)
 		closedir(d);
 }
 
-struct err *place_set_aside(struct store *s, const char *why)
+struct err *place_set_aside(struct store *s, const char *why, char **aside)
 {
 	time_t now = (time_t)(store_wall_ns() / 1000000000);
 	struct tm tm;
@@ -189,6 +189,7 @@ struct err *place_set_aside(struct store *s, const char *why)
 			return failed("renaming", from);
 	}
 	s->damaged_bytes = place_bytes(s, name);
+	*aside = place_path(s, name);
 	strbuf_printf(&s->told, "the database was damaged (%s): it is now %s, and a new one was begun\n", why, name);
 	return NULL;
 }

@@ -9,9 +9,10 @@
 #include <unistd.h>
 
 #include "store/reader.h"
-#include "store/schema.h"
+#include "store/salvage.h"
 
 static const uint64_t copy_bytes_max = 4ULL << 30;
+enum { READ_MS = 20000, WITHIN_MS = 2000, SALVAGE_MS = 20000 }; /* of CPU; the daemon does nothing else meanwhile */
 
 /* clang-format off */
 const char *const reader_sql[] = {
@@ -57,7 +58,8 @@ static struct err *try_open(struct store_reader *r, const char *path, const char
 {
 	AUTO_FREE char *uri = uri_of(path, options);
 	TRY(db_open_read(uri, reader_sql, &r->db));
-	struct err *err = schema_check(&r->db);
+	db_bound(&r->db, r->within ? WITHIN_MS : READ_MS);
+	struct err *err = r->within ? NULL : schema_check(&r->db); /* there it was looked at by who writes */
 	if (err)
 		db_close(&r->db);
 	return err;
@@ -69,6 +71,8 @@ static struct err *failed(const char *what, const char *path)
 	enum err_code code = os == ENOENT || os == ENOTDIR ? ERR_NOT_FOUND
 			     : os == EACCES || os == EPERM ? ERR_DENIED
 							   : ERR_WRITE;
+	if (code == ERR_NOT_FOUND)
+		return err_new(code, "there are no records in this directory (no %s): `ullage watch` keeps them", path);
 	return err_new(code, "%s %s: %s%s", what, path, strerrordesc_np(os),
 		       code == ERR_DENIED ? " (it is read by root, or by the user of `ullage watch`)" : "");
 }
@@ -105,20 +109,36 @@ static void drop_copy(struct store_reader *r)
 	free(take_ptr(r->copy));
 }
 
-/* A directory that cannot be written, with a WAL that was not moved into the database: read in a copy. */
-static struct err *open_copy(struct store_reader *r, const char *path)
+static struct err *make_place(struct store_reader *r)
 {
 	const char *tmp = getenv("TMPDIR");
 	AUTO_FREE char *template = xasprintf("%s/ullage-history-XXXXXX", tmp && *tmp ? tmp : "/tmp");
 	if (!mkdtemp(template))
 		return failed("making", template);
 	r->copy = take_ptr(template);
+	return NULL;
+}
+
+/* A directory that cannot be written, with a WAL that was not moved into the database: read in a copy. */
+static struct err *open_copy(struct store_reader *r, const char *path)
+{
+	TRY(make_place(r));
 	AUTO_FREE char *to = xasprintf("%s/ullage.db", r->copy);
 	AUTO_FREE char *from_wal = xasprintf("%s-wal", path);
 	AUTO_FREE char *to_wal = xasprintf("%s-wal", to);
 	TRY(copy_file(path, to));
 	TRY(copy_file(from_wal, to_wal));
 	return try_open(r, to, "mode=ro");
+}
+
+/* Is the index of the WAL one that somebody wrote? Its head stands there twice. One that is not is waited for long, in vain. */
+static bool index_is_whole(const char *path)
+{
+	unsigned char head[2][48] = { 0 };
+	AUTO_FREE char *shm = xasprintf("%s-shm", path);
+	AUTO_CLOSE int fd = open(shm, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd >= 0 && read(fd, head, sizeof(head)) == sizeof(head) &&
+	       memcmp(head[0], head[1], sizeof(head[0])) == 0;
 }
 
 /* Somebody who is gone left a WAL, or not; or somebody writes: three ways to read without leaving a trace. */
@@ -128,6 +148,8 @@ static struct err *open_outside(struct store_reader *r, const char *path)
 	AUTO_FREE char *wal = xasprintf("%s-wal", path);
 	bool has_wal = stat(wal, &st) == 0 && st.st_size > 0;
 	struct err *err = NULL;
+	if (has_wal && !store_holder(r->directory) && !index_is_whole(path))
+		return open_copy(r, path);
 	if (has_wal) {
 		err = try_open(r, path, "mode=ro&readonly_shm=1");
 		if (!err || err_code(err) != ERR_WRITE)
@@ -144,6 +166,69 @@ static struct err *open_outside(struct store_reader *r, const char *path)
 	return try_open(r, path, "mode=ro&immutable=1");
 }
 
+/* ---- what is damaged ---- */
+
+/* Reads from a new database from now on, with what can be read of `from`. */
+static struct err *read_salvaged(struct store_reader *r, struct db *from, struct salvaged *got)
+{
+	struct db whole;
+	TRY(db_open("", reader_sql, &whole)); /* a file without a name, that ends with us */
+	db_bound(from, SALVAGE_MS);
+	struct err *err = schema_apply(&whole, schema_steps, schema_version);
+	if (!err)
+		err = salvage(from, &whole, got);
+	if (err) {
+		db_close(&whole);
+		return err;
+	}
+	db_close(&r->db);
+	r->db = whole;
+	return NULL;
+}
+
+/* The list of tables itself is damaged. */
+static struct err *read_by_pages(struct store_reader *r, struct salvaged *got)
+{
+	drop_copy(r);
+	TRY(make_place(r));
+	struct db from;
+	AUTO_FREE char *path = xasprintf("%s/ullage.db", r->directory);
+	AUTO_FREE char *to = xasprintf("%s/ullage.db", r->copy);
+	struct err *err = salvage_open(path, to, &from);
+	if (!err)
+		err = read_salvaged(r, &from, got);
+	db_close(&from);
+	return err;
+}
+
+bool store_reader_mend(struct store_reader *r, struct err *err)
+{
+	struct salvaged got;
+	if (!err || err_code(err) != ERR_FORMAT || r->within || r->damage)
+		return false;
+	struct err *failed = r->db.h ? read_salvaged(r, &r->db, &got) : read_by_pages(r, &got);
+	if (failed) { /* the error that there was says more */
+		err_free(failed);
+		return false;
+	}
+	AUTO_FREE char *kept = salvaged_text(&got);
+	r->damage = xasprintf("the database is damaged (%s): %s", err_text(err), kept);
+	err_free(err);
+	return true;
+}
+
+const char *store_reader_damage(const struct store_reader *r)
+{
+	return r->damage;
+}
+
+struct err *store_reader_blame(const struct store_reader *r, struct err *err)
+{
+	if (!err || !r->damage || err_code(err) != ERR_NOT_FOUND)
+		return err;
+	return err_recode(err_wrap(err, "%s", r->damage), ERR_FORMAT);
+}
+
 struct err *store_reader_open(const char *directory, bool within, struct store_reader **ret)
 {
 	*ret = NULL;
@@ -153,8 +238,9 @@ struct err *store_reader_open(const char *directory, bool within, struct store_r
 		return failed("opening", path);
 	struct store_reader *r = xcalloc(1, sizeof(*r));
 	r->directory = xstrdup(directory);
+	r->within = within;
 	struct err *err = within ? try_open(r, path, "mode=ro") : open_outside(r, path);
-	if (err) {
+	if (err && !store_reader_mend(r, err)) {
 		store_reader_close(r);
 		return err_wrap(err, "%s", path);
 	}
@@ -168,6 +254,7 @@ void store_reader_close(struct store_reader *r)
 		return;
 	db_close(&r->db);
 	drop_copy(r);
+	free(r->damage);
 	free(r->directory);
 	free(r);
 }

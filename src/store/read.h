@@ -6,8 +6,9 @@
  *
  * A reader never changes anything, not even the shared memory of the WAL: it works beside a running daemon, after its death
  * and in a directory that cannot be written. Within the daemon it is a second connection. What it gives was committed.
- * A database that was damaged gives what can be read; the rest is an error FORMAT or missing.
- * Errors: NOT_FOUND (no database), DENIED, UNSUPPORTED (another version), FORMAT, WRITE (it cannot be read at all).
+ * A database that was damaged gives what can be read before the damage, and FORMAT; see store_reader_mend().
+ * One that somebody made to be read without end gives LIMIT: a reader has a bound of CPU time and memory.
+ * Errors: NOT_FOUND (no database), DENIED, UNSUPPORTED (another version), FORMAT, LIMIT, WRITE (it cannot be read at all).
  */
 
 #include "base/arena.h"
@@ -19,6 +20,15 @@ struct store_reader;
 
 /* `within`: by the process that has the store open. */
 MUST_CHECK struct err *store_reader_open(const char *directory, bool within, struct store_reader **ret);
+/*
+ * After an error that tells of damage: what can be read is put together in a copy, which this reader reads from now on. True: so it
+ * is, the error is freed, and all is to be asked again. Not within the daemon. Opening does the same where it has to.
+ */
+bool store_reader_mend(struct store_reader *r, struct err *err);
+/* What is wrong and what could be read, when that was done; else NULL. */
+const char *store_reader_damage(const struct store_reader *r);
+/* Takes err, gives it back: that something was not found in a damaged database is FORMAT, and says so. */
+MUST_CHECK struct err *store_reader_blame(const struct store_reader *r, struct err *err);
 void store_reader_close(struct store_reader *r); /* NULL is fine */
 
 /* Who writes now: the pid of the daemon, 0 nobody, -1 somebody unknown. Never within the daemon: it would lose its lock. */

@@ -16,7 +16,9 @@ extern const char *const reader_sql[];
 struct store_reader {
 	struct db db;
 	char *directory;
-	char *copy; /* a directory of our own with a copy of the database; NULL */
+	bool within;
+	char *damage; /* a sentence; NULL */
+	char *copy;   /* a directory of our own with a copy of the database; NULL */
 };
 
 /* The looks that are in no chunk yet, of one target or (0) of all. To be given back with journal_deinit(). */

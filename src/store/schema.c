@@ -2,6 +2,7 @@
 #include "store/schema.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char first[] =
 	"CREATE TABLE boot(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;"
@@ -31,6 +32,7 @@ static const char first[] =
 	"CREATE INDEX file_target ON file(target);"
 	"CREATE INDEX file_time ON file(wall_ms);";
 
+const char *const schema_tables[TABLES] = { "boot", "run", "target", "chunk", "journal", "event", "file" };
 const char *const schema_steps[] = { first };
 const unsigned schema_version = sizeof(schema_steps) / sizeof(schema_steps[0]);
 
@@ -80,6 +82,50 @@ struct err *schema_apply(struct db *db, const char *const *steps, unsigned n)
 	return err;
 }
 
+/* What SQLite knows of our tables: a column with a row for each table, index and trigger, in one order. */
+static const char ours[] = "SELECT type || ' ' || name || ' ' || coalesce(sql, '') FROM sqlite_schema"
+			   " WHERE tbl_name IN ('boot', 'run', 'target', 'chunk', 'journal', 'event', 'file')"
+			   " ORDER BY 1 LIMIT 100";
+
+static struct err *other_tables(void)
+{
+	return err_new(ERR_FORMAT, "its tables are not those that ullage makes");
+}
+
+static struct err *compare_rows(struct db *db, sqlite3_stmt *has, struct db *fresh, sqlite3_stmt *wants)
+{
+	bool a = true, b = true;
+	while (a && b) {
+		TRY(db_step(db, has, &a));
+		TRY(db_step(fresh, wants, &b));
+		if (a != b)
+			return other_tables();
+		const char *x = a ? (const char *)sqlite3_column_text(has, 0) : "";
+		const char *y = b ? (const char *)sqlite3_column_text(wants, 0) : "";
+		if (!x || !y || strcmp(x, y) != 0)
+			return other_tables();
+	}
+	return NULL;
+}
+
+struct err *schema_compare(struct db *db)
+{
+	struct db fresh;
+	sqlite3_stmt *has = NULL, *wants = NULL;
+	TRY(db_open(":memory:", NULL, &fresh));
+	struct err *err = schema_apply(&fresh, schema_steps, schema_version);
+	if (!err && sqlite3_prepare_v2(db->h, ours, -1, &has, NULL) != SQLITE_OK)
+		err = db_error(db, "the database");
+	if (!err && sqlite3_prepare_v2(fresh.h, ours, -1, &wants, NULL) != SQLITE_OK)
+		err = db_error(&fresh, "the tables");
+	if (!err)
+		err = compare_rows(db, has, &fresh, wants);
+	sqlite3_finalize(has);
+	sqlite3_finalize(wants);
+	db_close(&fresh);
+	return err;
+}
+
 struct err *schema_check(struct db *db)
 {
 	int64_t version;
@@ -91,5 +137,5 @@ struct err *schema_check(struct db *db)
 			ERR_UNSUPPORTED,
 			"the database has the older format %lld: `ullage watch` brings it up to date when it starts",
 			(long long)version);
-	return NULL;
+	return schema_compare(db);
 }

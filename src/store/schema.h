@@ -19,6 +19,9 @@
 
 #include "store/db.h"
 
+enum schema_table { TABLE_BOOT, TABLE_RUN, TABLE_TARGET, TABLE_CHUNK, TABLE_JOURNAL, TABLE_EVENT, TABLE_FILE, TABLES };
+extern const char *const schema_tables[TABLES];
+
 enum { SCHEMA_ID = 0x756c6c67 }; /* application_id */
 
 extern const char *const schema_steps[];
@@ -29,5 +32,7 @@ extern const unsigned schema_version;
  * another program's.
  */
 MUST_CHECK struct err *schema_apply(struct db *db, const char *const *steps, unsigned n);
+/* FORMAT: the tables, and what belongs to them, are not those that our steps make: SQL of somebody else would be run. */
+MUST_CHECK struct err *schema_compare(struct db *db);
 /* For those who only read: UNSUPPORTED, FORMAT as above; an older version is UNSUPPORTED too, with the remedy. */
 MUST_CHECK struct err *schema_check(struct db *db);

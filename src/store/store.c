@@ -7,9 +7,14 @@
 #include <unistd.h>
 
 #include "store/parts.h"
-#include "store/schema.h"
+#include "store/salvage.h"
 
-enum { CHECK_BYTES = 64 << 20 }; /* a database up to this size is checked whole after an end without order */
+enum {
+	CHECK_BYTES = 64 << 20,	  /* a database up to this size is checked whole */
+	OPEN_MS = 20000,	  /* of CPU that a database may take at opening */
+	SALVAGE_MS = 10000,	  /* ... that one put aside may take until what can be read of it is kept */
+	SALVAGE_WITHIN_MS = 1000, /* ... while the daemon looks at targets */
+};
 
 static int count_frames(void *arg, sqlite3 *h, const char *name, int frames)
 {
@@ -21,21 +26,23 @@ static int count_frames(void *arg, sqlite3 *h, const char *name, int frames)
 static struct err *set_up(struct store *s)
 {
 	int64_t rows;
-	TRY(db_exec(&s->db, "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; PRAGMA cell_size_check=1;"
-			    "PRAGMA cache_size=-512; PRAGMA temp_store=2; PRAGMA synchronous=NORMAL;"
-			    "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0"));
+	TRY(db_exec(
+		&s->db,
+		"PRAGMA cell_size_check=1; PRAGMA cache_size=-512; PRAGMA temp_store=2; PRAGMA synchronous=NORMAL"));
 	TRY(db_number(&s->db, "SELECT count(*) FROM sqlite_schema",
 		      &rows)); /* reads the first page, and what the WAL has */
+	if (!rows)	       /* it is written though it is so already, and what a newer ullage wrote is left alone */
+		TRY(db_exec(&s->db, "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL"));
+	TRY(db_exec(&s->db, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0"));
 	TRY(schema_apply(&s->db, schema_steps, schema_version));
+	TRY(schema_compare(&s->db));
 	sqlite3_wal_hook(s->db.h, count_frames, s);
 	return NULL;
 }
 
 static struct err *check_whole(struct store *s)
 {
-	int64_t open_runs;
-	TRY(db_number(&s->db, "SELECT count(*) FROM run WHERE ended_ms IS NULL", &open_runs));
-	if (!open_runs || place_bytes(s, "ullage.db") > CHECK_BYTES)
+	if (place_bytes(s, "ullage.db") > CHECK_BYTES)
 		return NULL;
 	sqlite3_stmt *st = NULL;
 	if (sqlite3_prepare_v2(s->db.h, "PRAGMA quick_check(1)", -1, &st, NULL) != SQLITE_OK ||
@@ -46,8 +53,12 @@ static struct err *check_whole(struct store *s)
 	}
 	const char *text = (const char *)sqlite3_column_text(st, 0);
 	struct err *err = NULL;
-	if (!text || strcmp(text, "ok") != 0)
-		err = err_new(ERR_FORMAT, "%.200s", text ? text : "no answer");
+	if (!text || strcmp(text, "ok") != 0) {
+		AUTO_FREE char *line = xasprintf("%.200s", text ? text : "no answer");
+		for (char *p = line; (p = strchr(p, '\n'));)
+			*p = ' ';
+		err = err_new(ERR_FORMAT, "%s", line);
+	}
 	sqlite3_finalize(st);
 	return err;
 }
@@ -71,7 +82,7 @@ static struct err *begin_run(struct store *s)
 	TRY(err);
 	sql = xasprintf("SELECT id FROM boot WHERE name='%.36s'", s->boot_name);
 	TRY(db_number(&s->db, sql, &s->boot));
-	free(sql);
+	free(take_ptr(sql)); /* an error below frees it again */
 	/* a run that was killed ended when it was last heard of: nobody knows better */
 	TRY(db_exec(&s->db, "UPDATE run SET ended_ms = -1 WHERE ended_ms IS NULL"));
 	sql = xasprintf(
@@ -86,27 +97,69 @@ static struct err *begin_run(struct store *s)
 	return recover_files(s);
 }
 
-static struct err *open_database(struct store *s)
+/* What can be read of a database that was put aside becomes part of the new one. That not all can is no error. */
+static struct err *take_over(struct store *s, const char *aside, unsigned ms)
+{
+	struct db old = { 0 };
+	struct salvaged got;
+	struct err *err = db_open_aside(aside, &old);
+	AUTO_FREE char *copy = xasprintf("%s.copy", aside);
+	if (!err) {
+		db_bound(&old, ms);
+		err = salvage(&old, &s->db, &got);
+	}
+	if (err && err_code(err) == ERR_FORMAT) {
+		err_free(err);
+		db_close(&old);
+		err = salvage_open(aside, copy, &old);
+		db_bound(&old, ms);
+		if (!err)
+			err = salvage(&old, &s->db, &got);
+		unlink(copy);
+	}
+	db_close(&old);
+	if (err && err_code(err) == ERR_WRITE)
+		return err;
+	AUTO_FREE char *text = err ? xasprintf("nothing can be read of it: %s", err_text(err)) : salvaged_text(&got);
+	strbuf_printf(&s->told, "%s\n", text);
+	err_free(err);
+	return NULL;
+}
+
+/* `aside`: what this one follows, or NULL. */
+static struct err *open_database(struct store *s, const char *aside, unsigned ms)
 {
 	AUTO_FREE char *path = place_path(s, "ullage.db");
 	TRY(db_open(path, store_sql, &s->db));
+	db_bound(&s->db, OPEN_MS);
 	TRY(set_up(s));
+	if (aside)
+		TRY(take_over(s, aside, ms));
 	TRY(check_whole(s));
-	return begin_run(s);
+	TRY(begin_run(s));
+	db_bound(&s->db, 0);
+	return NULL;
+}
+
+/* More than can be read in a bounded time is damage, too. */
+static bool is_damage(const struct err *err)
+{
+	return err && (err_code(err) == ERR_FORMAT || err_code(err) == ERR_LIMIT);
 }
 
 /* Opens; a database that is damaged is put aside, once. */
 static struct err *open_or_begin_anew(struct store *s)
 {
-	struct err *err = open_database(s);
-	if (!err || err_code(err) != ERR_FORMAT)
+	AUTO_FREE char *aside = NULL;
+	struct err *err = open_database(s, NULL, 0);
+	if (!is_damage(err))
 		return err;
 	db_close(&s->db);
 	memset(s->file_bytes, 0, sizeof(s->file_bytes));
-	struct err *moved = place_set_aside(s, err_text(err));
+	struct err *moved = place_set_aside(s, err_text(err), &aside);
 	err_free(err);
 	TRY(moved);
-	return open_database(s);
+	return open_database(s, aside, SALVAGE_MS);
 }
 
 static void tell(struct store *s, const char *text)
@@ -189,8 +242,10 @@ void store_close(struct store *s)
 	for (size_t i = 0; i < s->live.n; i++)
 		live_settle(s->live.v[i]);
 	err_free(store_commit(s));
-	mark_end(s);
-	sqlite3_wal_checkpoint_v2(s->db.h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	if (s->db.h) { /* none where the disk has failed */
+		mark_end(s);
+		sqlite3_wal_checkpoint_v2(s->db.h, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	}
 	store_free(s);
 }
 
@@ -279,12 +334,12 @@ static void works_again(struct store *s)
 	tell(s, text);
 }
 
-/* The database was found damaged while in use and is put aside: what is in memory goes to a new one. */
-static struct err *reopen(struct store *s)
+/* The database is another one now: what is in memory goes to that. `aside`: what it follows, or NULL. */
+static struct err *reopen(struct store *s, const char *aside)
 {
 	memset(s->file_bytes, 0, sizeof(s->file_bytes));
 	mode_t mask = umask(0077);
-	struct err *err = open_database(s);
+	struct err *err = open_database(s, aside, SALVAGE_WITHIN_MS);
 	umask(mask);
 	if (err) {
 		db_close(&s->db);
@@ -292,10 +347,10 @@ static struct err *reopen(struct store *s)
 	}
 	for (size_t i = 0; i < s->live.n; i++) {
 		struct live *l = s->live.v[i];
-		l->row = s->next_target++;
 		l->dirty = true;
 		l->journaled = 0;
 		l->journal_from = 0;
+		live_row(s, l);
 	}
 	tell_lines(s);
 	return NULL;
@@ -304,11 +359,12 @@ static struct err *reopen(struct store *s)
 static struct err *begin_anew(struct store *s, struct err *why)
 {
 	bool wrote;
+	AUTO_FREE char *aside = NULL;
 	db_close(&s->db);
-	struct err *err = place_set_aside(s, err_text(why));
+	struct err *err = place_set_aside(s, err_text(why), &aside);
 	err_free(why);
 	TRY(err);
-	TRY(reopen(s));
+	TRY(reopen(s, aside));
 	return write_all(s, &wrote);
 }
 
@@ -325,7 +381,7 @@ struct err *store_settle(struct store *s, struct err *err)
 struct err *store_commit(struct store *s)
 {
 	bool wrote = false;
-	struct err *err = s->db.h ? NULL : reopen(s);
+	struct err *err = s->db.h ? NULL : reopen(s, NULL);
 	if (!err)
 		err = write_all(s, &wrote);
 	if (err)

@@ -189,6 +189,96 @@ static void damage_that_is_found_while_in_use_costs_no_look_that_is_in_memory(vo
 	vec_deinit(&points);
 }
 
+static size_t lives_read(const char *directory, bool *damaged)
+{
+	struct store_reader *r;
+	struct store_life_vec lives = { 0 };
+	struct arena arena;
+	arena_init(&arena);
+	assert_null(store_reader_open(directory, false, &r));
+	struct err *err = store_lives(r, &(struct store_which){ 0 }, &arena, &lives);
+	if (store_reader_mend(r, err)) {
+		lives.n = 0;
+		err = store_lives(r, &(struct store_which){ 0 }, &arena, &lives);
+	}
+	assert_null(err);
+	*damaged = store_reader_damage(r) != NULL;
+	size_t n = lives.n;
+	store_reader_close(r);
+	vec_deinit(&lives);
+	arena_deinit(&arena);
+	return n;
+}
+
+/* 300 lives, with some events each, and their looks. */
+static off_t fill_box(const char *directory)
+{
+	struct stat st;
+	AUTO_FREE char *path = path_in(directory, "ullage.db");
+	struct store *s = box_open(directory);
+	int64_t t0 = box_now();
+	for (int pid = 1; pid <= 300; pid++) {
+		char key[32];
+		snprintf(key, sizeof(key), "%d-1000", pid);
+		box_look(s, pid, t0, 0);
+		box_event(s, WATCH_EVENT_ALARM, key, "something");
+		box_event(s, WATCH_EVENT_EXIT, key, "it ended");
+	}
+	box_commit(s);
+	store_close(s);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+static void what_can_be_read_of_a_damaged_database_is_kept(void **state)
+{
+	static const struct {
+		double from, to; /* of the file; to 0: it is cut off there */
+		size_t at_least; /* lives of 300 */
+	} damages[] = { { 0, 0.001, 300 }, { 0.55, 0, 100 }, { 0.3, 0.35, 150 } };
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		bool damaged;
+		AUTO_FREE char *directory = xasprintf("%s/%zu", (const char *)*state, i);
+		AUTO_FREE char *path = path_in(directory, "ullage.db");
+		double size = (double)fill_box(directory);
+		off_t from = (off_t)(damages[i].from * size) & ~4095;
+		if (damages[i].to > 0)
+			fill(directory, "ullage.db", from, (size_t)(damages[i].to * size) - (size_t)from);
+		else
+			assert_int_equal(truncate(path, from), 0);
+		assert_true(lives_read(directory, &damaged) >= damages[i].at_least);
+		struct store *s = box_open(directory);
+		assert_non_null(strstr(store_told(s), "what can be read of it is kept"));
+		store_close(s);
+		assert_true(lives_read(directory, &damaged) >= damages[i].at_least);
+		assert_false(damaged);
+		assert_string_equal(whole(directory), "ok");
+	}
+}
+
+static void tables_that_somebody_else_made_are_not_used(void **state)
+{
+	static const char endless[] = "DROP TABLE event; CREATE VIEW event AS WITH RECURSIVE c(x) AS "
+				      "(SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT x id FROM c";
+	static const char *const made[] = {
+		"CREATE TRIGGER t AFTER INSERT ON run BEGIN DELETE FROM event; END",
+		"CREATE INDEX i ON run(hex(zeroblob(10000000 + id)))",
+		"ALTER TABLE event ADD COLUMN x TEXT AS (hex(zeroblob(10000000)))",
+		endless,
+	};
+	AUTO_FREE char *path = path_in(*state, "ullage.db");
+	for (size_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+		sqlite3 *h;
+		store_close(box_open(*state));
+		assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
+		assert_int_equal(sqlite3_exec(h, made[i], NULL, NULL, NULL), SQLITE_OK);
+		sqlite3_close(h);
+		struct store *s = box_open(*state);
+		assert_non_null(strstr(store_told(s), "not those that ullage makes"));
+		store_close(s);
+	}
+}
+
 static void a_database_of_a_newer_version_is_left_alone(void **state)
 {
 	AUTO_FREE char *path = path_in(*state, "ullage.db");
@@ -197,6 +287,9 @@ static void a_database_of_a_newer_version_is_left_alone(void **state)
 	assert_int_equal(sqlite3_open(path, &h), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(h, "PRAGMA user_version=99", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(h);
+	AUTO_FREE char *copy = xasprintf("cp %s %s.before", path, path),
+		       *compare = xasprintf("cmp %s %s.before", path, path);
+	assert_int_equal(system(copy), 0);
 	struct store *s;
 	struct store_reader *r;
 	struct err *err = store_open(&(struct store_options){ .directory = *state }, &s);
@@ -206,6 +299,7 @@ static void a_database_of_a_newer_version_is_left_alone(void **state)
 	err = store_reader_open(*state, false, &r);
 	assert_int_equal(err_code(err), ERR_UNSUPPORTED);
 	err_free(err);
+	assert_int_equal(system(compare), 0);
 }
 
 static void another_program_s_database_is_not_taken_for_ours(void **state)
@@ -365,6 +459,8 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(damage_that_is_found_while_in_use_costs_no_look_that_is_in_memory,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_can_be_read_of_a_damaged_database_is_kept, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(tables_that_somebody_else_made_are_not_used, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_database_of_a_newer_version_is_left_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_program_s_database_is_not_taken_for_ours, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_older_database_takes_the_steps_that_it_lacks, set_up, tear_down),
