@@ -67,8 +67,9 @@ struct clock_belief {
 };
 
 struct store {
-	char *dir;
+	char *dir; /* without symbolic links */
 	int dir_fd, lock_fd;
+	uint64_t database_ino; /* of the file that is open */
 	struct db db;
 	uint64_t retain_bytes;
 	int64_t retain_ns;
@@ -105,6 +106,11 @@ void place_close(struct store *s);
 void place_boot_name(char ret[40]);
 char *place_path(const struct store *s, const char *name);     /* to be freed */
 uint64_t place_bytes(const struct store *s, const char *name); /* 0 when it is not there */
+/* Do the paths of the directory and of the database lead to others by now, or nowhere? */
+bool place_is_gone(const struct store *s);
+/* Then: the directory is let go, made anew where it is missing, and held as by place_open(). */
+MUST_CHECK struct err *place_again(struct store *s);
+uint64_t place_ino(const struct store *s, const char *name); /* 0 when it is not there */
 /* Moves the database aside; told gets a sentence. *to: its new path, to be freed. */
 MUST_CHECK struct err *place_set_aside(struct store *s, const char *why, char **to);
 extern const char *const place_folders[STORE_FILES];

@@ -134,6 +134,52 @@ static struct err *make_folder(struct store *s, const char *name)
 	return NULL;
 }
 
+/* A way to it by symbolic links is the owner's choice; below it none is followed. */
+static struct err *resolve(struct store *s)
+{
+	char *whole = realpath(s->dir, NULL);
+	if (!whole)
+		return failed("resolving", s->dir);
+	free(s->dir);
+	s->dir = whole;
+	return NULL;
+}
+
+/* Whoever may write here may put anything in the place of our files. */
+static struct err *look_at_rights(struct store *s)
+{
+	struct stat st;
+	if (fstat(s->dir_fd, &st) != 0)
+		return failed("looking at", s->dir);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		strbuf_printf(&s->told, "the data directory %s can be written by others: mode %o instead of 700\n",
+			      s->dir, (unsigned)st.st_mode & 07777);
+	return NULL;
+}
+
+static struct err *hold(struct store *s)
+{
+	TRY(make_directories(s->dir));
+	TRY(resolve(s));
+	s->dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->dir_fd < 0)
+		return failed("opening", s->dir);
+	TRY(take_lock(s));
+	TRY(look_at_rights(s));
+	for (size_t i = 0; i < STORE_FILES; i++)
+		TRY(make_folder(s, place_folders[i]));
+	return NULL;
+}
+
+static void let_go(struct store *s)
+{
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
+	if (s->dir_fd >= 0)
+		close(s->dir_fd);
+	s->dir_fd = s->lock_fd = -1;
+}
+
 struct err *place_open(struct store *s, const char *directory)
 {
 	s->dir_fd = s->lock_fd = -1;
@@ -142,23 +188,39 @@ struct err *place_open(struct store *s, const char *directory)
 	s->dir = xstrdup(directory);
 	for (size_t n = strlen(s->dir); n > 1 && s->dir[n - 1] == '/'; n--)
 		s->dir[n - 1] = 0;
-	TRY(make_directories(s->dir));
-	s->dir_fd = open(s->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (s->dir_fd < 0)
-		return failed("opening", s->dir);
-	TRY(take_lock(s));
-	for (size_t i = 0; i < STORE_FILES; i++)
-		TRY(make_folder(s, place_folders[i]));
-	return NULL;
+	return hold(s);
 }
 
 void place_close(struct store *s)
 {
-	if (s->lock_fd >= 0)
-		close(s->lock_fd);
-	if (s->dir_fd >= 0)
-		close(s->dir_fd);
+	let_go(s);
 	free(s->dir);
+}
+
+uint64_t place_ino(const struct store *s, const char *name)
+{
+	struct stat st;
+	return fstatat(s->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+}
+
+bool place_is_gone(const struct store *s)
+{
+	struct stat held, named;
+	if (s->dir_fd < 0)
+		return true;
+	if (stat(s->dir, &named) != 0) /* a disk that fails is another matter */
+		return errno == ENOENT || errno == ENOTDIR;
+	if (fstat(s->dir_fd, &held) == 0 && (held.st_dev != named.st_dev || held.st_ino != named.st_ino))
+		return true;
+	if (fstatat(s->dir_fd, "ullage.db", &named, AT_SYMLINK_NOFOLLOW) != 0)
+		return s->database_ino && errno == ENOENT;
+	return s->database_ino && named.st_ino != s->database_ino;
+}
+
+struct err *place_again(struct store *s)
+{
+	let_go(s);
+	return hold(s);
 }
 
 /* Only the newest damaged database stays: it is for who wants to know, not a reason to fill the disk. */

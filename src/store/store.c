@@ -36,6 +36,7 @@ static struct err *set_up(struct store *s)
 	TRY(db_exec(&s->db, "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0"));
 	TRY(schema_apply(&s->db, schema_steps, schema_version));
 	TRY(schema_compare(&s->db));
+	s->database_ino = place_ino(s, "ullage.db");
 	sqlite3_wal_hook(s->db.h, count_frames, s);
 	return NULL;
 }
@@ -130,6 +131,7 @@ static struct err *take_over(struct store *s, const char *aside, unsigned ms)
 static struct err *open_database(struct store *s, const char *aside, unsigned ms)
 {
 	AUTO_FREE char *path = place_path(s, "ullage.db");
+	s->database_ino = 0;
 	TRY(db_open(path, store_sql, &s->db));
 	db_bound(&s->db, OPEN_MS);
 	TRY(set_up(s));
@@ -339,7 +341,9 @@ static struct err *reopen(struct store *s, const char *aside)
 {
 	memset(s->file_bytes, 0, sizeof(s->file_bytes));
 	mode_t mask = umask(0077);
-	struct err *err = open_database(s, aside, SALVAGE_WITHIN_MS);
+	struct err *err = place_is_gone(s) ? place_again(s) : NULL;
+	if (!err)
+		err = open_database(s, aside, SALVAGE_WITHIN_MS);
 	umask(mask);
 	if (err) {
 		db_close(&s->db);
@@ -361,11 +365,28 @@ static struct err *begin_anew(struct store *s, struct err *why)
 	bool wrote;
 	AUTO_FREE char *aside = NULL;
 	db_close(&s->db);
+	s->database_ino = 0;
 	struct err *err = place_set_aside(s, err_text(why), &aside);
 	err_free(why);
 	TRY(err);
 	TRY(reopen(s, aside));
 	return write_all(s, &wrote);
+}
+
+/* SQLite goes on writing into files that nobody can find any more; so that is looked at. */
+static struct err *follow_directory(struct store *s)
+{
+	if (s->db.h && !place_is_gone(s))
+		return NULL;
+	if (s->db.h) {
+		strbuf_printf(&s->told,
+			      "the database in %s was removed or replaced: what it had is lost, and a new one "
+			      "was begun\n",
+			      s->dir);
+		db_close(&s->db);
+		s->database_ino = 0;
+	}
+	return reopen(s, NULL);
 }
 
 /* What became of a transaction: mended when that can be, and noticed. */
@@ -381,7 +402,7 @@ struct err *store_settle(struct store *s, struct err *err)
 struct err *store_commit(struct store *s)
 {
 	bool wrote = false;
-	struct err *err = s->db.h ? NULL : reopen(s, NULL);
+	struct err *err = follow_directory(s);
 	if (!err)
 		err = write_all(s, &wrote);
 	if (err)

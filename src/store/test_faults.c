@@ -279,6 +279,41 @@ static void tables_that_somebody_else_made_are_not_used(void **state)
 	}
 }
 
+static void a_directory_that_is_removed_is_made_anew(void **state)
+{
+	static const char *const names[] = { "ullage.db", "ullage.db-wal", "ullage.db-shm",
+					     "lock",	  "snapshots",	   "profiles",
+					     "" };
+	struct store_point_vec points = { 0 };
+	AUTO_FREE char *directory = path_in(*state, "data");
+	struct store *s = box_open(directory);
+	int64_t t0 = box_now();
+	for (unsigned i = 0; i < 10; i++)
+		box_look(s, 3, t0, i);
+	box_commit(s);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		AUTO_FREE char *path = path_in(directory, names[i]);
+		assert_int_equal(remove(path), 0);
+	}
+	for (unsigned i = 10; i < 20; i++)
+		box_look(s, 3, t0, i);
+	box_commit(s);
+	assert_non_null(strstr(store_told(s), "was removed"));
+	assert_int_equal(box_points(directory, "3", &points), 20); /* what is in memory is not lost */
+	store_close(s);
+	vec_deinit(&points);
+}
+
+static void the_way_to_a_directory_may_be_a_symbolic_link(void **state)
+{
+	AUTO_FREE char *link = path_in(*state, "link");
+	assert_int_equal(symlink(".", link), 0);
+	AUTO_FREE char *directory = xasprintf("%s/data", link);
+	store_close(box_open(directory));
+	bool damaged;
+	assert_int_equal(lives_read(directory, &damaged), 0);
+}
+
 static void a_database_of_a_newer_version_is_left_alone(void **state)
 {
 	AUTO_FREE char *path = path_in(*state, "ullage.db");
@@ -340,7 +375,7 @@ static void an_older_database_takes_the_steps_that_it_lacks(void **state)
 static int on_a_full_disk(const char *directory)
 {
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", directory, "tmpfs", 0, "size=1m") < 0)
+	    mount("tmpfs", directory, "tmpfs", 0, "size=1m,mode=700") < 0)
 		return 77;
 	struct store *s;
 	struct store_stats stats;
@@ -461,6 +496,8 @@ int main(void)
 						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_can_be_read_of_a_damaged_database_is_kept, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(tables_that_somebody_else_made_are_not_used, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_directory_that_is_removed_is_made_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_way_to_a_directory_may_be_a_symbolic_link, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_database_of_a_newer_version_is_left_alone, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(another_program_s_database_is_not_taken_for_ours, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_older_database_takes_the_steps_that_it_lacks, set_up, tear_down),
