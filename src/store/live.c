@@ -256,6 +256,18 @@ void store_sample(struct store *s, int64_t wall_ns, const struct watch_target *t
 	put(l, boot_ms, offset_ms, values);
 }
 
+/* The first `kept` of the list are all that are left. */
+static void keep_first(struct store *s, size_t kept)
+{
+	if (kept == s->live.n)
+		return;
+	s->live.n = kept;
+	hash_index_deinit(&s->by_id);
+	memset(&s->by_id, 0, sizeof(s->by_id));
+	for (size_t i = 0; i < kept; i++)
+		hash_index_add(&s->by_id, hash_of(&s->live.v[i]->id), (uint32_t)i);
+}
+
 void live_forget_ended(struct store *s)
 {
 	size_t kept = 0;
@@ -266,11 +278,23 @@ void live_forget_ended(struct store *s)
 		else
 			s->live.v[kept++] = l;
 	}
-	if (kept == s->live.n)
-		return;
-	s->live.n = kept;
-	hash_index_deinit(&s->by_id);
-	memset(&s->by_id, 0, sizeof(s->by_id));
-	for (size_t i = 0; i < kept; i++)
-		hash_index_add(&s->by_id, hash_of(&s->live.v[i]->id), (uint32_t)i);
+	keep_first(s, kept);
+}
+
+void live_lose_ended(struct store *s)
+{
+	size_t ended = 0, kept = 0;
+	for (size_t i = 0; i < s->live.n; i++)
+		ended += s->live.v[i]->ended;
+	for (size_t i = 0; i < s->live.n; i++) {
+		struct live *l = s->live.v[i];
+		if (!l->ended || ended <= STORE_ENDED_MAX) {
+			s->live.v[kept++] = l;
+			continue;
+		}
+		ended--;
+		s->stats.lost += l->n;
+		live_free(l);
+	}
+	keep_first(s, kept);
 }

@@ -41,4 +41,5 @@ void live_settle(struct live *l); /* the look that was skipped goes to the chunk
 void live_begin_chunk(struct live *l);
 void live_end(struct live *l, int64_t boot_ms, int64_t wall_ms);
 void live_forget_ended(struct store *s);
+void live_lose_ended(struct store *s); /* nothing can be written: of those that have ended the newest stay */
 void live_free(struct live *l);

@@ -17,6 +17,7 @@ enum {
 	CHUNK_MS = 600000,	  /* ... that is older */
 	HEARTBEAT_MS = 15000,	  /* an unchanged look is written this often */
 	STORE_EVENTS_MAX = 1024,  /* events that wait */
+	STORE_ENDED_MAX = 1024,	  /* targets that have ended and wait */
 	STORE_TEXT_MAX = 4096,	  /* bytes of any string that is kept; the rest is cut off */
 	STORE_DETAIL_MAX = 65536, /* ... of an event's detail */
 	CHECKPOINT_FRAMES = 1000, /* of the WAL: 4 MiB */

@@ -396,6 +396,8 @@ struct err *store_settle(struct store *s, struct err *err)
 		err = begin_anew(s, err);
 	if (err && !s->stats.failing)
 		begins_to_fail(s);
+	if (err)
+		live_lose_ended(s);
 	return err_wrap(err, "the data directory %s", s->dir);
 }
 

@@ -12,10 +12,10 @@
  * the series is exact. Looks at one target are packed as differences (store/delta), 12 to 40 bytes each; every commit writes
  * one row with what is new of all targets, and a target's looks become a row of their own when they are 1.2 KB or 10 minutes.
  *
- * Faults. While the disk is full or read-only, looks wait in memory, at most 4 KB a target, and events, at most 1024; what
- * does not fit is counted as lost. store_commit() gives the error each time; when it works again and something is lost, an event of
- * kind "note" says how much and for how long. A damaged database is put aside as ullage.db.damaged-TIME, also when that is found
- * later, and a new one begins.
+ * Faults. While the disk is full or read-only, looks wait in memory, at most 4 KB a target (of those that have ended for the
+ * newest 1024), and events, at most 1024; what does not fit is counted as lost. store_commit() gives the error each time;
+ * when it works again and something is lost, an event of kind "note" says how much and for how long. A damaged database is put
+ * aside as ullage.db.damaged-TIME, also when that is found later, and a new one begins.
  *
  * Clocks. Times of looks are CLOCK_BOOTTIME with the distance to the wall clock beside it, and rows are in the order in which
  * things happened: a wall clock that jumps moves nothing.

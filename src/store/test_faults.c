@@ -457,6 +457,45 @@ static int in_a_read_only_directory(const char *directory)
 	return box_points(directory, "6", &points) == 30 ? 0 : 3;
 }
 
+static void ended(struct store *s, int pid)
+{
+	AUTO_FREE char *key = xasprintf("%d-1000", pid);
+	store_event(s, &(struct watch_event){ .wall_ns = box_now(),
+					      .kind = WATCH_EVENT_EXIT,
+					      .target = key,
+					      .value = NAN,
+					      .threshold = NAN });
+}
+
+static void targets_that_come_and_go_while_nothing_can_be_written_are_bounded(void **state)
+{
+	enum { TARGETS = 4 * STORE_ENDED_MAX };
+	struct store *s = box_open(*state);
+	struct store_stats stats;
+	AUTO_FREE char *aside = xasprintf("%s.aside", (const char *)*state);
+	assert_int_equal(rename(*state, aside), 0);
+	close(open(*state, O_CREAT | O_WRONLY, 0600));
+	for (int pid = 1; pid <= TARGETS; pid++) {
+		box_look(s, pid, box_now(), 0);
+		ended(s, pid);
+		if (pid % 256 == 0)
+			err_free(store_commit(s));
+	}
+	assert_true(s->live.n <= STORE_ENDED_MAX);
+	store_stats(s, &stats);
+	assert_true(stats.failing);
+	assert_int_equal(stats.lost, TARGETS - STORE_ENDED_MAX + TARGETS - STORE_EVENTS_MAX);
+	unlink(*state);
+	assert_int_equal(rename(aside, *state), 0);
+	assert_null(store_commit(s));
+	assert_int_equal(s->live.n, 0);
+	store_close(s);
+	struct store_point_vec points = { 0 };
+	assert_int_equal(box_points(*state, "1", &points), 0);
+	assert_int_equal(box_points(*state, "4096", &points), 1);
+	vec_deinit(&points);
+}
+
 static void what_a_killed_daemon_left_is_read_without_writing(void **state)
 {
 	int status;
@@ -502,6 +541,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(another_program_s_database_is_not_taken_for_ours, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_older_database_takes_the_steps_that_it_lacks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_full_disk_is_told_and_survived, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(targets_that_come_and_go_while_nothing_can_be_written_are_bounded,
+						set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_a_killed_daemon_left_is_read_without_writing, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
