@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "history/moment.h"
 
 static const int64_t second_ns = 1000000000;
 enum {
@@ -168,6 +169,15 @@ static struct err *read_looks(struct store_reader *r, const struct history_optio
 	return store_series(r, l, h->to_ns - LAST_S * second_ns, h->to_ns, LAST_MAX, &h->last);
 }
 
+/* Who asks of a moment when none was there gets the nearest, and is told. */
+static void note_moment(struct history *h, int64_t at_ns)
+{
+	char at[MOMENT_LEN];
+	if (at_ns && distance(&h->lives.v[h->chosen], at_ns))
+		note(h, arena_printf(&h->arena, "at %s UTC none that matches was there: this is the one nearest to it",
+				     moment_text(at_ns, at)));
+}
+
 /* Was nobody there when it ended? */
 static void note_gaps(struct history *h, const struct store_life *l)
 {
@@ -196,6 +206,7 @@ static struct err *read_chosen(struct store_reader *r, const struct history_opti
 	TRY(read_looks(r, opt, l, h));
 	const struct store_file_which kept = { .target = l->key, .limit = FILES_MAX };
 	TRY(store_files(r, &kept, &h->arena, &h->files));
+	note_moment(h, opt->at_ns);
 	note_gaps(h, l);
 	return NULL;
 }
@@ -204,8 +215,9 @@ static struct err *not_found(const struct history_options *opt)
 {
 	if (!opt->any)
 		return err_new(ERR_NOT_FOUND, "the black box in %s has nothing yet", opt->directory);
-	return err_new(ERR_NOT_FOUND, "nothing is known of %s: `ullage history` lists what is (data directory %s)",
-		       opt->any, opt->directory);
+	bool narrow = !opt->at_ns && (opt->since_ns || opt->until_ns);
+	return err_new(ERR_NOT_FOUND, "nothing is known of %s%s: `ullage history` lists what is (data directory %s)",
+		       *opt->any ? opt->any : "''", narrow ? " in this time" : "", opt->directory);
 }
 
 static struct err *read_all(struct store_reader *r, const struct history_options *opt, struct history *h)
@@ -224,19 +236,7 @@ static struct err *read_all(struct store_reader *r, const struct history_options
 	return opt->any ? read_chosen(r, opt, h) : NULL;
 }
 
-struct err *history_read(const struct history_options *opt, struct history *ret)
-{
-	struct store_reader *r;
-	*ret = (struct history){ .now_ns = opt->now_ns, .directory = opt->directory };
-	arena_init(&ret->arena);
-	TRY(store_reader_open(opt->directory, false, &r));
-	ret->holder = store_holder(opt->directory);
-	struct err *err = read_all(r, opt, ret);
-	store_reader_close(r);
-	return err;
-}
-
-void history_deinit(struct history *h)
+static void forget(struct history *h)
 {
 	vec_deinit(&h->runs);
 	vec_deinit(&h->lives);
@@ -247,4 +247,36 @@ void history_deinit(struct history *h)
 	vec_deinit(&h->files);
 	vec_deinit(&h->notes);
 	arena_deinit(&h->arena);
+}
+
+/* The database is damaged: all again from what can be read of it. */
+static struct err *read_again(struct store_reader *r, const struct history_options *opt, struct history *h)
+{
+	struct history again = { .now_ns = h->now_ns, .directory = h->directory, .holder = h->holder };
+	forget(h);
+	*h = again;
+	arena_init(&h->arena);
+	return read_all(r, opt, h);
+}
+
+struct err *history_read(const struct history_options *opt, struct history *ret)
+{
+	struct store_reader *r;
+	*ret = (struct history){ .now_ns = opt->now_ns, .directory = opt->directory };
+	arena_init(&ret->arena);
+	TRY(store_reader_open(opt->directory, false, &r));
+	ret->holder = store_holder(opt->directory);
+	struct err *err = read_all(r, opt, ret);
+	if (store_reader_mend(r, err))
+		err = read_again(r, opt, ret);
+	if (store_reader_damage(r))
+		note(ret, arena_strdup(&ret->arena, store_reader_damage(r)));
+	err = store_reader_blame(r, err);
+	store_reader_close(r);
+	return err;
+}
+
+void history_deinit(struct history *h)
+{
+	forget(h);
 }

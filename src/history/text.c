@@ -43,11 +43,9 @@ static double share(const struct store_point *p)
 /* ---- the answer ---- */
 
 static const char *const verbs[] = {
-	[HISTORY_ALIVE] = "is running",
-	[HISTORY_OOM] = "was killed by the kernel for memory",
-	[HISTORY_EXIT] = "ended",
-	[HISTORY_EXEC] = "became another program",
-	[HISTORY_UNSEEN] = "was last looked at",
+	[HISTORY_ALIVE] = "is running",	    [HISTORY_OOM] = "was killed by the kernel for memory",
+	[HISTORY_EXIT] = "ended",	    [HISTORY_EXEC] = "became another program",
+	[HISTORY_UNSEEN] = "was last seen",
 };
 
 static void put_answer(struct say *s, const struct history *h)
@@ -65,6 +63,9 @@ static void put_answer(struct say *s, const struct history *h)
 	say_line(s, role, 0, "%s.", line.buf);
 	if (h->end && h->end->text)
 		say_line(s, STYLE_PLAIN, 2, "%s", h->end->text);
+	if (end == HISTORY_UNSEEN)
+		say_line(s, STYLE_PLAIN, 2,
+			 "How it ended, or whether it did, is not known: nobody looked from then on.");
 	if (end == HISTORY_EXIT)
 		say_line(s, STYLE_PLAIN, 2, "No OOM kill of it was seen.");
 }
@@ -330,14 +331,16 @@ static void put_others(struct say *s, const struct history *h)
 static void put_list(struct say *s, const struct history *h)
 {
 	size_t by_end[HISTORY_UNSEEN + 1] = { 0 };
+	AUTO(strbuf) struct strbuf line;
 	for (size_t i = 0; i < h->lives.n; i++)
 		by_end[h->ends[i]]++;
-	say_line(s, STYLE_HEAD, 0,
-		 "%zu processes are known: %zu alive, %zu killed by the kernel for memory, %zu ended otherwise; of %zu "
-		 "the end was "
-		 "not seen.",
-		 h->lives.n, by_end[HISTORY_ALIVE], by_end[HISTORY_OOM], by_end[HISTORY_EXIT] + by_end[HISTORY_EXEC],
-		 by_end[HISTORY_UNSEEN]);
+	strbuf_init(&line);
+	strbuf_printf(&line, "%zu process%s known: %zu alive, %zu killed by the kernel for memory, %zu ended otherwise",
+		      h->lives.n, h->lives.n == 1 ? " is" : "es are", by_end[HISTORY_ALIVE], by_end[HISTORY_OOM],
+		      by_end[HISTORY_EXIT] + by_end[HISTORY_EXEC]);
+	if (by_end[HISTORY_UNSEEN])
+		strbuf_printf(&line, "; of %zu the end was not seen", by_end[HISTORY_UNSEEN]);
+	say_line(s, STYLE_HEAD, 0, "%s.", line.buf);
 	if (h->holder > 0)
 		say_line(s, STYLE_DIM, 0, "%s, written by process %d.", h->directory, h->holder);
 	else
@@ -346,11 +349,20 @@ static void put_list(struct say *s, const struct history *h)
 	put_lives(s, h, LISTED);
 }
 
+static void put_notes(struct say *s, const struct history *h)
+{
+	if (h->notes.n)
+		strbuf_putc(s->out, '\n');
+	for (size_t i = 0; i < h->notes.n; i++)
+		say_line(s, STYLE_DIM, 0, "%s.", h->notes.v[i]);
+}
+
 void history_text(const struct history *h, const struct style *style, struct strbuf *out)
 {
 	struct say s = { out, style };
 	if (h->chosen >= h->lives.n) {
 		put_list(&s, h);
+		put_notes(&s, h);
 		return;
 	}
 	put_answer(&s, h);
@@ -363,8 +375,5 @@ void history_text(const struct history *h, const struct style *style, struct str
 	put_signals(&s, h);
 	put_files(&s, h);
 	put_others(&s, h);
-	if (h->notes.n)
-		strbuf_putc(out, '\n');
-	for (size_t i = 0; i < h->notes.n; i++)
-		say_line(&s, STYLE_DIM, 0, "%s.", h->notes.v[i]);
+	put_notes(&s, h);
 }
