@@ -8,7 +8,6 @@
 
 enum {
 	LOOKS_MAX = 4000, /* of a life in a span; more are thinned to their peaks */
-	SPAN_MIN_S = 60,  /* of a slope */
 	GAP_MAX_S = 20,	  /* a look counts no longer than that: nobody looked then */
 	KILLS_MAX = 10000,
 };
@@ -45,20 +44,28 @@ static double quantile(const struct value *v, size_t n, double q)
 	return n ? v[n - 1].v : (double)NAN;
 }
 
-/* At most TREND_POINTS of the looks, evenly. */
+/*
+ * Evenly in time, at most one a second: looks without a change were left out, so what stands still has few of them, and by
+ * their number a short rise would outweigh it. Where nobody looked there is no point.
+ */
 static void add_slope(struct sum *s, const struct store_point_vec *points)
 {
 	struct series series = { 0 };
-	double t0 = (double)points->v[0].boot_ns / 1e9;
-	for (size_t k = 0; k < TREND_POINTS; k++) {
-		size_t i = points->n <= TREND_POINTS ? k : k * points->n / TREND_POINTS;
-		if (i < points->n && points->v[i].process.rss != WATCH_UNKNOWN)
-			series_add(&series, (double)points->v[i].boot_ns / 1e9 - t0, (double)points->v[i].process.rss);
-	}
-	if (series.n < 8)
+	int64_t first = points->v[0].boot_ns, span = points->v[points->n - 1].boot_ns - first;
+	size_t n = (size_t)(span / 1000000000) + 1, i = 0;
+	if (span < (int64_t)COMPARE_SPAN_MIN_S * 1000000000)
 		return;
+	n = n < TREND_POINTS ? n : TREND_POINTS;
+	for (size_t k = 0; k < n; k++) {
+		int64_t at = first + (int64_t)((double)span * (double)k / (double)(n - 1));
+		while (i + 1 < points->n && points->v[i + 1].boot_ns <= at)
+			i++;
+		if (points->v[i].process.rss != WATCH_UNKNOWN &&
+		    at - points->v[i].boot_ns <= GAP_MAX_S * INT64_C(1000000000))
+			series_add(&series, (double)(at - first) / 1e9, (double)points->v[i].process.rss);
+	}
 	struct trend t = trend_of(&series);
-	if (t.span >= SPAN_MIN_S)
+	if (t.span >= COMPARE_SPAN_MIN_S)
 		*vec_push(&s->slopes) = (struct value){ t.slope * 3600, t.span };
 }
 
@@ -208,6 +215,15 @@ static struct err *compare_span(struct store_reader *r, struct compare *c, unsig
 	return err;
 }
 
+static struct err *read_spans(struct store_reader *r, struct compare *c)
+{
+	struct err *err = NULL;
+	c->rows.n = 0;
+	for (unsigned span = 0; !err && span < 2; span++)
+		err = compare_span(r, c, span);
+	return err;
+}
+
 struct err *compare_read(const struct compare_options *opt, struct compare *ret)
 {
 	struct store_reader *r;
@@ -216,15 +232,18 @@ struct err *compare_read(const struct compare_options *opt, struct compare *ret)
 	memcpy(ret->from_ns, opt->from_ns, sizeof(ret->from_ns));
 	memcpy(ret->to_ns, opt->to_ns, sizeof(ret->to_ns));
 	TRY(store_reader_open(opt->directory, false, &r));
-	struct err *err = NULL;
+	struct err *err = read_spans(r, ret);
 	size_t lives = 0;
-	for (unsigned span = 0; !err && span < 2; span++)
-		err = compare_span(r, ret, span);
-	store_reader_close(r);
+	if (store_reader_mend(r, err))
+		err = read_spans(r, ret);
+	if (store_reader_damage(r))
+		ret->note = arena_strdup(&ret->arena, store_reader_damage(r));
 	for (size_t i = 0; i < ret->rows.n; i++)
 		lives += ret->rows.v[i].lives;
 	if (!err && !lives)
 		err = err_new(ERR_NOT_FOUND, "nothing is known of %s in either span", opt->any);
+	err = store_reader_blame(r, err);
+	store_reader_close(r);
 	return err;
 }
 

@@ -12,6 +12,8 @@
 
 #include "store/read.h"
 
+enum { COMPARE_SPAN_MIN_S = 10 }; /* of a life in a span, for its growth to be told */
+
 struct compare_options {
 	const char *directory;
 	const char *any; /* as in struct history_options */
@@ -25,7 +27,7 @@ struct compare_row {
 	bool all; /* of all builds of that span */
 	size_t lives, looks;
 	double seconds;				     /* that were looked at, of all lives together */
-	double growth_per_hour;			     /* bytes of Rss; NAN: too few looks, or less than a minute */
+	double growth_per_hour;			     /* bytes of Rss; NAN: nobody looked, or for too short a time */
 	double rss_mean, rss_low, rss_high, rss_max; /* bytes; NAN */
 	double working_set_mean;
 	uint64_t oom_kills;
@@ -38,6 +40,7 @@ struct compare {
 	struct arena arena;
 	int64_t from_ns[2], to_ns[2];
 	const char *any;
+	const char *note;	      /* what is missing and why, or NULL */
 	VEC(struct compare_row) rows; /* the sum of each span first, then its builds */
 };
 

@@ -9,6 +9,8 @@
 #include "screen/say.h"
 #include "screen/table.h"
 
+enum { EXTRAPOLATED_S = 600, NOTE_LEN = 160 };
+
 static const char *const spans[] = { "before", "after" };
 
 static void size_cell(struct table *t, double v)
@@ -46,13 +48,31 @@ static const struct compare_row *sum_of_span(const struct compare *c, unsigned s
 	return NULL;
 }
 
+/* What is missing of a span and why, or false. */
+static bool say_missing(const struct compare *c, unsigned span, char *buf, size_t len)
+{
+	const struct compare_row *r = sum_of_span(c, span);
+	if (!r || !r->looks)
+		snprintf(buf, len, "%s: there are no looks of this time, so only kills are known", spans[span]);
+	else if (isnan(r->growth_per_hour))
+		snprintf(buf, len,
+			 "%s: of no process there are looks %d s apart, so growth is not known (without a change one "
+			 "is kept every 15 s)",
+			 spans[span], COMPARE_SPAN_MIN_S);
+	else if (r->seconds < EXTRAPOLATED_S)
+		snprintf(buf, len, "%s: growth an hour is that of %.0f s, continued", spans[span], r->seconds);
+	else
+		return false;
+	return true;
+}
+
 static void put_answer(struct say *s, const struct compare *c)
 {
 	const struct compare_row *a = sum_of_span(c, 0), *b = sum_of_span(c, 1);
 	char from[SAY_NUM_LEN], to[SAY_NUM_LEN], mean[2][SAY_NUM_LEN];
 	if (!a || !b)
 		return;
-	say_line(s, STYLE_HEAD, 0, "%s grew by %s an hour before and %s after; Rss %s and %s; OOM kills %llu and %llu.",
+	say_line(s, STYLE_HEAD, 0, "%s: growth an hour %s before, %s after; Rss %s and %s; OOM kills %llu and %llu.",
 		 c->any, signed_size(a->growth_per_hour, from), signed_size(b->growth_per_hour, to),
 		 say_size(isnan(a->rss_mean) ? UINT64_MAX : (uint64_t)a->rss_mean, mean[0]),
 		 say_size(isnan(b->rss_mean) ? UINT64_MAX : (uint64_t)b->rss_mean, mean[1]),
@@ -101,6 +121,13 @@ void compare_text(const struct compare *c, const struct style *style, struct str
 		 "GROWTH/H is the median slope of Rss, SWING what lies between the 5th and the 95th percentile, MAX "
 		 "the longest pause "
 		 "that a look saw. Times are UTC.");
+	if (c->note)
+		say_line(&s, STYLE_WARN, 0, "note: %s", c->note);
+	char missing[NOTE_LEN];
+	for (unsigned i = 0; i < 2; i++) {
+		if (say_missing(c, i, missing, sizeof(missing)))
+			say_line(&s, STYLE_WARN, 0, "note: %s", missing);
+	}
 }
 
 static const struct field fields[] = {
@@ -154,11 +181,18 @@ void compare_json(const struct compare *c, struct strbuf *out)
 	struct json j;
 	json_init(&j, out);
 	json_object(&j, NULL);
-	json_str(&j, "schema", "ullage.history.compare/1");
+	json_str(&j, "schema", "ullage.history/1");
 	json_str(&j, "target", c->any);
 	put_json_span(&j, c, 0);
 	put_json_span(&j, c, 1);
 	json_array(&j, "notes");
+	if (c->note)
+		json_str(&j, NULL, c->note);
+	char missing[NOTE_LEN];
+	for (unsigned i = 0; i < 2; i++) {
+		if (say_missing(c, i, missing, sizeof(missing)))
+			json_str(&j, NULL, missing);
+	}
 	json_array_end(&j);
 	json_object_end(&j);
 	strbuf_putc(out, '\n');

@@ -15,7 +15,7 @@ void history_text(const struct history *h, const struct style *style, struct str
 void history_json(const struct history *h, struct strbuf *out);
 
 void compare_text(const struct compare *c, const struct style *style, struct strbuf *out);
-/* "ullage.history.compare/1" */
+/* "ullage.history/1" */
 void compare_json(const struct compare *c, struct strbuf *out);
 
 /* Columns of block characters from `min` to `max`, at most `width`; each shows the largest of its values. */

@@ -105,6 +105,8 @@ def a_moment_chooses():
     directory = written()
     equal("now", ullage_json("history", "leaky", "--data", directory, "--at", "now")["target"]["id"], "11-200")
     equal("before", ullage_json("history", "leaky", "--data", directory, "--at", "-2m")["target"]["id"], "10-100")
+    far = ullage_json("history", "leaky", "--data", directory, "--at", "-9d")["notes"]
+    check(any("none that matches was there" in note for note in far), f"nobody was there, and that is not said: {far}")
     cut = ullage_json("history", "10-100", "--data", directory, "--since", "-200s", "--until", "-100s")
     within("looks in the span", len(cut["series"]), 95, 101)
 
@@ -141,10 +143,11 @@ def reading_changes_nothing():
 def builds_are_compared():
     directory = written()
     text = ullage("history", "leaky", "--data", directory, "--compare", "-20m..-4s,-4s..now").out
-    check(text.startswith("leaky grew by +4."), text.splitlines()[0])
-    check("OOM kills 1 and 0" in " ".join(text.split()) or "OOM kills" in text, text)
+    check(text.startswith("leaky: growth an hour +4."), text.splitlines()[0])
+    check("note: after: of no process there are looks 10 s apart" in text, text)
+    check("OOM kills 0 and 1" in " ".join(text.split()), text)
     document = ullage_json("history", "leaky", "--data", directory, "--compare", "-20m..now,-1s..now")
-    equal("schema", document["schema"], "ullage.history.compare/1")
+    equal("schema", document["schema"], "ullage.history/1")
     old = next(b for b in document["before"]["builds"] if b["build_id"] == "old")
     close("growth", old["growth_bytes_per_hour"], (410 << 20) / 300 * 3600, 0.02)
     equal("kills", old["oom_kills"], 1)
@@ -160,6 +163,7 @@ def what_cannot_be_had_is_said():
                                (2, "leaky", "--since", "-1h", "--until", "-2h"), (3, "nobody", "--compare", "-1h..,-1h..")]:
         one_sentence(ullage("history", *arguments, "--data", directory, expect=status).err.splitlines()[0])
     one_sentence(ullage("history", "--data", directory + "/none", expect=3).err)
+    check("in this time" in ullage("history", "leaky", "--data", directory, "--until", "-9d", expect=3).err, "it is known, but not then")
 
 
 @test
@@ -170,8 +174,10 @@ def a_damaged_or_newer_database_is_told_from_a_good_one():
         db.execute("PRAGMA user_version=99")
     one_sentence(ullage("history", "--data", directory, expect=5).err)
     with open(path, "r+b") as f:
-        f.write(b"\x5a" * 64)
-    one_sentence(ullage("history", "--data", directory, expect=6).err)
+        f.write(b"\x5a" * 4096)
+    check("damaged" in ullage("history", "leaky", "--data", directory).out, "nobody says that the first page is lost")
+    check("damaged" in ullage("history", "--data", directory).out, "nor above all that are known")
+    check("damaged" in ullage_json("history", "leaky", "--data", directory, "--compare", "-20m..now,-1s..now")["notes"][0], "nor there")
     directory = written()
     with open(os.path.join(directory, "ullage.db"), "r+b") as f:
         f.seek(4096)
