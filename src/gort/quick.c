@@ -294,11 +294,15 @@ bool gort_quick_read(const struct gort_quick *q, uint64_t bias, struct memsrc *s
 	*ret = (struct gort_quick_values){ .goroutines = UINT64_MAX, .gc_pause_last_ns = UINT64_MAX };
 	if (!take_copy(q, bias, src, state, &c) || !read_heap(q->layout, &c, ret))
 		return false;
-	if (state->looks++ % GORT_QUICK_OBJECTS == 0)
+	bool thorough = state->looks++ % GORT_QUICK_OBJECTS == 0;
+	if (thorough)
 		state->heap_objects = heap_objects(q->layout, c.deltas);
 	ret->heap_objects = state->heap_objects;
 	read_collector(q, bias, src, &c, state, ret);
-	if (has_goroutines(q))
-		ret->goroutines = count_goroutines(q, src, state, &c);
+	if (!has_goroutines(q))
+		return true;
+	if (thorough || load_u64(c.allp.bytes + 8) <= GORT_QUICK_PROCS) /* many Ps are as many places to read */
+		state->goroutines = count_goroutines(q, src, state, &c);
+	ret->goroutines = state->goroutines;
 	return true;
 }

@@ -25,7 +25,7 @@ struct gort_quick_state {
 	uint64_t allp, nallp;
 	uint64_t procs[GORT_QUICK_PROCS]; /* the first Ps; with more, a second copy is taken */
 	uint32_t gc_count, looks;
-	uint64_t heap_objects;
+	uint64_t heap_objects, goroutines; /* as last counted */
 };
 
 struct gort_quick_values {
@@ -36,7 +36,9 @@ struct gort_quick_values {
 	uint64_t
 		heap_objects; /* the same, counted; as of one in GORT_QUICK_OBJECTS looks, for it is half of the cost */
 	uint64_t heap_marked, heap_goal, memory_limit;
-	uint64_t goroutines; /* the user's, as runtime.NumGoroutine counts them; UINT64_MAX unknown */
+	/* the user's, as runtime.NumGoroutine counts them; with more Ps than GORT_QUICK_PROCS as of one in GORT_QUICK_OBJECTS
+	 * looks; UINT64_MAX unknown */
+	uint64_t goroutines;
 };
 
 /* From an attached runtime; false when it was not understood, or one of the variables was not found. */
