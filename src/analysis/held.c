@@ -324,6 +324,18 @@ static bool of_map(const char *type)
 	return begins(type, "map[") || begins(type, "*map[");
 }
 
+/* What time.NewTimer and time.NewTicker return; since 1.23 both are one type inside. */
+static bool of_timer(const char *type)
+{
+	static const char *const types[] = { "time.Timer", "time.Ticker", "time.timeTimer", "runtime.timeTimer" };
+	type += type && *type == '*';
+	for (size_t i = 0; type && i < sizeof(types) / sizeof(types[0]); i++) {
+		if (strcmp(type, types[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* The inside of a sync.Map, old and new. */
 static bool of_sync_map(const char *type)
 {
@@ -377,7 +389,7 @@ static const char *find_bound(const struct owners *o, const struct owners_path *
 	return NULL;
 }
 
-/* A pool anywhere above, contexts below a context, a map that got entries; else what kind of root it is. */
+/* A pool anywhere above, timers in whatever, contexts below a context, a map that got entries; else the kind of its root. */
 static const char *kind_of(const struct owners *o, const struct held *h)
 {
 	static const char *const of_roots[OWNERS_ROOT_MAX_] = {
@@ -392,6 +404,8 @@ static const char *kind_of(const struct owners *o, const struct held *h)
 		return "pool";
 	const struct owners_step *holds = h->container == HELD_BY_ROOT ? NULL : step_of(o, h->path, at);
 	const struct owners_step *added = step_of(o, h->path, h->container == HELD_BY_ROOT ? 0 : at + 1);
+	if (added && of_timer(added->type))
+		return "timer";
 	if (holds && of_context(holds->type))
 		return "context";
 	if (added && of_context(added->type) && (!holds || of_map(holds->type)))

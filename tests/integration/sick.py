@@ -31,6 +31,7 @@ LEAKS = [
     Case("holder", "-steps", 300, kind="goroutine", also=["heap"], go=GC_OFTEN, holder="main.holdForever"),
     Case("afterfunc", "-steps", 500, kind="timer", site=False),
     Case("ticker", "-steps", 4000, kind="timer", site=False, go=GC_OFTEN),
+    Case("ticker", "-steps", 4000, kind="timer", site=False, go={**GC_OFTEN, "GODEBUG": "memprofilerate=0"}),
     Case("depth", kind="stack"),
     Case("thread", "-steps", 20, kind="thread", also=["goroutine"]),
     Case("file", "-steps", 60, kind="fd", site=False),

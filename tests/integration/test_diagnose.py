@@ -13,7 +13,7 @@ def leaks_are_named():
 @test
 def the_main_leaks_are_named_in_the_oldest_and_newest():
     main = [c for c in LEAKS if c.mode in ("slice", "map", "holder", "afterfunc", "ticker", "file")]
-    at_once(*[lambda v=v: together(main, v, "6s", 6) for v in ("1.19", "1.27")])
+    at_once(*[lambda v=v: together(main, v, "6s", len(main)) for v in ("1.19", "1.27")])
 
 
 @test
