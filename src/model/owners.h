@@ -126,7 +126,7 @@ struct owners {
 	bool jvm;
 	uint64_t reachable, reachable_objects;
 	uint64_t floating, floating_objects; /* allocated, no longer reachable, not yet collected */
-	uint64_t heap_marked;		     /* what the runtime's last GC marked; ACCOUNT_UNKNOWN */
+	uint64_t heap_marked;		     /* what the last GC before the reading marked; ACCOUNT_UNKNOWN */
 	double typed_ratio;		     /* of reachable bytes; NAN unknown */
 	int64_t stopped_ns, elapsed_ns;
 	uint64_t copied;	  /* bytes read of the heap */

@@ -54,8 +54,17 @@ static struct err *check_memory(const struct owners_work *w, uint64_t pointers)
 		       (unsigned long long)(need >> 20), (unsigned long long)(w->in->memory >> 20));
 }
 
+/* What is compared with a copy must be older: a heap that grows is marked again while it is copied. */
+static void read_marked(struct owners_work *w)
+{
+	uint64_t controller = gort_var(w->in->g, GORT_VAR_GCCONTROLLER);
+	if (controller)
+		w->out->heap_marked = gort_word(w->in->g, controller, GORT_gcController_heapMarked);
+}
+
 struct err *owners_copy_roots(struct owners_work *w, enum owners_still still)
 {
+	read_marked(w);
 	if (still != OWNERS_STANDS)
 		goheap_roots_early(w->in->g, &w->raw_roots);
 	TRY(gort_heap_read(w->in->g, still == OWNERS_RUNS ? 2 : 1, &w->heap));
@@ -103,9 +112,6 @@ static void count(struct owners_work *w)
 	out->floating_objects = objects > out->reachable_objects ? objects - out->reachable_objects : 0;
 	out->floating = bytes > out->reachable ? bytes - out->reachable : 0;
 	out->copied = w->pointers.copied;
-	if (gort_var(w->in->g, GORT_VAR_GCCONTROLLER))
-		out->heap_marked =
-			gort_word(w->in->g, gort_var(w->in->g, GORT_VAR_GCCONTROLLER), GORT_gcController_heapMarked);
 }
 
 static struct err *type_objects(struct owners_work *w)
