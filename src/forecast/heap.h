@@ -27,6 +27,15 @@ struct heap_now {
 	double ceiling;		    /* no goal is above it, by GOMEMLIMIT; INFINITY: none */
 	double pace;		    /* bytes allocated per second; NAN unknown */
 	double most;		    /* the most that objects took, as far as is known; NAN unknown */
+	double held;	 /* the highest goal of late: a heap may keep so much, whatever is live in it; 0 unknown */
+	double over;	 /* what the value is above objects when there is no room left between them; NAN unknown */
+	double over_now; /* the least that it was above them since the last collection; NAN unknown */
+	double over_at, now_at; /* of so many objects; NAN unknown */
+	double creep;	  /* of what it is above them, for each byte of objects more: fragments, tables; 0 unknown */
+	double stayed[2]; /* shares of what was allocated that the last two collections kept, at least; NAN unknown */
+	double collected; /* when a collection ended, as the first look after it saw it; NAN unknown */
+	bool rests;	  /* it is filled in lumps, and the next one is not late */
+	double trigger;	  /* as far from what was kept to the goal a collection begins: a share; NAN unknown */
 };
 
 struct heap_outlook {
@@ -34,6 +43,7 @@ struct heap_outlook {
 	unsigned collections; /* in the growth */
 	struct shape live;    /* of what collections kept */
 	double eta;	      /* seconds; NAN never like that */
+	double room; /* bytes that may be allocated until the limit, where the next collection comes too late */
 };
 
 void heap_outlook(const struct window *w, const struct heap_now *h, double limit, const struct shape *of_value,

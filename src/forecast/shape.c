@@ -11,6 +11,7 @@ enum {
 	TEETH_MIN = 4,	  /* troughs that make a line */
 	STEPS_MIN = 2,	  /* steps that make a row */
 	STEPS_AHEAD = 64, /* steps to look ahead */
+	RATIOS = 4,	  /* of steps, that tell how the next one will be */
 	POINTS_MIN = 6,
 	MARKS_MIN = 3
 };
@@ -21,10 +22,15 @@ static const double FLAT = 0.2;	      /* of the rate: below it a stretch does no
 static const double FLAT_MIN_S = 5;   /* a stretch that says so lasts that long, */
 static const double FLAT_SHARE = 0.3; /* and that share of what followed it */
 static const double STOP_MIN_S = 3, STOP_MAX_S = 8, STOP_SHARE = 0.25;
-static const double EVEN = 0.15;      /* a pace within exp(+-that) is steady */
-static const double STEP = 0.015;     /* of the limit from one point to the next is a step, */
-static const double STEP_PACE = 2;    /* if it is so much faster than the whole, */
-static const double STEP_SHARE = 0.6; /* and steps are so much of a growth */
+static const double EVEN = 0.15;		    /* a pace within exp(+-that) is steady */
+static const double STEP = 0.015;		    /* of the limit from one point to the next is a step, */
+static const double STEP_PACE = 2;		    /* if it is so much faster than the whole, */
+static const double STEP_SHARE = 0.6;		    /* and steps are so much of a growth */
+static const double FULL = 0.97, FULL_EVEN = 0.985; /* of the limit: a step to there may be the last one */
+static const double GROWING = 1.15;		    /* times the one before */
+static const double STEP_BESIDE = 0.5;		    /* of a step, before and after it */
+static const double STEP_PARTS_S = 1.2;
+static const double STEP_MAX_S = 2.6; /* what rises for longer is no step */
 static const double FRESH_S = 1.5;
 static const double CLEAR = 6;	  /* times the noise: more is no noise */
 static const double RISING = 0.8; /* of pairs of troughs */
@@ -276,7 +282,8 @@ static void grow(const struct line *l, double limit, double noise, struct shape 
 	s->rate = b * sqrt(s->pace);
 	if (s->pace < 1)
 		s->levels = l->y[l->n - 1] - s->rate * half / log(s->pace);
-	arrive(s, half, s->pace, head);
+	/* what grew little has said nothing yet of how its pace goes on rising */
+	arrive(s, half, s->growth < FALL * limit ? fmin(s->pace, 1) : s->pace, head);
 }
 
 /* ---- teeth -------------------------------------------------------------------------------- */
@@ -316,36 +323,72 @@ static bool teeth(const struct turns *ts, double now, double limit, struct shape
 
 struct stair {
 	size_t n;
-	double sum;							/* of sizes */
-	double t[WINDOW_POINTS], y[WINDOW_POINTS], size[WINDOW_POINTS]; /* after each step */
+	double sum;									     /* of sizes */
+	double from[WINDOW_POINTS], t[WINDOW_POINTS], y[WINDOW_POINTS], size[WINDOW_POINTS]; /* y: after the step */
 };
+
+/* A step stands alone: what rises before it and after it as well is no step, and what takes long needs longer rests. */
+static void end_step(const struct line *l, struct stair *st)
+{
+	if (!st->n)
+		return;
+	size_t k = st->n - 1;
+	double from = st->from[k], to = st->t[k], size = st->size[k], rest = fmax(STEP_PARTS_S, (to - from) / 2);
+	double beside = value_at(l, to + rest) - st->y[k] + value_at(l, from) - value_at(l, from - rest);
+	bool wide = to - from > STEP_MAX_S;
+	if (beside > (wide ? STEP_BESIDE / 2 : STEP_BESIDE) * size || (wide && l->t[l->n - 1] - to < rest))
+		st->n--;
+	else
+		st->sum += size;
+}
 
 static void find_steps(const struct line *l, double limit, double even, struct stair *st)
 {
 	double growth = l->y[l->n - 1] - l->y[0], pace = growth / (l->t[l->n - 1] - l->t[0]);
-	size_t last = l->n;
 	st->n = 0;
 	st->sum = 0;
 	for (size_t i = 1; i < l->n; i++) {
 		double rise = l->y[i] - l->y[i - 1];
 		if (rise < STEP * limit || rise < STEP_PACE * fmax(pace, even) * (l->t[i] - l->t[i - 1]))
 			continue;
-		st->sum += rise;
-		if (st->n && i == last + 1) { /* one that a point parts in two */
+		if (st->n && l->t[i] - st->t[st->n - 1] < STEP_PARTS_S) { /* one that a look parts in two */
 			st->size[st->n - 1] += rise;
-			st->y[st->n - 1] = l->y[i];
 		} else {
-			st->t[st->n] = l->t[i];
-			st->y[st->n] = l->y[i];
+			end_step(l, st);
+			st->from[st->n] = l->t[i - 1];
 			st->size[st->n++] = rise;
 		}
-		last = i;
+		st->t[st->n - 1] = l->t[i];
+		st->y[st->n - 1] = l->y[i];
 	}
+	end_step(l, st);
+}
+
+/* By how much the last few are as a rule more than the one before them. */
+static double ratio(const double *v, size_t n)
+{
+	double by[RATIOS];
+	size_t k = 0;
+	for (size_t i = n > RATIOS ? n - RATIOS : 1; i < n; i++)
+		by[k++] = v[i] / v[i - 1];
+	return k ? num_median(by, k) : 1;
+}
+
+/* Steps that are larger and come later by a factor, and how much later the next one comes. */
+static void row(const struct stair *st, double *larger, double *apart)
+{
+	double between[WINDOW_POINTS];
+	size_t n = st->n - 1;
+	for (size_t i = 0; i < n; i++)
+		between[i] = st->t[i + 1] - st->t[i];
+	double sizes = ratio(st->size, st->n), times = n > 1 ? ratio(between, n) : sizes;
+	*larger = sizes < GROWING || times < GROWING ? 1 : fmin(sqrt(sizes * times), 4);
+	*apart = *larger > 1 ? between[n - 1] : num_median(between, n);
 }
 
 /*
  * A container that is full is copied into one that is larger by a factor, or a pool takes another chunk. What fills it comes at
- * an even pace: so the value after a step is on a line, and the next step comes when that line reaches the next value.
+ * an even pace: so the value after a step is on a line; and from one step to the next it takes as much longer as steps are larger.
  */
 static bool steps(const struct line *l, double limit, double even, struct shape *s)
 {
@@ -354,10 +397,10 @@ static bool steps(const struct line *l, double limit, double even, struct shape 
 	double now = l->t[l->n - 1], growth = l->y[l->n - 1] - l->y[0];
 	if (st.n < STEPS_MIN || st.sum < STEP_SHARE * growth)
 		return false;
-	size_t last = st.n - 1, back = st.n > 3 ? 3 : last, from = st.n > PAIRED ? st.n - PAIRED : 0;
-	double larger = pow(st.size[last] / st.size[last - back], 1 / (double)back);
-	larger = larger < 1.15 ? 1 : fmin(larger, 4);
-	double pace = median_slope(&st.t[from], &st.y[from], st.n - from), add = st.size[last], y = st.y[last];
+	size_t last = st.n - 1, from = st.n > PAIRED ? st.n - PAIRED : 0;
+	double larger, apart, pace = median_slope(&st.t[from], &st.y[from], st.n - from);
+	row(&st, &larger, &apart);
+	s->pace = larger;
 	s->kind = SHAPE_STEPS;
 	s->parts = (unsigned)st.n;
 	s->growth = growth;
@@ -366,11 +409,16 @@ static bool steps(const struct line *l, double limit, double even, struct shape 
 		return true;
 	s->since = fmin(now - st.t[0] + fmax(st.y[0] - l->y[0], 0) / pace, now - l->t[0]);
 	s->noise = fmin(distance(&st.t[from], &st.y[from], st.n - from, pace) / growth, 1);
-	s->stopped = now - st.t[last] > 1.5 * add * larger / pace + 2;
-	for (size_t k = 0; y < limit && k < STEPS_AHEAD; k++)
+	s->stopped = now - st.t[last] > 1.5 * fmax(apart * larger, st.size[last] * larger / pace) + 2;
+	double next = st.t[last], y = st.y[last], add = larger > 1 ? st.size[last] : pace * apart;
+	double full = limit * (larger > 1 ? FULL : FULL_EVEN);
+	size_t k = 0;
+	do { /* one at least: it lives still */
 		y += add *= larger;
-	if (!s->stopped && y >= limit)
-		s->eta = fmax(st.t[last] + (y - st.y[last]) / pace - now, 0);
+		next += apart *= larger;
+	} while (y < full && k++ < STEPS_AHEAD);
+	if (!s->stopped && y >= full)
+		s->eta = fmax(next - now, 0);
 	return true;
 }
 
@@ -459,6 +507,8 @@ void shape_of_marks(const struct window *w, double limit, struct shape *ret)
 	grow(&growth, limit, 0, ret);
 	if (ret->growth < FALL * limit)
 		ret->kind = SHAPE_NONE;
+	if (ret->kind == SHAPE_FASTER)
+		ret->rate /= sqrt(ret->pace); /* they are few: as fast as in the second half, no faster */
 	double now = w->p[w->n - 1].t, before = ret->rate > 0 ? growth.y[0] / ret->rate : 0;
 	ret->from_start = from == 0;
 	ret->since = now - (from ? growth.t[0] : fmax(growth.t[0] - before, w->p[0].t));

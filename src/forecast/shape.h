@@ -31,7 +31,7 @@ struct shape {
 	double rate;	 /* bytes per second, now */
 	double fresh;	 /* bytes per second in the last moments */
 	double half;	 /* seconds in which the pace changes by `pace` */
-	double pace;	 /* of the second half, as a share of the first */
+	double pace;	 /* of the second half, as a share of the first; of a step, of the one before it */
 	double noise;	 /* median distance from the line, as a share of the growth */
 	double eta;	 /* seconds until the limit; NAN: it is not reached like that */
 	double levels;	 /* bytes at which a pace that falls will end; NAN */

@@ -117,6 +117,71 @@ static void the_time_left_is_right_and_explained(void **state)
 	end(&r);
 }
 
+/* A map that doubles at 24, 48, 96 and 192 s, within a tenth of that time, and rests in between: it is full at 207 s. */
+static double doubles_slowly(double t)
+{
+	double octave = log2(fmax(t, 1) / 3), part = octave - floor(octave);
+	return LIMIT / 110 * exp2(floor(octave) + fmin(part / 0.14, 1));
+}
+
+static double lumps(double t)
+{
+	return LIMIT / 20 * floor(t / 5);
+}
+
+static void what_doubles_is_told_while_it_rests(void **state)
+{
+	struct run r = begin();
+	follow(&r, doubles_slowly, 1, 170);
+	assert_true(doubles_slowly(130) == doubles_slowly(160));
+	assert_true(fabs(r.now.eta - (207 - r.t)) < 3);
+	follow(&r, doubles_slowly, 0.2, 300);
+	assert_true(r.t - r.warned >= 60 && r.t - r.warned < 80);
+	assert_true(r.now.warning);
+	end(&r);
+}
+
+static void what_doubled_and_then_stays_is_withdrawn(void **state)
+{
+	struct run r = begin();
+	follow(&r, doubles_slowly, 1, 180);
+	assert_true(r.now.warning);
+	double rests = doubles_slowly(180);
+	for (; r.t < 300; r.t += 1)
+		look(&r, rests);
+	assert_false(r.now.warning);
+	assert_true(isnan(r.now.eta));
+	end(&r);
+}
+
+static void the_next_lump_is_dated(void **state)
+{
+	struct run r = begin();
+	follow(&r, lumps, 1, 83); /* the last one comes at 100 s */
+	assert_true(fabs(r.now.eta - 18) <= 2);
+	assert_non_null(strstr(r.now.why, "steps over"));
+	assert_true(r.warned <= 50);
+	end(&r);
+}
+
+static void a_fill_that_takes_minutes_raises_nothing(void **state)
+{
+	struct run r = begin();
+	for (; r.t < 600; r.t += 1)
+		look(&r, 0.75 * LIMIT * fmin(r.t / 210, 1));
+	assert_true(isnan(r.warned));
+	end(&r);
+}
+
+static void a_leak_of_hours_is_told_ten_minutes_before(void **state)
+{
+	struct run r = begin();
+	for (; r.t < 7200; r.t += 1)
+		look(&r, LIMIT * r.t / 7200);
+	assert_true(r.t - r.warned >= 590 && r.t - r.warned <= 620);
+	end(&r);
+}
+
 static void a_warm_up_raises_nothing(void **state)
 {
 	struct run r = begin();
@@ -140,6 +205,170 @@ static void a_warning_is_withdrawn_when_growth_stops(void **state)
 	assert_true(r.warned < 60);
 	assert_true(r.withdrawn > 60 && r.withdrawn < 75);
 	end(&r);
+}
+
+/* All that is allocated stays, and three fifths of it are ever touched: buffers that are seldom full. */
+static void what_was_never_touched_does_not_count(void **state)
+{
+	struct run r = begin();
+	double marked = 4 * MIB, gcs = 0, end_s = (LIMIT - 8 * MIB) / (0.6 * 5 * MIB), worst = 0;
+	for (; r.t < end_s; r.t += 1) {
+		struct forecast_sample s;
+		double objects = 4 * MIB + r.t * 5 * MIB;
+		for (; objects >= 2 * marked; gcs++)
+			marked *= 2;
+		forecast_sample_init(&s);
+		s.time_ns = (int64_t)(r.t * 1e9);
+		s.bytes = s.anon = (uint64_t)(8 * MIB + 0.6 * (objects - 4 * MIB));
+		s.limit = (uint64_t)LIMIT;
+		s.gc_count = (uint64_t)gcs;
+		s.heap_marked = (uint64_t)marked;
+		s.heap_alloc = (uint64_t)objects;
+		s.heap_goal = (uint64_t)(2 * marked);
+		add(&r, &s);
+		double left = end_s - r.t;
+		if (left < end_s / 2 && left > 5)
+			worst = fmax(worst, fabs(r.now.eta - left) / left);
+	}
+	assert_true(worst < 0.2);
+	assert_true(end_s - r.warned >= 60);
+	end(&r);
+}
+
+/* Its next collection comes too late, and it was seen for too short a time to have a pace. */
+static void no_pace_is_told_of_what_has_none(void **state)
+{
+	struct run r = begin();
+	struct forecast_sample s;
+	forecast_sample_init(&s);
+	for (; r.t < 0.9; r.t += 0.2) {
+		s.time_ns = (int64_t)(r.t * 1e9) + 1;
+		s.heap_alloc = (uint64_t)(LIMIT * (0.7 + 0.3 * r.t));
+		s.bytes = s.anon = (uint64_t)(LIMIT * (0.7 + 0.3 * r.t) + MIB);
+		s.limit = (uint64_t)LIMIT;
+		s.gc_count = 4;
+		s.heap_marked = (uint64_t)(LIMIT * 0.6);
+		s.heap_goal = (uint64_t)(LIMIT * 1.2);
+		add(&r, &s);
+		assert_null(strstr(r.now.why, "over 0 s"));
+	}
+	assert_non_null(strstr(r.now.why, "the next collection comes too late"));
+	end(&r);
+}
+
+/* Half of what is allocated stays, and beside objects there is always a little more. */
+struct leaking_heap {
+	double live, objects, goal, marked, held, gcs;
+};
+
+static void allocate(struct leaking_heap *h, double bytes)
+{
+	if (h->objects >= 0.96 * h->goal) {
+		h->objects = h->marked = h->live;
+		h->goal = 2 * h->live;
+		h->gcs++;
+	}
+	h->held = fmax(h->held, 1.08 * h->objects);
+	h->objects += bytes;
+	h->live += bytes / 2;
+}
+
+/* Looks are five a second, and Go's figures are read once a second: in between they are as they were. */
+static void figures_that_are_read_seldom_mislead_nobody(void **state)
+{
+	struct run r = begin();
+	struct leaking_heap h = { .live = 3 * MIB, .objects = 3 * MIB, .marked = 3 * MIB, .goal = 6 * MIB };
+	struct forecast_sample s;
+	double eta[1024];
+	unsigned n = 0;
+	forecast_sample_init(&s);
+	s.limit = (uint64_t)LIMIT;
+	for (; n < 1024; r.t += 0.2) {
+		allocate(&h, MIB);
+		if (h.held >= LIMIT)
+			break;
+		s.time_ns = (int64_t)(r.t * 1e9);
+		s.bytes = s.anon = (uint64_t)h.held;
+		if (n % 5 == 0) {
+			s.gc_count = (uint64_t)h.gcs;
+			s.heap_marked = (uint64_t)h.marked;
+			s.heap_alloc = (uint64_t)h.objects;
+			s.heap_goal = (uint64_t)h.goal;
+		}
+		add(&r, &s);
+		eta[n++] = r.now.eta;
+	}
+	double end_s = r.t, worst = 0;
+	for (unsigned i = n / 2; i < n && end_s - i * 0.2 > 5; i++)
+		worst = fmax(worst, isnan(eta[i]) ? 1 : fabs(eta[i] / (end_s - i * 0.2) - 1));
+	assert_true(worst < 0.2);
+	assert_true(end_s - r.warned >= 60);
+	end(&r);
+}
+
+/* As a cache that is filled once; the heap that it left would reach beyond the limit before the next collection. */
+static void a_heap_that_stops_below_its_goal_is_no_leak(void **state)
+{
+	for (unsigned percent = 51; percent < 95; percent++) {
+		struct run r = begin();
+		double stop = percent / 100.0;
+		double marked = 4 * MIB, gcs = 0, stopped = NAN;
+		for (; r.t < 250; r.t += 1) {
+			struct forecast_sample s;
+			double objects = fmin(20 * MIB + r.t * 10 * MIB, stop * LIMIT);
+			if (objects == stop * LIMIT && isnan(stopped))
+				stopped = r.t;
+			for (; objects >= 2 * marked; gcs++)
+				marked *= 2;
+			forecast_sample_init(&s);
+			s.time_ns = (int64_t)(r.t * 1e9) + 1;
+			s.bytes = s.anon = (uint64_t)(objects + 2 * MIB);
+			s.limit = (uint64_t)LIMIT;
+			s.gc_count = (uint64_t)gcs;
+			s.heap_marked = (uint64_t)marked;
+			s.heap_alloc = (uint64_t)objects;
+			s.heap_goal = (uint64_t)(2 * marked);
+			add(&r, &s);
+			if (r.t >= stopped + 12)
+				assert_false(r.now.warning);
+		}
+		end(&r);
+	}
+}
+
+/* Much at once, and nothing in between: the limit is reached with one of the lumps. */
+static void fill_in_lumps(unsigned apart)
+{
+	struct run r = begin();
+	struct leaking_heap h = { .live = 3 * MIB, .objects = 3 * MIB, .marked = 3 * MIB, .goal = 6 * MIB };
+	struct forecast_sample s;
+	double eta[512] = { 0 }, worst = 0;
+	unsigned n = 0;
+	forecast_sample_init(&s);
+	s.limit = (uint64_t)LIMIT;
+	for (; n < 512 && h.held < LIMIT; r.t++) {
+		for (unsigned i = 0; n % apart == 0 && i < 30; i++)
+			allocate(&h, MIB);
+		s.time_ns = (int64_t)(r.t * 1e9) + 1;
+		s.bytes = s.anon = (uint64_t)h.held;
+		s.gc_count = (uint64_t)h.gcs;
+		s.heap_marked = (uint64_t)h.marked;
+		s.heap_alloc = (uint64_t)h.objects;
+		s.heap_goal = (uint64_t)h.goal;
+		add(&r, &s);
+		eta[n++] = r.now.eta;
+	}
+	for (unsigned left = 2; left < 3 * apart && left < n; left++)
+		worst = fmax(worst, isnan(eta[n - 1 - left]) ? 1 : fabs(eta[n - 1 - left] - left) / left);
+	assert_true(worst < 0.05);
+	assert_true(n - r.warned >= 60);
+	end(&r);
+}
+
+static void a_heap_that_is_filled_in_lumps_is_full_with_one(void **state)
+{
+	fill_in_lumps(5);
+	fill_in_lumps(12);
 }
 
 static void page_cache_is_nothing(void **state)
@@ -210,6 +439,48 @@ static void time_that_goes_back_is_left_out(void **state)
 	end(&r);
 }
 
+/* As a rule what is likely, else anything. */
+static uint64_t any(uint64_t *seed, uint64_t likely)
+{
+	*seed = *seed * 6364136223846793005u + 1442695040888963407u;
+	switch (*seed >> 60) {
+	case 0:
+		return WATCH_UNKNOWN;
+	case 1:
+		return 0;
+	case 2:
+		return *seed;
+	default:
+		return likely + (*seed >> 44);
+	}
+}
+
+static void figures_without_sense_are_endured(void **state)
+{
+	struct run r = begin();
+	uint64_t seed = 1;
+	for (uint64_t i = 0; i < 20000; i++) {
+		struct forecast_sample s;
+		forecast_sample_init(&s);
+		s.time_ns = (int64_t)(any(&seed, i * 1000000000) >> 1);
+		if (i % 100 == 0)
+			forecast_reset(r.f);
+		s.bytes = any(&seed, i << 20);
+		s.anon = any(&seed, i << 20);
+		s.limit = any(&seed, 64 << 20);
+		s.gc_count = any(&seed, i);
+		s.heap_marked = any(&seed, i << 19);
+		s.heap_alloc = any(&seed, i << 20);
+		s.heap_goal = any(&seed, i << 20);
+		s.memory_limit = any(&seed, 60 << 20);
+		s.gc_last_ns = (int64_t)any(&seed, 0);
+		add(&r, &s);
+		assert_true(isnan(r.now.eta) || r.now.eta >= 0);
+		assert_true(r.now.confidence >= 0 && r.now.confidence <= 1);
+	}
+	end(&r);
+}
+
 static void it_stays_small(void **state)
 {
 	assert_true(forecast_size() <= 8192);
@@ -221,14 +492,25 @@ int main(void)
 		cmocka_unit_test(a_leak_of_20_s_is_told_in_its_first_half),
 		cmocka_unit_test(a_slow_leak_is_told_a_minute_before),
 		cmocka_unit_test(the_time_left_is_right_and_explained),
+		cmocka_unit_test(what_doubles_is_told_while_it_rests),
+		cmocka_unit_test(what_doubled_and_then_stays_is_withdrawn),
+		cmocka_unit_test(the_next_lump_is_dated),
+		cmocka_unit_test(a_fill_that_takes_minutes_raises_nothing),
+		cmocka_unit_test(a_leak_of_hours_is_told_ten_minutes_before),
 		cmocka_unit_test(a_warm_up_raises_nothing),
 		cmocka_unit_test(a_sawtooth_raises_nothing),
 		cmocka_unit_test(a_warning_is_withdrawn_when_growth_stops),
+		cmocka_unit_test(what_was_never_touched_does_not_count),
+		cmocka_unit_test(no_pace_is_told_of_what_has_none),
+		cmocka_unit_test(figures_that_are_read_seldom_mislead_nobody),
+		cmocka_unit_test(a_heap_that_stops_below_its_goal_is_no_leak),
+		cmocka_unit_test(a_heap_that_is_filled_in_lumps_is_full_with_one),
 		cmocka_unit_test(page_cache_is_nothing),
 		cmocka_unit_test(without_a_limit_there_is_nothing_to_tell),
 		cmocka_unit_test(unusual_growth_has_a_high_score),
 		cmocka_unit_test(another_process_begins_anew),
 		cmocka_unit_test(time_that_goes_back_is_left_out),
+		cmocka_unit_test(figures_without_sense_are_endured),
 		cmocka_unit_test(it_stays_small),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

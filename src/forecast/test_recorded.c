@@ -57,7 +57,9 @@ static struct outcome replay(const char *name)
 static void leaks_are_told_in_time(void **state)
 {
 	static const char *const leaks[] = { "line-256-60-1.24", "line-garbage-256-60", "line-64-20-1.27",
-					     "mmap-64-60",	 "map-64-60-1.19",	"steps-64-60" };
+					     "late-64-90",	 "small-64-90-1.19",	"small-64-90",
+					     "map-64-20",	 "map-64-60-1.19",	"map-1024-60-1.19",
+					     "mmap-64-60",	 "steps-64-60",		"pool-64-90" };
 	for (size_t i = 0; i < sizeof(leaks) / sizeof(*leaks); i++) {
 		struct outcome o = replay(leaks[i]);
 		double life = o.r.end - o.r.start;
@@ -69,7 +71,7 @@ static void leaks_are_told_in_time(void **state)
 static void the_time_left_is_near_the_truth(void **state)
 {
 	static const char *const even[] = { "line-256-60-1.24", "line-garbage-256-60", "line-64-20-1.27",
-					    "mmap-64-60" };
+					    "late-64-90",	"map-1024-60-1.19",    "mmap-64-60" };
 	for (size_t i = 0; i < sizeof(even) / sizeof(*even); i++) {
 		struct outcome o = replay(even[i]);
 		if (o.worst >= 0.2)
@@ -79,8 +81,8 @@ static void the_time_left_is_near_the_truth(void **state)
 
 static void harmless_programs_raise_nothing(void **state)
 {
-	static const char *const harmless[] = { "warm-512-0.36-30", "garbage-64-8", "burst-64-5", "cache-64",
-						"teeth-64-4" };
+	static const char *const harmless[] = { "warm-512-0.36-30", "garbage-64-8", "burst-64-5",
+						"cache-64",	    "teeth-64-4",   "reload-64-6-1.19" };
 	for (size_t i = 0; i < sizeof(harmless) / sizeof(*harmless); i++) {
 		struct outcome o = replay(harmless[i]);
 		if (!isnan(o.warned))
