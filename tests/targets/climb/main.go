@@ -5,20 +5,24 @@
 // so often: collections, heap goal, bytes that the last one kept (0 before Go 1.21), bytes of objects.
 //
 //	line        blocks of 64 KiB, -rate bytes a second
+//	small       objects of some 100 bytes, each of which points to the one before
 //	slice       one slice of words that is appended to
 //	map         one map from words to words
 //	steps       each time it is full, a buffer twice as large takes the place of the last
-//	warm        like line, ever slower: it comes near -plateau with a time constant of plateau/rate
+//	pool        chunks of -burst bytes, the next one when the last is used up
 //	goroutines  goroutines that wait with deep stacks
 //	mmap        anonymous mappings that are written to
 //	malloc      blocks of the C heap (cgo)
 //	teeth       mappings of -burst bytes in all, filled at -rate and then given back, over and over
 //	burst       -burst bytes at -rate each -period, forgotten and given back after a quarter of it
+//	reload      -burst bytes of small buffers, filled anew at -rate each -period while the ones before are still held
 //	cache       a file of -plateau bytes is written to -file and read over and over
 //	idle        nothing
 //
 // Beside that -garbage bytes a second are allocated and forgotten, -base bytes are held from the beginning, and the growth
-// begins after -after.
+// begins after -after. With -every it takes at once what was due in so long. -curve says how the pace changes: even, slower (it
+// comes near -plateau with a time constant of plateau/rate), s (at -rate where it is steepest), faster (even at first, twice
+// as fast after each plateau/rate or 30 s).
 package main
 
 import (
@@ -39,6 +43,8 @@ var (
 	kind    = flag.String("kind", "line", "how it takes memory")
 	rate    = flag.Float64("rate", 1<<20, "`bytes` a second")
 	plateau = flag.Float64("plateau", 0, "`bytes` at which it stops")
+	every   = flag.Duration("every", 0, "how often it takes what is due")
+	curve   = flag.String("curve", "even", "how the pace changes")
 	garbage = flag.Float64("garbage", 0, "`bytes` of garbage a second besides")
 	base    = flag.Int("base", 0, "`bytes` held from the beginning")
 	burst   = flag.Int("burst", 32<<20, "`bytes` of a burst or a tooth")
@@ -51,11 +57,17 @@ var (
 
 var (
 	kept   [][]byte
+	last   *object
 	words  []uint64
 	table  = map[uint64]uint64{}
 	buffer []byte
 	sink   []byte
 )
+
+type object struct {
+	before *object
+	room   [11]uint64
+}
 
 func touched(n int) []byte {
 	b := make([]byte, n)
@@ -88,6 +100,11 @@ func deep(n int, c chan int) int {
 // Each takes one block.
 var takers = map[string]func(){
 	"line": func() { kept = append(kept, touched(block)) },
+	"small": func() {
+		for i := 0; i < block/96; i++ {
+			last = &object{before: last}
+		}
+	},
 	"slice": func() {
 		for i := 0; i < block/8; i++ {
 			words = append(words, uint64(i))
@@ -99,6 +116,7 @@ var takers = map[string]func(){
 		}
 	},
 	"steps":      steps,
+	"pool":       pool,
 	"goroutines": func() { go deep(60, make(chan int)) }, // 32 KiB of stack, doubled
 	"mmap":       func() { kept = append(kept, mapped(block)) },
 }
@@ -116,24 +134,43 @@ func steps() {
 	}
 }
 
+func pool() {
+	if filled%*burst < block {
+		kept = append(kept, touched(*burst))
+	}
+	filled += block
+}
+
 // due is how many bytes shall have been taken so long after the beginning.
 func due(seconds float64) float64 {
 	if seconds < 0 {
 		return 0
 	}
-	if *kind == "warm" {
-		return *plateau * (1 - math.Exp(-seconds**rate / *plateau))
+	bytes, scale := *rate*seconds, 30.0
+	if *plateau > 0 {
+		scale = *plateau / *rate
+	}
+	switch *curve {
+	case "slower":
+		bytes = *plateau * (1 - math.Exp(-seconds/scale))
+	case "s": // a fiftieth of it at the beginning
+		bytes = *plateau / (1 + math.Exp(4-4*seconds/scale))
+	case "faster":
+		bytes = *rate * scale / math.Ln2 * (math.Exp2(seconds/scale) - 1)
 	}
 	if *plateau > 0 {
-		return math.Min(*rate*seconds, *plateau)
+		return math.Min(bytes, *plateau)
 	}
-	return *rate * seconds
+	return bytes
 }
 
 func grow(take func()) {
 	start, taken, wasted := time.Now(), 0.0, 0.0
 	for now := start; now.Sub(start) < *life; now = time.Now() {
 		elapsed := now.Sub(start)
+		if *every > 0 {
+			elapsed = elapsed.Truncate(*every)
+		}
 		for end := due((elapsed - *after).Seconds()); taken+block <= end; taken += block {
 			take()
 		}
@@ -170,6 +207,21 @@ func bursts() {
 		time.Sleep(*period / 4)
 		sink, held = held[0], nil
 		debug.FreeOSMemory()
+	}
+}
+
+func reloads() {
+	const entry = 2 << 10
+	for ; ; time.Sleep(*period) {
+		start := time.Now()
+		var next [][]byte
+		for n := 0; n < *burst; n += entry {
+			if n%(32*entry) == 0 {
+				time.Sleep(time.Until(start.Add(time.Duration(float64(n) / *rate * 1e9))))
+			}
+			next = append(next, touched(entry))
+		}
+		kept = next
 	}
 }
 
@@ -231,12 +283,12 @@ func main() {
 		teeth()
 	case "burst":
 		bursts()
+	case "reload":
+		reloads()
 	case "cache":
 		cache()
 	case "idle":
 		time.Sleep(*life)
-	case "warm":
-		grow(takers["line"])
 	default:
 		take := takers[*kind]
 		if take == nil {
