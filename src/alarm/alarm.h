@@ -25,10 +25,10 @@ struct alarm_look; /* what a condition may look at: private */
 struct alarm_verdict;
 
 struct alarm_row {
-	const char *name, *source, *unit; /* unit: "share", "times", "bytes", "seconds" or "count" */
-	double window_s, threshold;	  /* window 0: the latest figures alone */
-	enum watch_state state;	   /* the target's while it is on; WATCH_OK: information, which no event tells of */
-	double sustain_s, quiet_s; /* on when it has held so long; off when it has not held so long */
+	const char *name, *source;
+	double window_s, threshold; /* window 0: the latest figures alone; threshold: in its signal_units[] */
+	enum watch_state state;	    /* the target's while it is on; WATCH_OK: information, which no event tells of */
+	double sustain_s, quiet_s;  /* on when it has held so long; off when it has not held so long */
 	bool (*holds)(const struct alarm_look *l, struct alarm_verdict *v); /* true: *v is filled, with the evidence */
 	const char *why;						    /* what it means, and why that threshold */
 };

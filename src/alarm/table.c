@@ -6,90 +6,188 @@
 #define MIB (1024.0 * 1024)
 
 /*
- * To add a signal: its name in model/signal.h, a row here, its function, a test that fires it and one that must not, and
+ * To add a signal: its name and unit in model/signal.h, a row here, its function, a test that fires it and one that must not, and
  * its line in docs/signals.md (a test compares them).
  */
-/* clang-format off: what it is and whence, how it is judged, and why */
 static const struct alarm_row rows[SIGNALS] = {
-	[SIGNAL_OOM_KILL] = { "oom_kill", "memory.events oom_kill, v1 memory.oom_control, kernel log or BPF", "count",
-			      60, 1, WATCH_CRITICAL, 0, 0, signal_oom_kill,
-			      "the kernel killed a process of this cgroup for lack of memory; one kill is an outage" },
-	[SIGNAL_OOM_FORECAST] = { "oom_forecast", "three minutes of samples", "seconds", 180, 600, WATCH_WARNING, 0, 2,
-				  signal_oom_forecast,
-				  "memory grows so that the limit is reached within the threshold; critical in the "
-				  "last minute, as a "
-				  "restart takes that long" },
-	[SIGNAL_NEAR_LIMIT] = { "near_limit", "working set of the cgroup, its nearest limit; MemAvailable without one",
-				"share", 0, .85, WATCH_WARNING, 0, 12, signal_near_limit,
-				"so much of the limit is in use, and nearly all of it cannot be taken back; critical "
-				"where the "
-				"breaker opens" },
-	[SIGNAL_MEMORY_EVENTS_OOM] = { "memory_events_oom", "memory.events oom", "count", 60, 1, WATCH_CRITICAL, 0, 0,
-				       signal_memory_events_oom,
-				       "an allocation found nothing to take back below the limit: the next step of the "
-				       "kernel is a kill" },
-	[SIGNAL_MEMORY_EVENTS_MAX] = { "memory_events_max", "memory.events max", "count", 30, 1, WATCH_WARNING, 0, 5,
-				       signal_memory_events_max,
-				       "usage hit memory.max while little of it could be taken back; page cache hits "
-				       "it as well, and that "
-				       "alone means nothing" },
-	[SIGNAL_MEMORY_EVENTS_HIGH] = { "memory_events_high", "memory.events high", "count", 30, 1, WATCH_WARNING, 0, 5,
-					signal_memory_events_high,
-					"usage passed memory.high while little of it could be taken back: the kernel "
-					"slows every allocation "
-					"down" },
-	[SIGNAL_FAILCNT] = { "failcnt", "v1 memory.failcnt", "count", 30, 1, WATCH_WARNING, 0, 5, signal_failcnt,
-			     "usage hit the limit of a v1 cgroup while little of it could be taken back" },
-	[SIGNAL_USAGE_THRESHOLD] = { "usage_threshold", "v1 eventfd of memory.usage_in_bytes", "share", 0, .85,
-				     WATCH_WARNING, 0, 12, signal_usage_threshold,
-				     "the kernel told between two looks that usage crossed a step of the sampling "
-				     "table, and so much is in "
-				     "use" },
-	[SIGNAL_PSI] = { "psi", "memory.pressure avg10", "share", 10, .20, WATCH_WARNING, 2, 5, signal_psi,
-			 "tasks waited for memory this share of the time; a fifth is felt by whoever waits for an "
-			 "answer" },
-	[SIGNAL_SWAP_OUT] = { "swap_out", "memory.swap.current, v1 memory.stat swap, VmSwap", "bytes", 60, 16 * MIB,
-			      WATCH_WARNING, 0, 5, signal_swap_out,
-			      "memory in use goes to swap, where the garbage collector will read it again; less than "
-			      "the threshold "
-			      "is idle pages" },
-	[SIGNAL_GC_THRASH] = { "gc_thrash", "gc_cpu_fraction at ends of collections, GOMEMLIMIT, RSS", "share", 30, .25,
-			       WATCH_WARNING, 0, 5, signal_gc_thrash,
-			       "near GOMEMLIMIT the collector takes this share of all processors; the runtime itself "
-			       "stops at a half" },
-	[SIGNAL_GC_STALLED] = { "gc_stalled", "num_gc, end of the last collection, heap against what it kept", "times",
-				5, 3, WATCH_WARNING, 1, 2, signal_gc_stalled,
-				"no collection for so many of its median intervals, and the heap is a quarter above "
-				"where one began "
-				"before; less load alone does not raise it" },
-	[SIGNAL_RSS_WITHOUT_OBJECTS] = { "rss_without_objects", "statm without file pages, heap objects, heap goal",
-					 "times", 60, 3, WATCH_WARNING, 2, 5, signal_rss_without_objects,
-					 "private memory trebled (+200 %) while the objects of the heap grew by less "
-					 "than 10 %: C, mmap or "
-					 "stacks; `ullage record` names the caller" },
-	[SIGNAL_GOROUTINES_DOUBLED] = { "goroutines_doubled", "number of goroutines, its own median", "times", 600, 2,
-					WATCH_WARNING, 30, 10, signal_goroutines_doubled,
-					"twice the target's own median, and a hundred more, for half a minute: they "
-					"pile up" },
-	[SIGNAL_GC_PAUSE] = { "gc_pause", "pause_total, last pause", "seconds", 60, .020, WATCH_OK, 0, 0,
-			      signal_gc_pause,
-			      "three pauses or more within the window over the threshold; latency, not memory, and a "
-			      "busy machine "
-			      "has them too" },
-	[SIGNAL_PIDS_NEAR_MAX] = { "pids_near_max", "pids.current, pids.max", "share", 0, .90, WATCH_WARNING, 5, 10,
-				   signal_pids_near_max, "Go ends a program that cannot start a thread" },
-	[SIGNAL_CACHE_JITTER] = { "cache_jitter", "memory.stat file", "times", 60, 2, WATCH_OK, 0, 30,
-				  signal_cache_jitter,
-				  "page cache, looked at every twelfth of the window, above so many times its median "
-				  "five times "
-				  "running: files are read; the kernel takes it back" },
-	[SIGNAL_VIRTUAL_GAP] = { "virtual_gap", "statm", "bytes", 0, 16 * 1024 * MIB, WATCH_OK, 0, 0,
-				 signal_virtual_gap,
-				 "address space reserved beyond what is resident, ten times as much: no memory, but it "
-				 "alarms who "
-				 "reads VSZ" },
+	[SIGNAL_OOM_KILL] = {
+		.name = "oom_kill",
+		.source = "memory.events oom_kill, v1 memory.oom_control, kernel log or BPF",
+		.window_s = 60,
+		.threshold = 1,
+		.state = WATCH_CRITICAL,
+		.holds = signal_oom_kill,
+		.why = "the kernel killed a process of this cgroup for lack of memory; one kill is an outage",
+	},
+	[SIGNAL_OOM_FORECAST] = {
+		.name = "oom_forecast",
+		.source = "three minutes of samples",
+		.window_s = 180,
+		.threshold = 600,
+		.state = WATCH_WARNING,
+		.quiet_s = 2,
+		.holds = signal_oom_forecast,
+		.why = "memory grows so that the limit is reached within the threshold; critical in the last minute, as a restart takes that long",
+	},
+	[SIGNAL_NEAR_LIMIT] = {
+		.name = "near_limit",
+		.source = "working set of the cgroup, its nearest limit; MemAvailable without one",
+		.threshold = .85,
+		.state = WATCH_WARNING,
+		.quiet_s = 12,
+		.holds = signal_near_limit,
+		.why = "so much of the limit is in use, and nearly all of it cannot be taken back; critical where the breaker opens",
+	},
+	[SIGNAL_MEMORY_EVENTS_OOM] = {
+		.name = "memory_events_oom",
+		.source = "memory.events oom",
+		.window_s = 60,
+		.threshold = 1,
+		.state = WATCH_CRITICAL,
+		.holds = signal_memory_events_oom,
+		.why = "an allocation found nothing to take back below the limit: the next step of the kernel is a kill",
+	},
+	[SIGNAL_MEMORY_EVENTS_MAX] = {
+		.name = "memory_events_max",
+		.source = "memory.events max",
+		.window_s = 30,
+		.threshold = 1,
+		.state = WATCH_WARNING,
+		.quiet_s = 5,
+		.holds = signal_memory_events_max,
+		.why = "usage hit memory.max while little of it could be taken back; page cache hits it as well, and that alone means nothing",
+	},
+	[SIGNAL_MEMORY_EVENTS_HIGH] = {
+		.name = "memory_events_high",
+		.source = "memory.events high",
+		.window_s = 30,
+		.threshold = 1,
+		.state = WATCH_WARNING,
+		.quiet_s = 5,
+		.holds = signal_memory_events_high,
+		.why = "usage passed memory.high while little of it could be taken back: the kernel slows every allocation down",
+	},
+	[SIGNAL_FAILCNT] = {
+		.name = "failcnt",
+		.source = "v1 memory.failcnt",
+		.window_s = 30,
+		.threshold = 1,
+		.state = WATCH_WARNING,
+		.quiet_s = 5,
+		.holds = signal_failcnt,
+		.why = "usage hit the limit of a v1 cgroup while little of it could be taken back",
+	},
+	[SIGNAL_USAGE_THRESHOLD] = {
+		.name = "usage_threshold",
+		.source = "v1 eventfd of memory.usage_in_bytes",
+		.threshold = .85,
+		.state = WATCH_WARNING,
+		.quiet_s = 12,
+		.holds = signal_usage_threshold,
+		.why = "the kernel told between two looks that usage crossed a step of the sampling table, and so much is in use",
+	},
+	[SIGNAL_PSI] = {
+		.name = "psi",
+		.source = "memory.pressure avg10",
+		.window_s = 10,
+		.threshold = .20,
+		.state = WATCH_WARNING,
+		.sustain_s = 2,
+		.quiet_s = 5,
+		.holds = signal_psi,
+		.why = "tasks waited for memory this share of the time; a fifth is felt by whoever waits for an answer",
+	},
+	[SIGNAL_SWAP_OUT] = {
+		.name = "swap_out",
+		.source = "memory.swap.current, v1 memory.stat swap, VmSwap",
+		.window_s = 60,
+		.threshold = 16 * MIB,
+		.state = WATCH_WARNING,
+		.quiet_s = 5,
+		.holds = signal_swap_out,
+		.why = "memory in use goes to swap, where the garbage collector will read it again; less than the threshold is idle pages",
+	},
+	[SIGNAL_GC_THRASH] = {
+		.name = "gc_thrash",
+		.source = "gc_cpu_fraction at ends of collections, GOMEMLIMIT, RSS",
+		.window_s = 30,
+		.threshold = .25,
+		.state = WATCH_WARNING,
+		.quiet_s = 5,
+		.holds = signal_gc_thrash,
+		.why = "near GOMEMLIMIT the collector takes this share of all processors; the runtime itself stops at a half",
+	},
+	[SIGNAL_GC_STALLED] = {
+		.name = "gc_stalled",
+		.source = "num_gc, end of the last collection, heap against what it kept",
+		.window_s = 5,
+		.threshold = 3,
+		.state = WATCH_WARNING,
+		.sustain_s = 1,
+		.quiet_s = 2,
+		.holds = signal_gc_stalled,
+		.why = "no collection for so many of its median intervals, and the heap is a quarter above where one began before; less load alone does not raise it",
+	},
+	[SIGNAL_RSS_WITHOUT_OBJECTS] = {
+		.name = "rss_without_objects",
+		.source = "statm without file pages, heap objects, heap goal",
+		.window_s = 60,
+		.threshold = 3,
+		.state = WATCH_WARNING,
+		.sustain_s = 2,
+		.quiet_s = 5,
+		.holds = signal_rss_without_objects,
+		.why = "private memory trebled (+200 %) while the objects of the heap grew by less than 10 %: C, mmap or stacks; `ullage record` names the caller",
+	},
+	[SIGNAL_GOROUTINES_DOUBLED] = {
+		.name = "goroutines_doubled",
+		.source = "number of goroutines, its own median",
+		.window_s = 600,
+		.threshold = 2,
+		.state = WATCH_WARNING,
+		.sustain_s = 30,
+		.quiet_s = 10,
+		.holds = signal_goroutines_doubled,
+		.why = "twice the target's own median, and a hundred more, for half a minute: they pile up",
+	},
+	[SIGNAL_GC_PAUSE] = {
+		.name = "gc_pause",
+		.source = "pause_total, last pause",
+		.window_s = 60,
+		.threshold = .020,
+		.state = WATCH_OK,
+		.holds = signal_gc_pause,
+		.why = "three pauses or more within the window over the threshold; latency, not memory, and a busy machine has them too",
+	},
+	[SIGNAL_PIDS_NEAR_MAX] = {
+		.name = "pids_near_max",
+		.source = "pids.current, pids.max",
+		.threshold = .90,
+		.state = WATCH_WARNING,
+		.sustain_s = 5,
+		.quiet_s = 10,
+		.holds = signal_pids_near_max,
+		.why = "Go ends a program that cannot start a thread",
+	},
+	[SIGNAL_CACHE_JITTER] = {
+		.name = "cache_jitter",
+		.source = "memory.stat file",
+		.window_s = 60,
+		.threshold = 2,
+		.state = WATCH_OK,
+		.quiet_s = 30,
+		.holds = signal_cache_jitter,
+		.why = "page cache, looked at every twelfth of the window, above so many times its median five times running: files are read; the kernel takes it back",
+	},
+	[SIGNAL_VIRTUAL_GAP] = {
+		.name = "virtual_gap",
+		.source = "statm",
+		.threshold = 16 * 1024 * MIB,
+		.state = WATCH_OK,
+		.holds = signal_virtual_gap,
+		.why = "address space reserved beyond what is resident, ten times as much: no memory, but it alarms who reads VSZ",
+	},
 };
-/* clang-format on */
 
 const struct alarm_row *alarm_table(size_t *n)
 {

@@ -4,8 +4,8 @@
 /*
  * model/signal - the names of the signals that a watch may raise.
  *
- * Names only: what each means, its window and threshold are rows of the table in alarm/. They stand here because the
- * configuration names signals too, and must not know how they are told.
+ * Names and units only: what each means, its window and threshold are rows of the table in alarm/. They stand here because
+ * the configuration names signals too, and must not know how they are told.
  */
 
 enum signal_name {
@@ -30,4 +30,15 @@ enum signal_name {
 	SIGNALS
 };
 
+/* What a signal is judged by, and so what its threshold is given in. */
+enum signal_unit {
+	SIGNAL_SHARE,	/* 0..1 */
+	SIGNAL_TIMES,	/* of what is usual */
+	SIGNAL_BYTES,	/* ... */
+	SIGNAL_SECONDS, /* ... */
+	SIGNAL_COUNT,	/* how often */
+	SIGNAL_UNITS
+};
+
+extern const enum signal_unit signal_units[SIGNALS];
 extern const char *const signal_names[]; /* "oom_kill", "oom_forecast", ...; ends with NULL */
