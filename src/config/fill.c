@@ -9,6 +9,7 @@
 #include "base/nearest.h"
 #include "base/num.h"
 #include "config/value.h"
+#include "model/signal.h"
 
 enum { KEYS_MAX = 32 };
 
@@ -62,6 +63,7 @@ static const char *const kind_words[KEY_KINDS] = {
 	[KEY_BOOL] = "true or false",
 	[KEY_TEXT] = "a text",
 	[KEY_NUMBER] = "a number, as 3.5",
+	[KEY_THRESHOLD] = "a number in the signal's unit",
 	[KEY_SHARE] = "a share, as 85% or 0.85",
 	[KEY_COUNT] = "a whole number",
 	[KEY_MS] = "a duration, as 200ms, 15s or 1h30m",
@@ -70,9 +72,9 @@ static const char *const kind_words[KEY_KINDS] = {
 	[KEY_CHOICE] = "one of",
 	[KEY_CHOICE_TEXT] = "one of",
 	[KEY_WORDS] = "a list of texts, as [/usr/bin/program, argument]",
-	[KEY_GROUP] = "keys of its own",
-	[KEY_LIST] = "a list: each row begins with '- '",
-	[KEY_NAMED] = "names with keys of their own",
+	[KEY_GROUP] = "a group of keys, as {key: value}",
+	[KEY_LIST] = "a list of rows that begin with '- '",
+	[KEY_NAMED] = "a group of names, each with keys of its own",
 };
 
 static void put_limit(enum key_kind kind, double v, struct strbuf *out)
@@ -147,17 +149,45 @@ static void set_whole(struct filling *f, const struct key *key, const struct yam
 		*(uint64_t *)to = v;
 }
 
+/* "85" for "85%" is what most slips are. */
+static bool is_slip(struct filling *f, const struct yaml *at)
+{
+	double v = 0;
+	if (!value_number(at->text, &v) || v > 100)
+		return false;
+	wrong(f, at, "'%s' is more than all; %s%% is meant?", at->text, at->text);
+	return true;
+}
+
 static void set_double(struct filling *f, const struct key *key, const struct yaml *at, double *to)
 {
 	double v = 0;
-	if (!(key->kind == KEY_SHARE ? value_share : value_any)(at->text, &v)) {
-		/* "85" for "85%" is what most slips are. */
-		if (key->kind == KEY_SHARE && value_number(at->text, &v) && v <= 100)
-			wrong(f, at, "'%s' is more than all; %s%% is meant?", at->text, at->text);
-		else
+	if (!(key->kind == KEY_SHARE ? value_share : value_number)(at->text, &v)) {
+		if (key->kind != KEY_SHARE || !is_slip(f, at))
 			wrong_kind(f, key, at);
 	} else if (in_range(f, key, at, v)) {
 		*to = v;
+	}
+}
+
+/* In the unit of the signal `name`: a duration where a share is judged says nothing that one could guess. */
+static void set_threshold(struct filling *f, const struct key *key, const struct yaml *at, const char *name, double *to)
+{
+	static const char *const words[SIGNAL_UNITS] = {
+		[SIGNAL_SHARE] = "a share, as 85% or 0.85",    [SIGNAL_TIMES] = "a number of times, as 2.5",
+		[SIGNAL_BYTES] = "a size, as 64MiB or 1GiB",   [SIGNAL_SECONDS] = "a duration, as 20ms or 10m",
+		[SIGNAL_COUNT] = "a whole number, as 1 or 20",
+	};
+	double v = 0;
+	unsigned i = 0;
+	while (strcmp(signal_names[i], name) != 0)
+		i++;
+	enum signal_unit unit = signal_units[i];
+	if (value_in_unit(at->text, unit, &v)) {
+		if (in_range(f, key, at, v))
+			*to = v;
+	} else if (unit != SIGNAL_SHARE || !is_slip(f, at)) {
+		wrong(f, at, "'%s' is not %s, which %s is judged by", at->text, words[unit], name);
 	}
 }
 
@@ -190,7 +220,7 @@ static void set_null(struct filling *f, const struct key *key, const struct yaml
 		return;
 	else if (!key->nullable)
 		wrong_kind(f, key, at);
-	else if (key->kind == KEY_NUMBER)
+	else if (key->kind == KEY_NUMBER || key->kind == KEY_THRESHOLD)
 		*(double *)member = NAN;
 	else
 		*(const char **)member = NULL;
@@ -320,6 +350,8 @@ static void fill_key(struct filling *f, const struct key *key, const struct yaml
 		fill_list(f, key, at, to);
 	else if (key->kind == KEY_NAMED)
 		fill_named(f, key, at, to);
+	else if (key->kind == KEY_THRESHOLD)
+		set_threshold(f, key, at, *(const char *const *)to, member);
 	else
 		set_value(f, key, at, member);
 }

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "config/schema.h"
 #include "config/value.h"
+#include "model/signal.h"
 
 enum { STEP = 2, WIDTH = 100 };
 
@@ -100,12 +101,22 @@ static void put_value(const struct key *key, const void *at, struct strbuf *out)
 	case KEY_WORDS:
 		put_words(at, out);
 		break;
+	case KEY_THRESHOLD:
 	case KEY_GROUP:
 	case KEY_LIST:
 	case KEY_NAMED:
 	case KEY_KINDS:
 		break;
 	}
+}
+
+/* Of the signal `name`, as it is read. */
+static void put_threshold(double v, const char *name, struct strbuf *out)
+{
+	unsigned i = 0;
+	while (strcmp(signal_names[i], name) != 0)
+		i++;
+	value_put_in_unit(v, signal_units[i], out);
 }
 
 static void put_keys(struct printing *p, const struct key *keys, const void *from);
@@ -162,6 +173,11 @@ static void put_key(struct printing *p, const struct key *key, const void *from)
 		put_keys(&inner, key->keys, (const char *)from + key->offset);
 	} else if (key->kind == KEY_LIST || key->kind == KEY_NAMED) {
 		put_rows(p, key, from);
+	} else if (key->kind == KEY_THRESHOLD) {
+		strbuf_putc(p->out, ' ');
+		put_threshold(*(const double *)(const void *)((const char *)from + key->offset),
+			      *(const char *const *)from, p->out);
+		strbuf_putc(p->out, '\n');
 	} else {
 		strbuf_putc(p->out, ' ');
 		put_value(key, (const char *)from + key->offset, p->out);

@@ -69,11 +69,12 @@ static const struct key sampling_keys[] = {
 	{ "discover", KEY_MS, AT(config, discover_ms), RANGE(100, HOUR),
 	  .about = "between two looks for new processes" },
 	{ "go", KEY_MS, AT(config, go_ms), RANGE(50, HOUR),
-	  .about = "between two reads of Go's figures (collections, heap, goroutines)" },
+	  .about = "between two reads of Go's figures (collections, heap, goroutines); of who does nothing, five times "
+		   "that" },
 	{ "slow", KEY_MS, AT(config, slow_ms), RANGE(SECOND, HOUR),
 	  .about = "between two counts of descriptors, threads and swap" },
 	{ "map", KEY_MS, AT(config, map_ms), RANGE(0, 7.0 * DAY),
-	  .about = "between two full accounts of each Go process (`ullage map`); 0: never" },
+	  .about = "at least so long between two full accounts of a Go process (`ullage map`); 0: never" },
 	{ 0 },
 };
 
@@ -135,8 +136,8 @@ static const struct rows profiles = { profile_keys, sizeof(struct config_profile
 				      .most = ROWS_MAX };
 
 static const struct key signal_keys[] = {
-	{ "threshold", KEY_NUMBER, AT(config_signal, threshold), .nullable = true, RANGE(0, BYTES_MAX),
-	  .about = "in the signal's unit, or as 85%, 20ms, 1GiB" },
+	{ "threshold", KEY_THRESHOLD, AT(config_signal, threshold), .nullable = true, RANGE(0, BYTES_MAX),
+	  .about = "in the signal's unit: a share as 85%, a duration as 20ms, a size as 1GiB, times or a count as 3" },
 	{ "window", KEY_MS, AT(config_signal, window_ms), RANGE(0, DAY), .about = "over so long; 0: as it is" },
 	{ "off", KEY_BOOL, AT(config_signal, off), .about = "never raise it" },
 	{ 0 },

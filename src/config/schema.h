@@ -14,6 +14,7 @@ enum key_kind {
 	KEY_BOOL,
 	KEY_TEXT,	 /* const char *; NULL for null */
 	KEY_NUMBER,	 /* double; NAN for null */
+	KEY_THRESHOLD,	 /* the same, in the unit of the signal that its row is named after */
 	KEY_SHARE,	 /* double */
 	KEY_COUNT,	 /* unsigned */
 	KEY_MS,		 /* unsigned, a duration */

@@ -144,7 +144,7 @@ static void what_is_wrong_is_told_with_its_place(void **state)
 					       "1:12 policies[0].warn: 85% is not below open, which is 80%" },
 		{ "policies: [1]\n", "1:12 policies[0]: a row with keys is needed: begin with name:" },
 		{ "policies: {name: x}\n",
-		  "1:11 policies: a list: each row begins with '- ' is needed, not a group of keys" },
+		  "1:11 policies: a list of rows that begin with '- ' is needed, not a group of keys" },
 		{ "policies: [{name: a, match: {name: a}}, {name: a}]\n",
 		  "1:48 policies[1].name: another policy has this name" },
 		{ "policies: [{actions: [{kind: webhook}]}]\n", "1:23 policies[0].actions[0].url: webhook needs it" },
@@ -156,6 +156,22 @@ static void what_is_wrong_is_told_with_its_place(void **state)
 		{ "signals: {gc_pauses: {off: true}}\n",
 		  "1:11 signals.gc_pauses: no such name; did you mean gc_pause?" },
 		{ "signals: {psi: {off: true}, psi: {}}\n", "1:29 signals.psi: the name stands here twice" },
+		{ "signals:\n  gc_thrash: {threshold: 20ms}\n  gc_pause:\n    threshold: 85%\n",
+		  "2:26 signals.gc_thrash.threshold: '20ms' is not a share, as 85% or 0.85, which gc_thrash is judged "
+		  "by\n"
+		  "4:16 signals.gc_pause.threshold: '85%' is not a duration, as 20ms or 10m, which gc_pause is judged "
+		  "by" },
+		{ "signals: {swap_out: {threshold: 10s}, gc_stalled: {threshold: 300%}, failcnt: {threshold: 1.5}}\n",
+		  "1:33 signals.swap_out.threshold: '10s' is not a size, as 64MiB or 1GiB, which swap_out is judged "
+		  "by\n"
+		  "1:63 signals.gc_stalled.threshold: '300%' is not a number of times, as 2.5, which gc_stalled is "
+		  "judged "
+		  "by\n"
+		  "1:91 signals.failcnt.threshold: '1.5' is not a whole number, as 1 or 20, which failcnt is judged "
+		  "by" },
+		{ "signals: {psi: {threshold: 20}}\n",
+		  "1:28 signals.psi.threshold: '20' is more than all; 20% is meant?" },
+		{ "forecast: {z_alarm: 5s}\n", "1:21 forecast.z_alarm: '5s' is not a number, as 3.5" },
 		{ "storage: {size: 1K}\nlog: 1\n", "1:17 storage.size: 1K is out of range: from 16MiB to 4EiB\n"
 						   "2:6 log: '1' is not one of text, json" },
 		{ "a: b: c\n", "1:5 : mapping values are not allowed in this context" },
@@ -270,7 +286,8 @@ static void what_is_printed_is_read_as_the_same(void **state)
 	     "policies:\n"
 	     "  - {name: a, warn: 84.25%, match: {exe: '*'}, actions: [{kind: command, argv: [/x, '- y: #z']}]}\n"
 	     "  - {name: default, match: {name: x}, limit: 12345}\n"
-	     "signals: {psi: {threshold: 12.5%}}\n",
+	     "signals: {psi: {threshold: 12.5%}, gc_pause: {threshold: 1s500ms}, virtual_gap: {threshold: 3G}, "
+	     "failcnt: {threshold: 4}}\n",
 	     &c);
 	assert_string_equal(c.policies.v[2].name, "all-others");
 	round_trip(&c);

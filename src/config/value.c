@@ -15,7 +15,7 @@ static const struct {
 
 static const char size_units[] = "KMGTPE";
 
-enum { DURATIONS = sizeof(durations) / sizeof(durations[0]), BITS_PER_UNIT = 10 };
+enum { DURATIONS = sizeof(durations) / sizeof(durations[0]), BITS_PER_UNIT = 10, MS_PER_S = 1000 };
 
 static const uint64_t MS_MAX = UINT64_C(10) * 365 * 86400000; /* ten years: nothing here is longer */
 
@@ -96,17 +96,30 @@ bool value_share(const char *s, double *share)
 	return true;
 }
 
-bool value_any(const char *s, double *number)
+bool value_in_unit(const char *s, enum signal_unit unit, double *number)
 {
 	uint64_t n = 0;
-	if (value_number(s, number) || value_share(s, number))
+	switch (unit) {
+	case SIGNAL_SHARE:
+		return value_share(s, number);
+	case SIGNAL_TIMES:
+		return value_number(s, number);
+	case SIGNAL_SECONDS:
+		if (value_number(s, number))
+			return true;
+		if (!value_duration(s, &n))
+			return false;
+		*number = (double)n / MS_PER_S;
 		return true;
-	if (value_duration(s, &n)) {
-		*number = (double)n / 1000;
-		return true;
+	case SIGNAL_BYTES:
+		if (!value_bytes(s, &n))
+			return false;
+		break;
+	default:
+		if (!num_str(s, &n))
+			return false;
+		break;
 	}
-	if (!value_bytes(s, &n))
-		return false;
 	*number = (double)n;
 	return true;
 }
@@ -147,4 +160,18 @@ void value_put_number(double number, struct strbuf *out)
 		strbuf_puts(out, "null");
 	else
 		strbuf_printf(out, "%.10g", number);
+}
+
+void value_put_in_unit(double number, enum signal_unit unit, struct strbuf *out)
+{
+	double ms = number * MS_PER_S;
+	bool whole = ms <= (double)MS_MAX && fabs(ms - nearbyint(ms)) < 1e-6;
+	if (unit == SIGNAL_SHARE && !isnan(number))
+		value_put_share(number, out);
+	else if (unit == SIGNAL_BYTES && !isnan(number))
+		value_put_bytes((uint64_t)number, out);
+	else if (unit == SIGNAL_SECONDS && whole)
+		value_put_duration((uint64_t)nearbyint(ms), out);
+	else
+		value_put_number(number, out);
 }
