@@ -75,6 +75,8 @@ static double usual_threshold(const struct alarm_policy *policy, size_t i, doubl
 		return policy->warn;
 	case SIGNAL_OOM_FORECAST:
 		return policy->forecast.horizon_s;
+	case SIGNAL_GROWTH_UNUSUAL:
+		return policy->forecast.z_alarm;
 	default:
 		return table;
 	}

@@ -24,6 +24,7 @@ bool signal_rss_without_objects(const struct alarm_look *l, struct alarm_verdict
 bool signal_goroutines_doubled(const struct alarm_look *l, struct alarm_verdict *v);
 bool signal_gc_pause(const struct alarm_look *l, struct alarm_verdict *v);
 bool signal_pids_near_max(const struct alarm_look *l, struct alarm_verdict *v);
+bool signal_growth_unusual(const struct alarm_look *l, struct alarm_verdict *v);
 bool signal_cache_jitter(const struct alarm_look *l, struct alarm_verdict *v);
 bool signal_virtual_gap(const struct alarm_look *l, struct alarm_verdict *v);
 /* clang-format on */

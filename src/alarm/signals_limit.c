@@ -36,6 +36,15 @@ bool signal_oom_forecast(const struct alarm_look *l, struct alarm_verdict *v)
 	return true;
 }
 
+bool signal_growth_unusual(const struct alarm_look *l, struct alarm_verdict *v)
+{
+	if (!(l->forecast->z >= l->threshold))
+		return false;
+	v->value = l->forecast->z;
+	alarm_say(v, "grew in 5 s by %.1f standard deviations more than is usual for it", v->value);
+	return true;
+}
+
 /* ---- counters of the kernel ---- */
 
 static bool rose(const struct alarm_look *l, const struct counter *c)

@@ -169,6 +169,16 @@ static const struct alarm_row rows[SIGNALS] = {
 		.holds = signal_pids_near_max,
 		.why = "Go ends a program that cannot start a thread",
 	},
+	[SIGNAL_GROWTH_UNUSUAL] = {
+		.name = "growth_unusual",
+		.source = "memory that cannot be taken back, z-score of its growth in 5 s",
+		.window_s = 180,
+		.threshold = 3.5,
+		.state = WATCH_OK,
+		.quiet_s = 10,
+		.holds = signal_growth_unusual,
+		.why = "it grew by so many standard deviations more than in the three minutes before; it makes a forecast surer, and alone is a burst",
+	},
 	[SIGNAL_CACHE_JITTER] = {
 		.name = "cache_jitter",
 		.source = "memory.stat file",

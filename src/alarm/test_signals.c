@@ -138,6 +138,25 @@ static void the_forecast_fires_before_the_limit(void **state)
 	assert_true(l.t.state >= WATCH_WARNING);
 }
 
+static void growth_unusual_is_information(void **state)
+{
+	look_for(&l, 120, 1);
+	look_use(&l, 150 * MIB);
+	look_for(&l, 5, 1);
+	fires("growth_unusual", WATCH_OK);
+	look_for(&l, 30, 1);
+	assert_null(look_on(&l, "growth_unusual"));
+}
+
+static void growth_unusual_does_not_fire_for_a_growth_that_goes_on(void **state)
+{
+	for (int i = 0; i < 200; i++) {
+		look_use(&l, 120 * MIB + (uint64_t)i * MIB / 4 + (uint64_t)(i * 7919 % 13) * MIB / 16);
+		look(&l, 1);
+		assert_null(look_on(&l, "growth_unusual"));
+	}
+}
+
 /* ---- what the kernel counts ---- */
 
 static const struct {
@@ -626,6 +645,8 @@ int main(void)
 		TEST(swap_out_does_not_fire_for_what_was_there),
 		TEST(pids_near_max_fires_at_nine_tenths),
 		TEST(pids_near_max_does_not_fire_without_a_maximum),
+		TEST(growth_unusual_is_information),
+		TEST(growth_unusual_does_not_fire_for_a_growth_that_goes_on),
 		TEST(cache_jitter_is_information),
 		TEST(cache_jitter_does_not_fire_for_ups_and_downs),
 		TEST(virtual_gap_is_information),

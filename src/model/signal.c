@@ -20,6 +20,7 @@ const char *const signal_names[] = {
 	[SIGNAL_GOROUTINES_DOUBLED] = "goroutines_doubled",
 	[SIGNAL_GC_PAUSE] = "gc_pause",
 	[SIGNAL_PIDS_NEAR_MAX] = "pids_near_max",
+	[SIGNAL_GROWTH_UNUSUAL] = "growth_unusual",
 	[SIGNAL_CACHE_JITTER] = "cache_jitter",
 	[SIGNAL_VIRTUAL_GAP] = "virtual_gap",
 	[SIGNALS] = NULL,
@@ -42,6 +43,7 @@ const enum signal_unit signal_units[SIGNALS] = {
 	[SIGNAL_GOROUTINES_DOUBLED] = SIGNAL_TIMES,
 	[SIGNAL_GC_PAUSE] = SIGNAL_SECONDS,
 	[SIGNAL_PIDS_NEAR_MAX] = SIGNAL_SHARE,
+	[SIGNAL_GROWTH_UNUSUAL] = SIGNAL_TIMES,
 	[SIGNAL_CACHE_JITTER] = SIGNAL_TIMES,
 	[SIGNAL_VIRTUAL_GAP] = SIGNAL_BYTES,
 };
