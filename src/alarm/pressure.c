@@ -18,13 +18,14 @@ static double ratio(uint64_t part, uint64_t whole)
 	return part == WATCH_UNKNOWN || whole == WATCH_UNKNOWN || !whole ? (double)NAN : (double)part / (double)whole;
 }
 
-/* Anonymous and shared memory and what the kernel took; the working set where the parts are not known. */
+/* Anonymous and shared memory and what the kernel keeps; the working set where the parts are not known. */
 static uint64_t hard_of(const struct watch_cgroup_sample *g)
 {
 	if (g->usage == WATCH_UNKNOWN || g->file == WATCH_UNKNOWN)
 		return g->working_set;
 	uint64_t shmem = g->shmem == WATCH_UNKNOWN ? 0 : num_min(g->shmem, g->file);
-	return num_min(num_sub(g->usage, g->file - shmem), g->working_set);
+	uint64_t slab = g->slab_reclaimable == WATCH_UNKNOWN ? 0 : g->slab_reclaimable;
+	return num_min(num_sub(num_sub(g->usage, g->file - shmem), slab), g->working_set);
 }
 
 static uint64_t private_of(const struct watch_process_sample *p)

@@ -67,7 +67,7 @@ bool signal_gc_stalled(const struct alarm_look *l, struct alarm_verdict *v)
 bool signal_rss_without_objects(const struct alarm_look *l, struct alarm_verdict *v)
 {
 	enum { LEAST = 32 << 20 };
-	static const double MORE_OBJECTS = 1.10;
+	static const double MORE_OBJECTS = 1.10, FEW = 0.2;
 	char before[NUM_SIZE_LEN], now[NUM_SIZE_LEN], heap[NUM_SIZE_LEN];
 	const struct ring *r = &l->h->rss;
 	size_t from = ring_since(r, l->now, l->window);
@@ -81,8 +81,10 @@ bool signal_rss_without_objects(const struct alarm_look *l, struct alarm_verdict
 		peak = fmax(peak, p->v[2]);
 	}
 	double growth = last->v[0] - low->v[0], outside = last->v[0] - peak;
+	/* what keeps account of the growth is objects too, and they may be all there are */
+	bool objects = peak > FEW * growth && last->v[1] > MORE_OBJECTS * low->v[1];
 	v->value = low->v[0] > 0 ? last->v[0] / low->v[0] : 0;
-	if (growth < LEAST || v->value < l->threshold || last->v[1] > MORE_OBJECTS * low->v[1] || outside < growth / 2)
+	if (growth < LEAST || v->value < l->threshold || objects || outside < growth / 2)
 		return false;
 	alarm_say(v,
 		  "resident memory grew from %s to %s in %.0f s, and the Go heap had %s at most: it grows outside of "
@@ -109,11 +111,12 @@ static double usual_goroutines(const struct ring *r, size_t from, double now, do
 bool signal_goroutines_doubled(const struct alarm_look *l, struct alarm_verdict *v)
 {
 	enum { LEAST = 100 };
-	static const double BASELINE_S = 120; /* shorter than this nothing is usual yet */
+	static const double BASELINE_S = 120,
+			    MOST = 0.8; /* shorter than this, of the window too, nothing is usual yet */
 	const struct ring *r = &l->h->goroutines;
 	size_t from = ring_since(r, l->now, l->window);
 	uint64_t n = l->p->goroutines;
-	if (r->n == from || n == WATCH_UNKNOWN || l->now - ring_at(r, from)->t < fmin(BASELINE_S, l->window))
+	if (r->n == from || n == WATCH_UNKNOWN || l->now - ring_at(r, from)->t < fmin(BASELINE_S, MOST * l->window))
 		return false;
 	double usual = usual_goroutines(r, from, l->now, (double)n);
 	v->value = usual > 0 ? (double)n / usual : 0;

@@ -96,6 +96,18 @@ static void near_limit_does_not_fire_for_page_cache(void **state)
 	nothing_fires();
 }
 
+static void near_limit_does_not_fire_for_names_of_files(void **state)
+{
+	l.g.kernel = 280 * MIB; /* a walk over many files */
+	l.g.slab_reclaimable = 270 * MIB;
+	l.g.usage = l.g.working_set = 110 * MIB + l.g.kernel;
+	look_for(&l, 60, 1);
+	nothing_fires();
+	l.g.slab_reclaimable = 0; /* what the kernel keeps is memory that is gone */
+	look(&l, 1);
+	assert_non_null(look_on(&l, "near_limit"));
+}
+
 static void near_limit_counts_shared_memory_as_memory(void **state)
 {
 	l.g.file = l.g.shmem = 260 * MIB; /* a tmpfs */
@@ -328,6 +340,17 @@ static void virtual_gap_is_information(void **state)
 	fires("virtual_gap", WATCH_OK);
 }
 
+/* A runtime with race detector or a file that is mapped: less than the threshold, or most of it is there. */
+static void virtual_gap_does_not_fire_for_what_is_used(void **state)
+{
+	l.p.virtual_size = 15000 * MIB;
+	look_for(&l, 10, 1);
+	l.p.virtual_size = 70000 * MIB;
+	l.p.rss = l.p.shared = 9000 * MIB;
+	look_for(&l, 10, 1);
+	nothing_fires();
+}
+
 /* ---- Go ---- */
 
 static void gc_thrash_fires_at_the_memory_limit(void **state)
@@ -408,6 +431,19 @@ static void rss_without_objects_fires_when_c_takes_it(void **state)
 	fires("rss_without_objects", WATCH_WARNING);
 }
 
+static void rss_without_objects_fires_beside_a_small_heap_that_keeps_account(void **state)
+{
+	l.g.limit = 4096 * MIB;
+	for (int i = 0; i < 30; i++) {
+		look_use(&l, 120 * MIB + (uint64_t)i * 12 * MIB);
+		l.p.heap_alloc = l.p.heap_marked = 2 * MIB;
+		l.p.heap_goal = 4 * MIB;
+		l.p.heap_objects = 400 + (uint64_t)i * 40;
+		look(&l, 1);
+	}
+	fires("rss_without_objects", WATCH_WARNING);
+}
+
 static void rss_without_objects_does_not_fire_for_a_heap(void **state)
 {
 	l.g.limit = 4096 * MIB;
@@ -463,6 +499,23 @@ static void goroutines_doubled_fires_for_a_leak_from_the_start(void **state)
 {
 	for (int i = 0; i < 300; i++) { /* five a second; never more than just twice the median of all */
 		l.p.goroutines = 10 + (uint64_t)i * 5;
+		look(&l, 1);
+	}
+	fires("goroutines_doubled", WATCH_WARNING);
+}
+
+/* A window that is shorter than what is usually asked for before anything is usual. */
+static void goroutines_doubled_fires_in_a_short_window(void **state)
+{
+	double windows[SIGNALS];
+	for (size_t i = 0; i < SIGNALS; i++)
+		windows[i] = NAN;
+	windows[SIGNAL_GOROUTINES_DOUBLED] = 60;
+	l.policy.window_s = windows;
+	alarm_policy(l.a, &l.policy);
+	look_for(&l, 60, 1);
+	for (int i = 0; i < 45; i++) {
+		l.p.goroutines = 400 + (uint64_t)i * 40;
 		look(&l, 1);
 	}
 	fires("goroutines_doubled", WATCH_WARNING);
@@ -630,6 +683,7 @@ int main(void)
 		TEST(nothing_known_says_nothing),
 		TEST(near_limit_fires_at_the_policys_share),
 		TEST(near_limit_does_not_fire_for_page_cache),
+		TEST(near_limit_does_not_fire_for_names_of_files),
 		TEST(near_limit_counts_shared_memory_as_memory),
 		TEST(near_limit_follows_a_limit_that_changes),
 		TEST(near_limit_without_a_limit_asks_what_is_left),
@@ -650,6 +704,7 @@ int main(void)
 		TEST(cache_jitter_is_information),
 		TEST(cache_jitter_does_not_fire_for_ups_and_downs),
 		TEST(virtual_gap_is_information),
+		TEST(virtual_gap_does_not_fire_for_what_is_used),
 		TEST(gc_thrash_fires_at_the_memory_limit),
 		TEST(gc_thrash_does_not_fire_without_a_memory_limit),
 		TEST(gc_thrash_does_not_fire_for_what_was_long_ago),
@@ -657,12 +712,14 @@ int main(void)
 		TEST(gc_stalled_does_not_fire_when_less_is_done),
 		TEST(gc_stalled_does_not_fire_when_more_is_kept),
 		TEST(rss_without_objects_fires_when_c_takes_it),
+		TEST(rss_without_objects_fires_beside_a_small_heap_that_keeps_account),
 		TEST(rss_without_objects_does_not_fire_for_a_heap),
 		TEST(rss_without_objects_does_not_fire_for_a_burst_that_was_freed),
 		TEST(rss_without_objects_does_not_fire_for_mapped_files),
 		TEST(rss_without_objects_does_not_fire_over_longer_times),
 		TEST(goroutines_doubled_fires_against_their_own_median),
 		TEST(goroutines_doubled_fires_for_a_leak_from_the_start),
+		TEST(goroutines_doubled_fires_in_a_short_window),
 		TEST(goroutines_doubled_does_not_fire_for_a_start_that_levels_off),
 		TEST(goroutines_doubled_does_not_fire_for_a_few_or_a_burst),
 		TEST(goroutines_doubled_does_not_fire_while_nothing_is_usual),

@@ -41,8 +41,9 @@ struct watch_process_sample {
 struct watch_cgroup_sample {
 	int64_t time_ns;
 	uint64_t usage, working_set, anon, file, inactive_file, shmem, kernel, swap; /* bytes */
-	uint64_t limit, high; /* bytes: the nearest that binds (of an ancestor too), WATCH_UNKNOWN none */
-	uint64_t available;   /* bytes, MemAvailable of the machine */
+	uint64_t slab_reclaimable; /* bytes of `kernel` that it takes back like page cache: inodes, names; v2 only */
+	uint64_t limit, high;	   /* bytes: the nearest that binds (of an ancestor too), WATCH_UNKNOWN none */
+	uint64_t available;	   /* bytes, MemAvailable of the machine */
 	/* counters that only rise: of memory.events(.local) on v2; failcnt and oom_kill on v1 */
 	uint64_t events_high, events_max, events_oom, events_oom_kill, failcnt;
 	uint64_t pids, pids_max;

@@ -311,6 +311,7 @@ static void read_stat(struct sense_group *g)
 		g->hidden_limit = st.hierarchical_limit < NO_LIMIT_V1 ? st.hierarchical_limit : WATCH_UNKNOWN;
 	} else {
 		g->own.kernel = st.kernel;
+		g->own.slab_reclaimable = st.slab_reclaimable;
 	}
 }
 
