@@ -2,15 +2,22 @@
 #include "alarm/alarm.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "alarm/breaker.h"
 #include "alarm/look.h"
+#include "base/hash.h"
 #include "base/num.h"
 
 static const double SECONDS = 1e9;
 static const int64_t STALE_NS = INT64_C(60) * 1000 * 1000 * 1000; /* figures older than this raise nothing */
 static const int64_t LESS_GRAVE_NS = INT64_C(15) * 1000 * 1000 * 1000;
+static const int64_t KILLED_NS = INT64_C(10) * 1000 * 1000 * 1000; /* in which the memory of who was killed goes */
 static const int64_t GAP_NS = (int64_t)ALARM_EPISODE_GAP_S * 1000 * 1000 * 1000;
+
+static const double FULL = 0.97; /* of a limit: next to nothing is left */
+static const double JUMP = 0.1;	 /* of a limit: from one level to another so much is no growth, */
+static const double FALL = 0.02; /* and so much less is what was given back */
 
 enum { RETURNS_MAX = 3, TICKS_PER_S = 100, USE_LEN = 160 };
 
@@ -32,7 +39,12 @@ struct alarm {
 	struct history_tuning tuning;
 	struct history history;
 	struct forecast *forecast;
-	bool forecast_machine; /* it follows the process, as nothing limits */
+	struct {
+		bool machine;	 /* it is the process's, as nothing limits */
+		uint64_t level;	 /* ... or of the cgroup whose limit binds: a hash */
+		uint64_t used;	 /* at the latest look, of */
+		int64_t full_ns; /* next to nothing was left, last */
+	} series;		 /* that the forecast follows */
 	struct breaker breaker;
 	struct raised raised[SIGNALS];
 	enum watch_state state;
@@ -118,6 +130,7 @@ struct alarm *alarm_new(const struct alarm_policy *policy)
 {
 	struct alarm *a = xcalloc(1, sizeof(*a));
 	history_init(&a->history);
+	a->series.used = WATCH_UNKNOWN;
 	alarm_policy(a, policy);
 	return a;
 }
@@ -136,6 +149,7 @@ void alarm_reset(struct alarm *a)
 {
 	history_reset(&a->history);
 	forecast_reset(a->forecast);
+	a->series.used = WATCH_UNKNOWN;
 	a->renewed = true;
 }
 
@@ -268,21 +282,68 @@ static void add_heap(const struct alarm_look *l, uint64_t bytes, struct forecast
 	s->gc_last_ns = p->gc_last_ns;
 }
 
+/*
+ * Whose figures those of the cgroup are: of the one in "cgroup /a memory.max", whichever file of it that is; where no cgroup
+ * that is visible limits, of its own.
+ */
+static uint64_t level_of(const struct watch_target *t)
+{
+	static const char prefix[] = "cgroup ";
+	const size_t skip = sizeof(prefix) - 1;
+	const char *source = t->limit_source ? t->limit_source : "", *own = t->cgroup_path ? t->cgroup_path : "";
+	const char *file = strrchr(source, ' ');
+	if (strncmp(source, prefix, skip) != 0 || source[skip] != '/' || file < source + skip)
+		return hash_bytes(own, strlen(own));
+	return hash_bytes(source + skip, (size_t)(file - source) - skip);
+}
+
+static bool lately(int64_t then_ns, int64_t now_ns)
+{
+	return then_ns && now_ns - then_ns < KILLED_NS;
+}
+
+/* v1 says of a limit that it was hit, and not whether somebody was killed. */
+static bool was_killed(const struct alarm *a, int64_t now_ns)
+{
+	const struct history *h = &a->history;
+	return lately(h->oom.rose_ns, now_ns) || lately(h->oom_kill.rose_ns, now_ns) ||
+	       (lately(h->failcnt.rose_ns, now_ns) && lately(a->series.full_ns, now_ns));
+}
+
+/*
+ * Another level is another series, if it does not begin where the one before ended. And what a kill gave back was no trough:
+ * who grows now, as he was begun again or is somebody else, grows from there.
+ */
+static bool begins_anew(const struct alarm *a, const struct alarm_look *l, uint64_t used, int64_t now_ns)
+{
+	double by = ((double)used - (double)a->series.used) / (double)l->limit;
+	if (l->machine != a->series.machine)
+		return true;
+	if (a->series.used == WATCH_UNKNOWN || l->limit == WATCH_UNKNOWN)
+		return false;
+	return (level_of(l->t) != a->series.level && fabs(by) > JUMP) || (by < -FALL && was_killed(a, now_ns));
+}
+
 static void foretell(struct alarm *a, const struct alarm_look *l, int64_t now_ns)
 {
 	struct forecast_sample s;
-	if (l->machine != a->forecast_machine)
-		forecast_reset(a->forecast); /* another series */
-	a->forecast_machine = l->machine;
-	if (l->used == WATCH_UNKNOWN)
-		return;
 	forecast_sample_init(&s);
 	s.time_ns = now_ns;
 	s.bytes = l->used;
 	s.limit = l->limit;
 	if (!isnan(l->hard) && l->limit != WATCH_UNKNOWN)
 		s.anon = (uint64_t)(l->hard * (double)l->limit);
-	add_heap(l, s.anon == WATCH_UNKNOWN ? s.bytes : s.anon, &s);
+	uint64_t used = s.anon == WATCH_UNKNOWN ? s.bytes : s.anon;
+	if (begins_anew(a, l, used, now_ns))
+		forecast_reset(a->forecast);
+	a->series.machine = l->machine;
+	a->series.level = level_of(l->t);
+	if (l->used == WATCH_UNKNOWN)
+		return;
+	a->series.used = used;
+	if (l->hard >= FULL)
+		a->series.full_ns = now_ns;
+	add_heap(l, used, &s);
 	forecast_add(a->forecast, &s);
 }
 
@@ -422,6 +483,8 @@ void alarm_feed(struct alarm *a, const struct alarm_seen *seen, struct watch_tar
 	struct watch_process_sample no_process;
 	struct watch_cgroup_sample no_cgroup;
 	struct history *h = &a->history;
+	if (seen->g && level_of(t) != a->series.level)
+		history_other_level(h);
 	history_add(h, &a->tuning, seen->p, seen->g, seen->p ? age_of(t, seen->p->time_ns) : 0);
 	if (seen->news && seen->news->oom_kill)
 		a->kill_ns = h->now_ns > 0 ? h->now_ns : 1;

@@ -25,6 +25,12 @@ void history_reset(struct history *h)
 	h->now_ns = now_ns;
 }
 
+void history_other_level(struct history *h)
+{
+	h->swap = (struct ring){ 0 };
+	h->n_cache = h->high_cache = 0;
+}
+
 /* Figures of `from` that are known, over those of `to`. */
 static void merge_process(struct watch_process_sample *to, const struct watch_process_sample *from)
 {

@@ -54,5 +54,7 @@ struct history_tuning {
 
 void history_init(struct history *h);
 void history_reset(struct history *h); /* nothing is known; time goes on */
+/* The cgroup's figures are those of another level of the hierarchy from now on: what is compared with earlier ones begins anew. */
+void history_other_level(struct history *h);
 void history_add(struct history *h, const struct history_tuning *tuning, const struct watch_process_sample *p,
 		 const struct watch_cgroup_sample *g, double age_s);

@@ -205,6 +205,90 @@ static void times_that_stand_still_or_go_back_are_ordinary(void **state)
 	assert_int_equal(l.events.n, 0);
 }
 
+/* What others in the cgroup use; this process stays what it is. */
+static void use_beside(uint64_t bytes)
+{
+	uint64_t rss = l.p.rss;
+	look_use(&l, bytes);
+	l.p.rss = rss;
+}
+
+static void grow_beside(uint64_t from, uint64_t to)
+{
+	for (uint64_t use = from; use < to; use += MIB) {
+		use_beside(use);
+		look(&l, .5);
+	}
+}
+
+static void who_is_begun_again_after_a_kill_is_foretold_again(void **state)
+{
+	l.gc_every = 0;
+	grow_beside(120 * MIB, 400 * MIB);
+	assert_int_equal(look_told(&l, WATCH_EVENT_ALARM, "oom_forecast"), 1);
+	l.g.events_oom++;
+	use_beside(310 * MIB); /* it takes a while */
+	look(&l, .2);
+	use_beside(120 * MIB);
+	look(&l, .2);
+	look_for(&l, 2, .5);
+	assert_null(look_on(&l, "oom_forecast"));
+	grow_beside(120 * MIB, 300 * MIB);
+	assert_non_null(look_on(&l, "oom_forecast"));
+	assert_true(l.t.forecast.eta > 40 && l.t.forecast.eta < 60);
+}
+
+static void the_forecast_follows_a_limit_that_changes(void **state)
+{
+	l.gc_every = 0;
+	grow_beside(120 * MIB, 300 * MIB);
+	assert_non_null(look_on(&l, "oom_forecast"));
+	l.g.limit = 4000 * MIB;
+	grow_beside(300 * MIB, 312 * MIB); /* 6 s: two until it is sure, and two more until it is told */
+	assert_null(look_on(&l, "oom_forecast"));
+	assert_false(l.t.forecast.eta < 1000);
+	l.g.limit = 400 * MIB;
+	grow_beside(312 * MIB, 314 * MIB);
+	assert_non_null(look_on(&l, "oom_forecast"));
+	assert_true(l.t.forecast.eta > 40 && l.t.forecast.eta < 50);
+}
+
+/* A level above comes nearer to its limit: what more it has than the one before did not grow. */
+static void another_level_is_another_series(void **state)
+{
+	l.g.swap = 0;
+	look_for(&l, 120, 1);
+	for (int i = 0; i < 4; i++) {
+		l.t.limit_source = i % 2 ? "cgroup /shop memory.max" : "cgroup / memory.max";
+		l.g.swap = i % 2 ? 0 : 500 * MIB;
+		use_beside(i % 2 ? 250 * MIB : 1400 * MIB);
+		l.g.limit = i % 2 ? 400 * MIB : 2000 * MIB;
+		look_for(&l, 30, .5);
+	}
+	assert_int_equal(l.events.n, 0);
+	l.g.limit = 1600 * MIB; /* near enough that swap would matter */
+	l.t.limit_source = "cgroup / memory.max";
+	use_beside(1400 * MIB);
+	l.g.swap = 500 * MIB;
+	look_for(&l, 30, .5);
+	assert_null(look_on(&l, "swap_out"));
+	assert_null(look_on(&l, "oom_forecast"));
+}
+
+/* What its own cgroup has in swap is the same series, whether that has a limit yet or not. */
+static void a_limit_that_comes_is_no_other_level(void **state)
+{
+	l.t.limit_source = "MemAvailable";
+	l.g.limit = WATCH_UNKNOWN;
+	l.g.swap = 0;
+	look_for(&l, 30, 1);
+	l.t.limit_source = "cgroup /shop memory.max";
+	l.g.limit = 125 * MIB;
+	l.g.swap = 30 * MIB;
+	look_for(&l, 10, 1);
+	assert_non_null(look_on(&l, "swap_out"));
+}
+
 /* Whatever is fed: no crash, and texts and numbers stay within their bounds. */
 static void random_figures_are_survived(void **state)
 {
@@ -254,6 +338,10 @@ int main(void)
 		TEST(what_a_policy_limits_counts_instead),
 		TEST(shares_where_little_is_known),
 		TEST(times_that_stand_still_or_go_back_are_ordinary),
+		TEST(who_is_begun_again_after_a_kill_is_foretold_again),
+		TEST(the_forecast_follows_a_limit_that_changes),
+		TEST(another_level_is_another_series),
+		TEST(a_limit_that_comes_is_no_other_level),
 		TEST(random_figures_are_survived),
 		TEST(a_ring_thins_out_and_forgets),
 	};
