@@ -49,6 +49,10 @@ struct alarm {
 	struct raised raised[SIGNALS];
 	enum watch_state state;
 	bool renewed; /* reset since the last look */
+	struct {
+		bool use;		      /* the reason that is shown is how much of which limit is in use: */
+		uint64_t used, limit, source; /* of the source: a hash */
+	} said;
 	int64_t kill_ns;
 	/* episodes */
 	uint32_t episode; /* number of the latest */
@@ -406,7 +410,7 @@ static void feed_episode(struct telling *w, enum watch_state state)
 	a->goes_on = true;
 }
 
-static const struct watch_signal *foremost(const struct alarm *a)
+static const struct raised *foremost(const struct alarm *a)
 {
 	const struct raised *best = NULL;
 	for (size_t i = 0; i < SIGNALS; i++) {
@@ -414,7 +418,7 @@ static const struct watch_signal *foremost(const struct alarm *a)
 		if (r->on && r->state != WATCH_OK && (!best || r->state > best->state))
 			best = r;
 	}
-	return best ? best->on : NULL;
+	return best;
 }
 
 static void say_open(const struct telling *w, const char *use, char *buf, size_t len)
@@ -429,15 +433,41 @@ static void say_open(const struct telling *w, const char *use, char *buf, size_t
 		snprintf(buf, len, "%s for %u s; %s; it closes below %.4g%%", what, since, use, 100 * a->policy.close);
 }
 
+/* Would be the same in words, or nearly so? */
+static bool about(uint64_t a, uint64_t b)
+{
+	return a == b || (a != WATCH_UNKNOWN && b != WATCH_UNKNOWN && (a > b ? a - b : b - a) < a / 512);
+}
+
+/* Words cost more than a look, and of most targets nobody reads them. */
+static bool is_said(struct alarm *a, const struct alarm_look *l, bool use)
+{
+	const char *from = l->t->limit_source ? l->t->limit_source : "";
+	uint64_t source = hash_bytes(from, strlen(from));
+	bool same = use && a->said.use && *l->t->reason && a->said.source == source && about(l->used, a->said.used) &&
+		    about(l->limit, a->said.limit);
+	a->said.use = use;
+	if (same)
+		return true;
+	a->said.used = l->used;
+	a->said.limit = l->limit;
+	a->said.source = source;
+	return false;
+}
+
 static void say_reason(const struct telling *w, enum watch_state state, char *buf, size_t len)
 {
 	char use[USE_LEN];
-	const struct watch_signal *first = foremost(w->a);
+	const struct raised *first = foremost(w->a);
+	if (is_said(w->a, &w->look, state != WATCH_OPEN && !first))
+		return;
 	look_say_use(&w->look, use, sizeof(use));
 	if (state == WATCH_OPEN)
 		say_open(w, use, buf, len);
+	else if (first && first->quiet_ns && seconds(first->quiet_ns, w->now_ns)) /* its evidence is of then */
+		snprintf(buf, len, "%s until %u s ago; %s", first->on->name, seconds(first->quiet_ns, w->now_ns), use);
 	else if (first)
-		snprintf(buf, len, "%s: %s", first->name, first->evidence);
+		snprintf(buf, len, "%s: %s", first->on->name, first->on->evidence);
 	else
 		snprintf(buf, len, "%s", use);
 }

@@ -38,7 +38,10 @@ static void an_alarm_is_told_once_and_cleared_once(void **state)
 	assert_int_equal(look_told(&l, WATCH_EVENT_STATE, NULL), 1);
 	assert_int_equal(l.t.state, WATCH_WARNING);
 	l.g.limit = 240 * MIB;
-	look_for(&l, 60, .2);
+	look_for(&l, 5, .2);
+	assert_string_equal(l.t.reason,
+			    "near_limit until 5 s ago; 120 MiB of 240 MiB in use (50%, cgroup /shop memory.max)");
+	look_for(&l, 55, .2);
 	assert_int_equal(look_told(&l, WATCH_EVENT_CLEAR, "near_limit"), 1);
 	assert_int_equal(look_told(&l, WATCH_EVENT_STATE, "ok"), 1);
 	assert_int_equal(l.events.n, 4);
