@@ -530,6 +530,7 @@ void alarm_feed(struct alarm *a, const struct alarm_seen *seen, struct watch_tar
 		.now_ns = h->now_ns,
 	};
 	w.look.now = (double)h->now_ns / SECONDS;
+	w.look.beside = seen->beside;
 	w.look.p = h->p_ns && h->now_ns - h->p_ns < STALE_NS ? &h->p : &no_process;
 	w.look.g = h->g_ns && h->now_ns - h->g_ns < STALE_NS ? &h->g : &no_cgroup;
 	look_pressure(&w.look);

@@ -67,6 +67,7 @@ struct alarm_seen {
 	const struct watch_cgroup_sample *g;
 	const struct alarm_news *news;
 	int64_t wall_ns;
+	const char *beside; /* whose growth it is below that limit, if not this process's: a part of a sentence */
 };
 
 VEC_TYPE(watch_event_vec, struct watch_event);

@@ -21,6 +21,7 @@ struct alarm_look {
 	double share, hard;	  /* used / limit; the part that cannot be taken back / limit; NAN unknown */
 	double pressure;	  /* the share, as far as it is not only page cache: what signals and the breaker ask */
 	bool machine;		  /* nothing limits: what the machine has left counts */
+	const char *beside;	  /* who else grows, or NULL */
 	int64_t kill_ns;	  /* a kill was told beside samples; 0 never */
 };
 

@@ -10,6 +10,11 @@ static const double ETA_CRITICAL_S = 60; /* what is left to act in: a restart, a
 
 enum { USE_LEN = 160 };
 
+static void say_with_beside(const struct alarm_look *l, struct alarm_verdict *v, const char *what)
+{
+	alarm_say(v, "%s%s%s", what, l->beside ? "; " : "", l->beside ? l->beside : "");
+}
+
 bool signal_near_limit(const struct alarm_look *l, struct alarm_verdict *v)
 {
 	char use[USE_LEN];
@@ -19,7 +24,7 @@ bool signal_near_limit(const struct alarm_look *l, struct alarm_verdict *v)
 	if (l->pressure >= l->policy->open)
 		v->state = WATCH_CRITICAL;
 	look_say_use(l, use, sizeof(use));
-	alarm_say(v, "%s", use);
+	say_with_beside(l, v, use);
 	return true;
 }
 
@@ -32,7 +37,7 @@ bool signal_oom_forecast(const struct alarm_look *l, struct alarm_verdict *v)
 		v->state = WATCH_CRITICAL;
 	char use[USE_LEN];
 	look_say_use(l, use, sizeof(use));
-	alarm_say(v, "%s", l->forecast->why[0] ? l->forecast->why : use);
+	say_with_beside(l, v, l->forecast->why[0] ? l->forecast->why : use);
 	return true;
 }
 

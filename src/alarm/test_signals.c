@@ -76,6 +76,19 @@ static void nothing_known_says_nothing(void **state)
 
 /* ---- the limit ---- */
 
+static void whose_growth_it_is_is_part_of_the_evidence(void **state)
+{
+	l.beside = "it was shop (pid 8), by 60.0 MiB in 30 s, not this process";
+	look_use(&l, 350 * MIB);
+	look(&l, 1);
+	const struct watch_signal *s = look_on(&l, "near_limit");
+	assert_non_null(s);
+	assert_non_null(strstr(s->evidence, "memory.max); it was shop (pid 8), by 60.0 MiB in 30 s, not this process"));
+	l.beside = NULL;
+	look(&l, 1);
+	assert_null(strstr(look_on(&l, "near_limit")->evidence, "it was"));
+}
+
 static void near_limit_fires_at_the_policys_share(void **state)
 {
 	look_use(&l, 344 * MIB);
@@ -681,6 +694,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(steady_use_says_nothing_in_an_hour),
 		TEST(nothing_known_says_nothing),
+		TEST(whose_growth_it_is_is_part_of_the_evidence),
 		TEST(near_limit_fires_at_the_policys_share),
 		TEST(near_limit_does_not_fire_for_page_cache),
 		TEST(near_limit_does_not_fire_for_names_of_files),

@@ -23,7 +23,15 @@
 struct event;
 struct event_base;
 
-enum { WATCH_KEY = 64 };
+enum { WATCH_KEY = 64, BESIDE_LEN = 120 };
+
+/* What a look found, some time ago. */
+struct watch_past {
+	int64_t time_ns; /* 0: none */
+	uint64_t rss;
+	uint64_t level;	 /* the working set below the limit that binds */
+	uint64_t source; /* whose limit that is: a hash */
+};
 
 /* One target, from when it appears to when it ends. */
 struct watched {
@@ -44,6 +52,11 @@ struct watched {
 		int64_t time_ns;
 		uint64_t working_set, rss, heap;
 	} top;
+	struct watch_past past[4]; /* the newest first: watch/beside */
+	struct {
+		int64_t due_ns; /* no other answer before */
+		char text[BESIDE_LEN];
+	} beside;		  /* the same */
 	enum watch_state told; /* the state that actions know */
 	uint32_t incident;     /* the episode that `told` is about */
 };

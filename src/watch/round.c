@@ -4,6 +4,7 @@
 #include <event2/event.h>
 
 #include "format/parts.h"
+#include "watch/beside.h"
 #include "watch/targets.h"
 #include "watch/tell.h"
 #include "watch/work.h"
@@ -137,8 +138,14 @@ bool watch_look(struct daemon *d, struct watched *w, int64_t now)
 	apply_limit(w);
 	remember_top(w, now);
 	struct watch_event_vec events = { 0 };
-	const struct alarm_seen seen = { &w->shown.process, &w->shown.cgroup, NULL, parts_now() };
+	const struct alarm_seen seen = {
+		.p = &w->shown.process,
+		.g = &w->shown.cgroup,
+		.wall_ns = parts_now(),
+		.beside = beside_say(d, w, now),
+	};
 	alarm_feed(w->alarm, &seen, &w->shown, &d->texts, &events);
+	beside_keep(w, now);
 	double share = alarm_share(&w->shown.cgroup, w->policy->limit);
 	want_snapshots(d, w, share);
 	w->shown.interval_ms = interval_of(d->config, w);

@@ -171,6 +171,7 @@ static void became(void *arg, struct sense_target *t)
 	alarm_reset(w->alarm);
 	watch_process_sample_init(&w->shown.process);
 	w->shown.n_classes = 0;
+	memset(w->past, 0, sizeof(w->past));
 	apply_policy(d, w);
 	apply_profiles(d, w);
 	schedule(d, w);
@@ -187,6 +188,7 @@ static void moved(void *arg, struct sense_target *t)
 	watch_describe(w);
 	alarm_reset(w->alarm);
 	watch_cgroup_sample_init(&w->shown.cgroup);
+	memset(w->past, 0, sizeof(w->past));
 	apply_policy(d, w);
 }
 
