@@ -23,7 +23,24 @@ static const enum log_level loudness[WATCH_EVENTS] = {
 	[WATCH_EVENT_CONFIG] = LOG_LEVEL_NOTICE,  [WATCH_EVENT_NOTE] = LOG_LEVEL_WARNING,
 };
 
-static void log_event(const struct daemon *d, const struct watch_event *e)
+static bool is_called(const struct watch_event *e, const char *name)
+{
+	return e->name && strcmp(e->name, name) == 0;
+}
+
+/* What went wrong is louder than what its kind mostly is, and what is expected is less loud. */
+static enum log_level loudness_of(const struct watch_event *e)
+{
+	if (e->kind == WATCH_EVENT_NOTE && (is_called(e, "start") || is_called(e, "stop")))
+		return LOG_LEVEL_INFO;
+	if (e->kind == WATCH_EVENT_CONFIG && is_called(e, "refused"))
+		return LOG_LEVEL_ERROR;
+	if (e->kind == WATCH_EVENT_ACTION && e->value == 0)
+		return LOG_LEVEL_WARNING;
+	return loudness[e->kind];
+}
+
+static void log_event(struct daemon *d, const struct watch_event *e)
 {
 	AUTO(strbuf) struct strbuf line;
 	strbuf_init(&line);
@@ -36,7 +53,11 @@ static void log_event(const struct daemon *d, const struct watch_event *e)
 		strbuf_printf(&line, " %s", e->name);
 	if (e->text)
 		strbuf_printf(&line, ": %s", e->text);
-	log_line(&d->log, loudness[e->kind], "%s", line.buf);
+	const struct log_field fields[] = { { "kind", watch_event_kinds[e->kind] },
+					    { "name", e->name },
+					    { "target", e->target },
+					    { "comm", e->comm } };
+	log_fields(&d->log, loudness_of(e), fields, sizeof(fields) / sizeof(fields[0]), line.buf);
 }
 
 void watch_tell(struct daemon *d, const struct watch_event *e)
