@@ -16,9 +16,10 @@ enum filter_role {
 		1u
 		<< 0, /* looks, judges, keeps, shows: no exec, no ptrace, no other process's memory but by descriptor. It
 				   * may fork what does the same, and kill with SIGKILL. */
-	FILTER_OPEN = 1u << 1, /* opens files and hands their descriptors on, nothing else */
-	FILTER_ACT = 1u << 2,  /* tells others, and runs commands: these have the same filter */
-	FILTER_BPF = 1u << 3,  /* with FILTER_ANALYSE: bpf() and perf_event_open(), where these were asked for */
+	FILTER_OPEN = 1u << 1,	/* opens files and hands their descriptors on, nothing else */
+	FILTER_ACT = 1u << 2,	/* tells others, and runs commands: these have the same filter */
+	FILTER_SPAWN = 1u << 4, /* with FILTER_ACT: seccomp(), so that what it begins can take a filter of its own */
+	FILTER_BPF = 1u << 3,	/* with FILTER_ANALYSE: bpf() and perf_event_open(), where these were asked for */
 };
 
 /*
