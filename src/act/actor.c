@@ -22,10 +22,13 @@ static int64_t now_ns(void)
 	return t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
-static bool still_there(void *arg, const char *policy, const char *action)
+static enum alerts_fate fate(void *arg, const struct alert *one)
 {
-	const struct link *l = chain_link(chains_find(arg, policy), action);
-	return l && l->action.kind == ACTION_ALERTMANAGER && !l->action.dry_run;
+	const struct actor *a = arg;
+	const struct link *l = chain_link(chains_find(a->chains, one->order->policy), one->action);
+	if (l && l->action.kind == ACTION_ALERTMANAGER && !l->action.dry_run)
+		return ALERTS_GO_ON;
+	return job_ends(a, one) ? ALERTS_END : ALERTS_DROP;
 }
 
 /* False: the frame is malformed. */
@@ -41,7 +44,7 @@ static bool take(struct actor *a, enum frame_kind kind, struct cursor *f, int64_
 			return false;
 		chains_unref(a->chains);
 		a->chains = chains;
-		alerts_drop(&a->alerts, still_there, chains);
+		alerts_drop(&a->alerts, fate, a);
 		return true;
 	case FRAME_ORDER:
 		err = order_read(f, &order);

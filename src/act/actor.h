@@ -73,6 +73,8 @@ void job_step_commands(struct actor *a, int64_t now);
 /* When something is to be begun, or a command ended; INT64_MAX: nothing is. */
 int64_t job_next(const struct actor *a);
 bool job_running(const struct actor *a);
+/* Is the end of that alert to be told by a job that waits? */
+bool job_ends(const struct actor *a, const struct alert *one);
 void job_free_all(struct actor *a); /* kills commands */
 /* A new one at the end of the list, for `link` of the chains in force. */
 struct job *job_new(struct actor *a, enum job_kind kind, struct link *link);

@@ -103,7 +103,7 @@ bool alerts_again(struct alerts *a, const char *policy, const char *action, int6
 	strbuf_putc(out, '[');
 	for (size_t i = 0; i < a->v.n && n < ALERTS_BATCH; i++) {
 		struct alert *one = &a->v.v[i];
-		if (!is_of(one, policy, action) || one->due > now)
+		if (!is_of(one, policy, action) || one->ends || one->due > now)
 			continue;
 		put(out, one->order, NULL);
 		one->due = now + ALERTS_AGAIN_NS;
@@ -128,10 +128,12 @@ bool alerts_told(struct alerts *a, const char *policy, const char *action, bool 
 	return news;
 }
 
-void alerts_drop(struct alerts *a, alerts_keep_fn keep, void *arg)
+void alerts_drop(struct alerts *a, alerts_fate_fn fate, void *arg)
 {
 	for (size_t i = a->v.n; i-- > 0;) {
-		if (!keep(arg, a->v.v[i].order->policy, a->v.v[i].action))
+		enum alerts_fate f = fate(arg, &a->v.v[i]);
+		a->v.v[i].ends = f == ALERTS_END;
+		if (f == ALERTS_DROP)
 			drop_one(a, &a->v.v[i]);
 	}
 }
@@ -140,7 +142,7 @@ int64_t alerts_next(const struct alerts *a)
 {
 	int64_t next = INT64_MAX;
 	for (size_t i = 0; i < a->v.n; i++) {
-		if (a->v.v[i].due < next)
+		if (!a->v.v[i].ends && a->v.v[i].due < next)
 			next = a->v.v[i].due;
 	}
 	return next;

@@ -25,6 +25,7 @@ struct alert {
 	struct order *order;
 	int64_t due; /* ns */
 	bool failed; /* last time it was told again */
+	bool ends;   /* only its end is still told */
 };
 
 struct alerts {
@@ -44,8 +45,9 @@ bool alerts_again(struct alerts *a, const char *policy, const char *action, int6
 /* How that went. True: it failed, and not for the second time running. */
 bool alerts_told(struct alerts *a, const char *policy, const char *action, bool ok, int64_t now);
 
-/* Those of links that are gone; Alertmanager lets them run out. */
-typedef bool (*alerts_keep_fn)(void *arg, const char *policy, const char *action);
-void alerts_drop(struct alerts *a, alerts_keep_fn keep, void *arg);
+/* Those of links that are gone; Alertmanager lets them run out, unless their end is to be told and waits for its turn. */
+enum alerts_fate { ALERTS_GO_ON, ALERTS_END, ALERTS_DROP };
+typedef enum alerts_fate (*alerts_fate_fn)(void *arg, const struct alert *one);
+void alerts_drop(struct alerts *a, alerts_fate_fn fate, void *arg);
 
 int64_t alerts_next(const struct alerts *a); /* when the next is due; INT64_MAX: none */

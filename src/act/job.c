@@ -85,6 +85,18 @@ bool job_running(const struct actor *a)
 	return false;
 }
 
+bool job_ends(const struct actor *a, const struct alert *one)
+{
+	for (const struct job *j = a->jobs; j; j = j->next) {
+		if (j->kind == JOB_TELL && j->order->resolved && !j->order->dry && !j->link->action.dry_run &&
+		    strcmp(j->link->action.name, one->action) == 0 &&
+		    strcmp(j->link->policy, one->order->policy) == 0 &&
+		    strcmp(j->order->incident, one->order->incident) == 0)
+			return true;
+	}
+	return false;
+}
+
 void job_free_all(struct actor *a)
 {
 	while (a->jobs) {

@@ -110,9 +110,9 @@ static void a_failure_is_news_once_and_tried_sooner(void **state)
 	alerts_deinit(&a);
 }
 
-static bool keep_none(void *arg, const char *policy, const char *action)
+static enum alerts_fate only_i_ends(void *arg, const struct alert *one)
 {
-	return false;
+	return strcmp(one->order->incident, "i") == 0 ? ALERTS_END : ALERTS_DROP;
 }
 
 static void alerts_of_a_link_that_is_gone_are_forgotten(void **state)
@@ -120,8 +120,13 @@ static void alerts_of_a_link_that_is_gone_are_forgotten(void **state)
 	struct alerts a = { 0 };
 	tell(&a, "i", "{1}", false, 0);
 	tell(&a, "k", "{2}", false, 0);
-	alerts_drop(&a, keep_none, NULL);
+	alerts_drop(&a, only_i_ends, NULL);
+	assert_int_equal(a.v.n, 1);
 	assert_false(again(&a, 60 * S));
+	assert_true(alerts_next(&a) == INT64_MAX);
+	assert_true(*tell(&a, "i", "{1}", true, 61 * S) != 0);
+	assert_true(*tell(&a, "k", "{2}", true, 61 * S) == 0);
+	assert_int_equal(a.v.n, 0);
 	alerts_deinit(&a);
 }
 
