@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
@@ -25,8 +26,12 @@ static struct err *open_end(const char *path, int *ret, struct stat *st)
 struct err *append_rehearse(const char *path)
 {
 	AUTO_CLOSE int fd = -1;
-	struct stat st;
-	return open_end(path, &fd, &st);
+	struct stat st, now;
+	bool made = lstat(path, &st) != 0 && errno == ENOENT;
+	TRY(open_end(path, &fd, &st));
+	if (made && lstat(path, &now) == 0 && now.st_ino == st.st_ino && now.st_dev == st.st_dev && now.st_size == 0)
+		unlink(path);
+	return NULL;
 }
 
 static struct err *cut_short(int fd, const char *path, off_t before, size_t wrote, size_t want, int os)

@@ -14,5 +14,5 @@
 
 /* WRITE, DENIED. `line` is without its newline. */
 MUST_CHECK struct err *append_line(const char *path, const char *line, size_t len);
-/* Opens it as append_line() would, and makes it where it is missing. */
+/* Opens it as append_line() would; one that was not there is not there afterwards either. */
 MUST_CHECK struct err *append_rehearse(const char *path);
