@@ -11,22 +11,17 @@
 #include <unistd.h>
 
 #include "act/actor.h"
+#include "act/chain.h"
 #include "act/frame.h"
+#include "act/kept.h"
 #include "act/order.h"
 #include "base/alloc.h"
 #include "base/num.h"
-#include "sandbox/child.h"
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S INT64_C(1000000000)
 
-enum { HOST_LEN = 256, DEAD_LEN = 160, OUT_MAX = 16 * 1024 * 1024 };
-
-/* An incident that was told, and in which state. */
-struct told {
-	char *policy, *incident;
-	enum watch_state state;
-};
+enum { ENDS_TIMES = 3, HOST_LEN = 256, DEAD_LEN = 160, OUT_MAX = 16 * 1024 * 1024 };
 
 /* How many links the chain of a policy has. */
 struct length {
@@ -35,7 +30,10 @@ struct length {
 };
 
 struct act {
-	struct child child;
+	struct spawner *spawner;
+	unsigned part;
+	struct child child; /* its socket is -1 while there is no actor */
+	struct spawner_again again;
 	int epoll, held_fd; /* an eventfd, readable: `held` has outcomes */
 	bool want_out;
 	struct strbuf out;
@@ -43,9 +41,10 @@ struct act {
 	struct frame_reader in, held; /* held: came while a rehearsal was waited for */
 	uint32_t rehearsals, awaited; /* numbers; 0: none is waited for */
 	struct strbuf *problems;      /* of that one */
-	VEC(struct told) told;
+	struct strbuf chains;	      /* the frame in force */
+	struct kept_orders kept;
+	uint32_t orders; /* number of the latest */
 	VEC(struct length) lengths;
-	unsigned waiting;
 	unsigned long dropped;
 	bool death_told;
 	char dead[DEAD_LEN];
@@ -60,11 +59,36 @@ static bool watch_fd(const struct act *a, int fd)
 	return epoll_ctl(a->epoll, EPOLL_CTL_ADD, fd, &ev) == 0;
 }
 
-struct err *act_start(struct act **ret)
+struct spawner_part act_part(void)
+{
+	return (struct spawner_part){ "ullage-act", CHILD_STREAM, actor_run, NULL };
+}
+
+static int64_t now_ns(void)
+{
+	struct timespec t = { 0 };
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static struct err *begin(struct act *a)
+{
+	TRY(spawner_begin(a->spawner, a->part, &a->child));
+	if (!watch_fd(a, a->child.fd))
+		return err_os(errno, "watching the process that acts");
+	a->want_out = false;
+	spawner_again_began(&a->again, now_ns());
+	return NULL;
+}
+
+struct err *act_start(struct spawner *sp, unsigned part, struct act **ret)
 {
 	struct act *a = *ret = xcalloc(1, sizeof(*a));
+	a->spawner = sp;
+	a->part = part;
 	a->child = CHILD_NONE;
 	strbuf_init(&a->out);
+	strbuf_init(&a->chains);
 	frame_reader_init(&a->in);
 	frame_reader_init(&a->held);
 	if (gethostname(a->host, sizeof(a->host) - 1) != 0)
@@ -73,8 +97,8 @@ struct err *act_start(struct act **ret)
 	a->held_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	struct err *err = a->epoll < 0 || a->held_fd < 0 ? err_os(errno, "starting the process that acts") : NULL;
 	if (!err)
-		err = child_start("ullage-act", CHILD_STREAM, actor_run, NULL, &a->child);
-	if (!err && !(watch_fd(a, a->child.fd) && watch_fd(a, a->held_fd)))
+		err = begin(a);
+	if (!err && !watch_fd(a, a->held_fd))
 		err = err_os(errno, "watching the process that acts");
 	if (err)
 		act_stop(take_ptr(*ret));
@@ -88,10 +112,11 @@ static void forget_lengths(struct act *a)
 	vec_deinit(&a->lengths);
 }
 
-static void forget_told(struct told *t)
+static void close_socket(struct act *a)
 {
-	free(t->policy);
-	free(t->incident);
+	if (a->child.fd >= 0)
+		close(a->child.fd); /* it leaves the epoll */
+	a->child = CHILD_NONE;
 }
 
 void act_stop(struct act *a)
@@ -100,14 +125,13 @@ void act_stop(struct act *a)
 		return;
 	if (a->child.fd >= 0)
 		frame_send(a->child.fd, &a->out, &a->sent);
-	child_stop(&a->child, ACT_GRACE_MS);
-	for (size_t i = 0; i < a->told.n; i++)
-		forget_told(&a->told.v[i]);
-	vec_deinit(&a->told);
+	close_socket(a);
+	kept_deinit(&a->kept);
 	forget_lengths(a);
 	frame_reader_deinit(&a->in);
 	frame_reader_deinit(&a->held);
 	strbuf_deinit(&a->out);
+	strbuf_deinit(&a->chains);
 	if (a->epoll >= 0)
 		close(a->epoll);
 	if (a->held_fd >= 0)
@@ -122,7 +146,7 @@ int act_fd(const struct act *a)
 
 unsigned act_waiting(const struct act *a)
 {
-	return a->waiting;
+	return a->kept.waiting;
 }
 
 unsigned long act_dropped(const struct act *a)
@@ -130,21 +154,27 @@ unsigned long act_dropped(const struct act *a)
 	return a->dropped;
 }
 
+unsigned long act_restarts(const struct act *a)
+{
+	return a->again.times;
+}
+
 const char *act_dead(const struct act *a)
 {
 	return *a->dead ? a->dead : NULL;
 }
 
-/* It no longer answers. Its socket leaves the epoll; death is told by act_dispatch(), which held_fd asks for. */
+/* It no longer answers. Told by act_dispatch(), which held_fd asks for. */
 static void died(struct act *a, const char *why)
 {
 	uint64_t one = 1;
 	char how[DEAD_LEN / 2] = "";
 	if (*a->dead)
 		return;
-	epoll_ctl(a->epoll, EPOLL_CTL_DEL, a->child.fd, NULL);
-	child_ended(&a->child, how, sizeof(how));
+	close_socket(a);
+	spawner_ended(a->spawner, a->part, how, sizeof(how));
 	snprintf(a->dead, sizeof(a->dead), "the process that acts %s", *how ? how : why);
+	spawner_again_ended(&a->again, now_ns());
 	if (write(a->held_fd, &one, sizeof(one)) < 0)
 		return; /* it is readable already */
 }
@@ -165,23 +195,9 @@ static void flush(struct act *a)
 
 /* ---- orders ---- */
 
-struct err *act_configure(struct act *a, const struct config *c)
+static unsigned chain_length(void *arg, const char *policy)
 {
-	AUTO(strbuf) struct strbuf frame;
-	strbuf_init(&frame);
-	TRY(chains_write(c, &frame));
-	strbuf_add(&a->out, frame.buf, frame.len);
-	forget_lengths(a);
-	for (size_t i = 0; i < c->policies.n; i++) {
-		const struct config_policy *p = &c->policies.v[i];
-		*vec_push(&a->lengths) = (struct length){ xstrdup(p->name), (unsigned)p->actions.n };
-	}
-	flush(a);
-	return NULL;
-}
-
-static unsigned chain_length(const struct act *a, const char *policy)
-{
+	const struct act *a = arg;
 	for (size_t i = 0; i < a->lengths.n; i++) {
 		if (strcmp(a->lengths.v[i].policy, policy) == 0)
 			return a->lengths.v[i].n;
@@ -189,43 +205,51 @@ static unsigned chain_length(const struct act *a, const char *policy)
 	return 0;
 }
 
-static struct told *find_told(struct act *a, const char *policy, const char *incident)
+struct err *act_configure(struct act *a, const struct config *c)
 {
-	for (size_t i = 0; i < a->told.n; i++) {
-		struct told *t = &a->told.v[i];
-		if (strcmp(t->incident, incident) == 0 && strcmp(t->policy, policy) == 0)
-			return t;
+	AUTO(strbuf) struct strbuf frame;
+	strbuf_init(&frame);
+	TRY(chains_write(c, &frame));
+	strbuf_clear(&a->chains);
+	strbuf_add(&a->chains, frame.buf, frame.len);
+	if (!*a->dead)
+		strbuf_add(&a->out, frame.buf, frame.len);
+	forget_lengths(a);
+	for (size_t i = 0; i < c->policies.n; i++) {
+		const struct config_policy *p = &c->policies.v[i];
+		*vec_push(&a->lengths) = (struct length){ xstrdup(p->name), (unsigned)p->actions.n };
 	}
+	kept_reload(&a->kept, chain_length, a);
+	flush(a);
 	return NULL;
-}
-
-/* After it: what is told from now on is news. */
-static void note(struct act *a, struct told *known, const char *policy, const struct act_order *o)
-{
-	if (o->resolved) {
-		forget_told(known);
-		*known = a->told.v[--a->told.n];
-	} else if (known) {
-		known->state = o->target->state;
-	} else {
-		*vec_push(&a->told) = (struct told){ xstrdup(policy), xstrdup(o->incident), o->target->state };
-	}
 }
 
 bool act_post(struct act *a, const char *policy, const struct act_order *o)
 {
 	unsigned n = chain_length(a, policy);
-	struct told *known = find_told(a, policy, o->incident);
+	const struct kept *known = kept_find(&a->kept, policy, o->incident);
 	if (n == 0 || (o->resolved ? !known : known && known->state == o->target->state))
 		return true;
-	if (*a->dead || a->waiting + n > ACT_WAITING || a->out.len > OUT_MAX ||
-	    (!known && a->told.n >= ACT_INCIDENTS)) {
+	unsigned most = o->resolved ? ENDS_TIMES * ACT_WAITING : ACT_WAITING;
+	if (a->kept.waiting + n > most || a->out.len > OUT_MAX ||
+	    (!known && a->kept.v.n >= ACT_INCIDENTS + ACT_WAITING)) {
 		a->dropped++;
 		return false;
 	}
-	order_write(a->host, policy, o, &a->out);
-	a->waiting += n;
-	note(a, known, policy, o);
+	bool kill = o->event && o->event->kind == WATCH_EVENT_OOM_KILL && o->event->text;
+	const char *reason = kill ? o->event->text : o->target->reason;
+	struct kept order = { .number = ++a->orders,
+			      .n = n,
+			      .resolved = o->resolved,
+			      .state = o->target->state,
+			      .policy = (char *)(uintptr_t)policy,
+			      .incident = (char *)(uintptr_t)o->incident,
+			      .reason = (char *)(uintptr_t)(*reason ? reason : NULL) };
+	strbuf_init(&order.frame);
+	order_write(a->host, policy, order.number, o, &order.frame);
+	if (!*a->dead)
+		strbuf_add(&a->out, order.frame.buf, order.frame.len);
+	kept_add(&a->kept, &order);
 	flush(a);
 	return true;
 }
@@ -240,6 +264,8 @@ struct sink {
 static bool take_outcome(struct act *a, struct cursor *f, const struct sink *to)
 {
 	struct act_outcome o = { 0 };
+	uint32_t number = cursor_u32(f);
+	unsigned place = cursor_u8(f);
 	o.repeated = cursor_u8(f);
 	o.done = cursor_u8(f);
 	o.dry = cursor_u8(f);
@@ -252,8 +278,11 @@ static bool take_outcome(struct act *a, struct cursor *f, const struct sink *to)
 		return false;
 	if (!o.incident)
 		o.incident = "";
-	if (!o.repeated && a->waiting > 0)
-		a->waiting--;
+	const char *known = kept_reason(&a->kept, number);
+	AUTO_FREE char *reason = known ? xstrdup(known) : NULL;
+	o.reason = reason;
+	if (!o.repeated)
+		kept_done(&a->kept, number, place);
 	to->outcome(to->arg, &o);
 	return true;
 }
@@ -304,20 +333,26 @@ static void take_all(struct act *a, struct frame_reader *r, const struct sink *t
 
 static void receive(struct act *a, const struct sink *to)
 {
-	bool there = *a->dead || frame_receive(&a->in, a->child.fd);
+	bool there = *a->dead || frame_receive(&a->in, a->child.fd); /* what it said last is heard, too */
 	take_all(a, &a->in, to);
 	if (!there)
 		died(a, "is gone");
+}
+
+static void tell_of_actor(const struct sink *to, bool done, const char *text)
+{
+	to->outcome(to->arg, &(struct act_outcome){
+				     .action = "actor", .incident = "", .text = text, .done = done, .actor = true });
 }
 
 static void tell_death(struct act *a, const struct sink *to)
 {
 	if (!*a->dead || a->death_told)
 		return;
-	AUTO_FREE char *text = xasprintf("%s: %u links were not done", a->dead, a->waiting);
+	AUTO_FREE char *text = xasprintf("%s; it begins again in %u s with %u actions that are not done", a->dead,
+					 a->again.pause_s, a->kept.waiting);
 	a->death_told = true;
-	a->waiting = 0;
-	to->outcome(to->arg, &(struct act_outcome){ .action = "actor", .incident = "", .text = text });
+	tell_of_actor(to, false, text);
 }
 
 void act_dispatch(struct act *a, void (*outcome)(void *arg, const struct act_outcome *o), void *arg)
@@ -334,14 +369,51 @@ void act_dispatch(struct act *a, void (*outcome)(void *arg, const struct act_out
 	tell_death(a, &to);
 }
 
-/* ---- rehearsals ---- */
+/* ---- another actor ---- */
 
-static int64_t now_ns(void)
+/* All that the one before had to know and to do. */
+static void tell_again(struct act *a, const struct sink *to)
 {
-	struct timespec t = { 0 };
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * NS_PER_S + t.tv_nsec;
+	unsigned given_up = kept_again(&a->kept, chain_length, a);
+	strbuf_clear(&a->out);
+	a->sent = 0;
+	strbuf_add(&a->out, a->chains.buf, a->chains.len);
+	for (size_t i = 0; i < a->kept.v.n; i++) {
+		struct kept *o = &a->kept.v.v[i];
+		order_skip(&o->frame, o->done);
+		strbuf_add(&a->out, o->frame.buf, o->frame.len);
+	}
+	a->dropped += given_up;
+	AUTO_FREE char *text = xasprintf("the process that acts has begun again, with %u actions; %u are given up",
+					 a->kept.waiting, given_up);
+	tell_of_actor(to, true, text);
 }
+
+struct err *act_tend(struct act *a, void (*outcome)(void *arg, const struct act_outcome *o), void *arg)
+{
+	const struct sink to = { outcome, arg };
+	if (!*a->dead || !a->death_told || now_ns() < a->again.due_ns)
+		return NULL;
+	struct err *err = begin(a);
+	if (err && err_code(err) == ERR_GONE)
+		return err;
+	if (err) {
+		tell_of_actor(&to, false, err_text(err));
+		err_free(err);
+		close_socket(a);
+		spawner_again_ended(&a->again, now_ns());
+		return NULL;
+	}
+	frame_reader_deinit(&a->in);
+	frame_reader_init(&a->in);
+	*a->dead = 0;
+	a->death_told = false;
+	tell_again(a, &to);
+	flush(a);
+	return NULL;
+}
+
+/* ---- rehearsals ---- */
 
 static void await(struct act *a)
 {
@@ -358,6 +430,8 @@ struct err *act_rehearse(struct act *a, struct strbuf *problems)
 {
 	uint64_t one = 1;
 	uint32_t number = ++a->rehearsals;
+	if (*a->dead && !problems)
+		return NULL;
 	size_t at = frame_begin(&a->out, FRAME_REHEARSE);
 	frame_u32(&a->out, number);
 	frame_end(&a->out, at);

@@ -26,6 +26,7 @@ struct job {
 	struct chains *set; /* keeps `link` */
 	struct link *link;
 	struct order *order;	     /* JOB_TELL */
+	unsigned place;		     /* ... of the link in its chain */
 	struct rehearsal *rehearsal; /* JOB_REHEARSE */
 	char *body;		     /* what Alertmanager gets; NULL: the order's JSON */
 	bool running;

@@ -77,6 +77,28 @@ static bool tell_end(struct alerts *a, struct alert *known, const struct order *
 	return last;
 }
 
+/* The alert of that order, which is known from now on. */
+static struct alert *know(struct alerts *a, struct alert *known, const char *action, struct order *o, int64_t due)
+{
+	if (!known) {
+		known = vec_push(&a->v);
+		known->action = xstrdup(action);
+	}
+	order_unref(known->order);
+	known->order = order_ref(o);
+	known->due = due;
+	return known;
+}
+
+void alerts_restore(struct alerts *a, const char *action, struct order *o, int64_t now)
+{
+	struct alert *known = find(a, action, o);
+	if (!o->resolved)
+		know(a, known, action, o, now);
+	else if (known)
+		drop_one(a, known);
+}
+
 bool alerts_tell(struct alerts *a, const char *action, struct order *o, int64_t now, struct strbuf *out)
 {
 	struct alert *known = find(a, action, o);
@@ -85,13 +107,7 @@ bool alerts_tell(struct alerts *a, const char *action, struct order *o, int64_t 
 	strbuf_putc(out, '[');
 	if (known && strcmp(known->order->labels, o->labels) != 0 && !shared(a, known))
 		put(out, known->order, o->now);
-	if (!known) {
-		known = vec_push(&a->v);
-		known->action = xstrdup(action);
-	}
-	order_unref(known->order);
-	known->order = order_ref(o);
-	known->due = now + ALERTS_AGAIN_NS;
+	know(a, known, action, o, now + ALERTS_AGAIN_NS);
 	put(out, o, NULL);
 	strbuf_putc(out, ']');
 	return true;

@@ -40,6 +40,9 @@ void alerts_deinit(struct alerts *a);
  */
 bool alerts_tell(struct alerts *a, const char *action, struct order *o, int64_t now, struct strbuf *out);
 
+/* That order was told before us: the alert is due to be told again, or (resolved) over. */
+void alerts_restore(struct alerts *a, const char *action, struct order *o, int64_t now);
+
 /* The document that tells again what is due of this link; false: nothing is. */
 bool alerts_again(struct alerts *a, const char *policy, const char *action, int64_t now, struct strbuf *out);
 /* How that went. True: it failed, and not for the second time running. */

@@ -115,6 +115,8 @@ struct ending {
 static void tell_outcome(struct actor *a, const struct job *j, const struct ending *e)
 {
 	size_t at = frame_begin(&a->out, FRAME_OUTCOME);
+	frame_u32(&a->out, j->order ? j->order->number : 0);
+	frame_u8(&a->out, j->place);
 	frame_u8(&a->out, j->kind == JOB_AGAIN);
 	frame_u8(&a->out, e->done);
 	frame_u8(&a->out, e->dry);
@@ -354,12 +356,24 @@ void job_start_all(struct actor *a, int64_t now)
 	}
 }
 
+/* An actor before us told it. An alert that lasts is told again and, one day, ended by us. */
+static void skip(struct actor *a, const struct link *l, struct order *o, int64_t now)
+{
+	if (l->action.kind == ACTION_ALERTMANAGER && !l->action.dry_run && !o->dry)
+		alerts_restore(&a->alerts, l->action.name, o, now);
+}
+
 void job_order(struct actor *a, struct order *o, int64_t now)
 {
 	struct chain *c = chains_find(a->chains, o->policy);
 	for (size_t i = 0; c && i < c->links.n; i++) {
+		if (o->skip & UINT32_C(1) << i) {
+			skip(a, &c->links.v[i], o, now);
+			continue;
+		}
 		struct job *j = job_new(a, JOB_TELL, &c->links.v[i]);
 		j->order = order_ref(o);
+		j->place = (unsigned)i;
 		j->not_before = now;
 	}
 }

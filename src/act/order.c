@@ -5,7 +5,16 @@
 #include "act/incident.h"
 #include "base/alloc.h"
 
-void order_write(const char *host, const char *policy, const struct act_order *o, struct strbuf *out)
+/* Of a frame that begins with the order: length, kind, number. */
+enum { SKIP_AT = 4 + 1 + 4 };
+
+void order_skip(struct strbuf *frame, uint32_t links)
+{
+	for (unsigned i = 0; i < sizeof(links); i++)
+		frame->buf[SKIP_AT + i] = (char)(unsigned char)(links >> (8 * i));
+}
+
+void order_write(const char *host, const char *policy, uint32_t number, const struct act_order *o, struct strbuf *out)
 {
 	struct incident in;
 	incident_init(&in, host, policy, o);
@@ -13,6 +22,8 @@ void order_write(const char *host, const char *policy, const struct act_order *o
 				       in.json,	   in.labels,	in.annotations,
 				       in.started, in.now };
 	size_t at = frame_begin(out, FRAME_ORDER);
+	frame_u32(out, number);
+	frame_u32(out, 0);
 	frame_u8(out, o->resolved);
 	frame_u8(out, o->dry);
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
@@ -30,6 +41,8 @@ struct err *order_read(const struct cursor *fields, struct order **ret)
 	memcpy(o->frame, fields->p, len);
 	struct cursor f;
 	cursor_init(&f, o->frame, len);
+	o->number = cursor_u32(&f);
+	o->skip = cursor_u32(&f);
 	o->resolved = cursor_u8(&f);
 	o->dry = cursor_u8(&f);
 	const char **const strings[] = { &o->policy, &o->incident,    &o->alertname, &o->json,

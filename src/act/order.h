@@ -6,13 +6,15 @@
  */
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "act/act.h"
 #include "base/cursor.h"
 
 struct order {
 	unsigned refs;
-	unsigned char *frame; /* where the strings are; none is NULL */
+	uint32_t number, skip; /* skip: bits of links that were told it */
+	unsigned char *frame;  /* where the strings are; none is NULL */
 	const char *policy, *incident, *alertname;
 	const char *json;		  /* the incident, one line */
 	const char *labels, *annotations; /* objects of JSON */
@@ -21,7 +23,9 @@ struct order {
 };
 
 /* Appends a FRAME_ORDER. */
-void order_write(const char *host, const char *policy, const struct act_order *o, struct strbuf *out);
+void order_write(const char *host, const char *policy, uint32_t number, const struct act_order *o, struct strbuf *out);
+/* In that frame: these links of the chain are not told it again. */
+void order_skip(struct strbuf *frame, uint32_t links);
 /* The fields of one, given with one reference. FORMAT. */
 MUST_CHECK struct err *order_read(const struct cursor *fields, struct order **ret);
 struct order *order_ref(struct order *o);

@@ -32,6 +32,8 @@ static const struct {
 	ROW(GAUGE,   "config_last_reload_successful", NULL, "1 when the newest configuration is in force.", FLAG, config_ok),
 	ROW(GAUGE,   "actions_waiting", NULL, "Actions that wait to be done.", COUNT, actions_waiting),
 	ROW(COUNTER, "actions_dropped", NULL, "Actions for which the queue had no room.", COUNT, actions_dropped),
+	ROW(COUNTER, "actor_restarts", NULL, "How often the process that acts had ended and was begun again.", COUNT, actor_restarts),
+	ROW(COUNTER, "opener_restarts", NULL, "How often the process that opens files had ended and was begun again.", COUNT, opener_restarts),
 	ROW(COUNTER, "http_requests", NULL, "Requests that were answered.", COUNT, http_requests),
 	ROW(COUNTER, "http_refused", NULL, "Requests that were malformed, or for what there is not.", COUNT, http_refused),
 	ROW(COUNTER, "http_dropped", NULL, "Connections that were ended to keep a bound.", COUNT, http_dropped),

@@ -39,6 +39,7 @@ struct surface_self {
 	} actions[SURFACE_ACTIONS];
 	unsigned n_actions;
 	uint64_t actions_waiting, actions_dropped;
+	uint64_t actor_restarts, opener_restarts; /* parts that ended by themselves and began again */
 	uint64_t http_requests, http_refused, http_dropped, http_connections;
 };
 

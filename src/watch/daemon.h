@@ -92,6 +92,7 @@ struct daemon {
 	struct surface_self self;
 	bool discovered; /* once, at least */
 	bool store_failed;
+	struct err *failed; /* why it ends by itself */
 	int64_t trimmed_ns;
 };
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "format/parts.h"
 #include "watch/targets.h"
 
@@ -206,30 +207,55 @@ void watch_act_passing(struct daemon *d, int64_t now_ns)
 
 /* ---- how actions ended ---- */
 
+static void count(struct surface_self *self, const struct act_outcome *o)
+{
+	size_t i = 0;
+	while (i < self->n_actions && strcmp(self->actions[i].name, o->action) != 0)
+		i++;
+	if (i == self->n_actions)
+		return;
+	self->actions[i].done += o->done && !o->dry;
+	self->actions[i].failed += !o->done;
+	self->actions[i].dry += o->done && o->dry;
+}
+
+static void write_detail(const struct act_outcome *o, struct strbuf *out)
+{
+	struct json j;
+	json_init(&j, out);
+	json_object(&j, NULL);
+	json_str(&j, "incident", o->incident);
+	json_str(&j, "reason", o->reason);
+	json_u64(&j, "tries", o->tries);
+	json_str(&j, "output", o->output && *o->output ? o->output : NULL);
+	json_object_end(&j);
+}
+
 static void outcome(void *arg, const struct act_outcome *o)
 {
 	struct daemon *d = arg;
-	struct surface_self *self = &d->self;
-	unsigned i = 0;
 	if (o->rehearsal) {
 		watch_note(d, WATCH_EVENT_NOTE, o->action, "rehearsal: %s will not work: %s", o->action, o->text);
 		return;
 	}
-	while (i < self->n_actions && strcmp(self->actions[i].name, o->action) != 0)
-		i++;
-	if (i < self->n_actions) {
-		self->actions[i].done += o->done && !o->dry;
-		self->actions[i].failed += !o->done;
-		self->actions[i].dry += o->done && o->dry;
+	if (o->actor) {
+		watch_note(d, WATCH_EVENT_NOTE, o->action, "%s", o->text);
+		return;
 	}
+	count(&d->self, o);
 	char key[WATCH_KEY];
 	(void)!snprintf(key, sizeof(key), "%.*s", (int)strcspn(o->incident, "/"), o->incident);
 	struct watched *w = watch_find(d, key);
 	AUTO(strbuf) struct strbuf text;
+	AUTO(strbuf) struct strbuf detail;
 	strbuf_init(&text);
+	strbuf_init(&detail);
+	write_detail(o, &detail);
 	strbuf_printf(&text, "%s of %s: %s%s", o->action, o->incident, o->text, o->dry ? " (dry run)" : "");
 	if (o->tries > 1)
 		strbuf_printf(&text, ", after %u tries", o->tries);
+	if (o->reason)
+		strbuf_printf(&text, "; told because: %s", o->reason);
 	struct watch_event e = {
 		.wall_ns = parts_now(),
 		.kind = WATCH_EVENT_ACTION,
@@ -237,6 +263,7 @@ static void outcome(void *arg, const struct act_outcome *o)
 		.comm = w ? w->shown.comm : NULL,
 		.name = o->action,
 		.text = text.buf,
+		.detail = detail.buf,
 		.value = o->done,
 		.threshold = NAN,
 		.dry = o->dry,
@@ -247,4 +274,9 @@ static void outcome(void *arg, const struct act_outcome *o)
 void watch_act_outcomes(struct daemon *d)
 {
 	act_dispatch(d->act, outcome, d);
+}
+
+struct err *watch_act_tend(struct daemon *d)
+{
+	return act_tend(d->act, outcome, d);
 }

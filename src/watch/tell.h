@@ -16,5 +16,7 @@ void watch_act(struct daemon *d, struct watched *w, const struct watch_event *e)
 void watch_act_kill(struct daemon *d, struct watched *w, const struct watch_event *e);
 void watch_act_passing(struct daemon *d, int64_t now_ns);
 void watch_act_outcomes(struct daemon *d);
+/* See act_tend(). */
+MUST_CHECK struct err *watch_act_tend(struct daemon *d);
 /* An error that goes on: told the first time, and when it is over. */
 void watch_store_outcome(struct daemon *d, struct err *err);

@@ -72,6 +72,8 @@ void watch_self(struct daemon *d)
 	d->self.http_connections = served.connections;
 	d->self.actions_waiting = act_waiting(d->act);
 	d->self.actions_dropped = act_dropped(d->act);
+	d->self.actor_restarts = act_restarts(d->act);
+	d->self.opener_restarts = d->split.again.times;
 }
 
 /* ---- the loop ---- */
@@ -81,6 +83,33 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	struct daemon *d = arg;
 	watch_round(d);
 	watch_set_tick(d);
+}
+
+/* Each line of a text: a note of that name, or (NULL) of the log only. */
+static void tell_lines(struct daemon *d, const char *name, const char *text)
+{
+	for (size_t n; *text; text += n + (text[n] == '\n')) {
+		n = strcspn(text, "\n");
+		if (n && name)
+			watch_note(d, WATCH_EVENT_NOTE, name, "%.*s", (int)n, text);
+		else if (n)
+			log_line(&d->log, LOG_LEVEL_WARNING, "%.*s", (int)n, text);
+	}
+}
+
+/* Without a spawner what has ended stays away: then whoever started us shall start all of it anew. */
+static void tend_parts(struct daemon *d, int64_t now)
+{
+	AUTO(strbuf) struct strbuf news;
+	strbuf_init(&news);
+	struct err *err = split_tend(&d->split, now, &news);
+	tell_lines(d, "opener", news.buf);
+	if (!err)
+		err = watch_act_tend(d);
+	if (!err)
+		return;
+	d->failed = err;
+	event_base_loopbreak(d->loop);
 }
 
 static void on_second(evutil_socket_t fd, short what, void *arg)
@@ -93,6 +122,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		watch_store_outcome(d, store_trim(d->store, parts_now()));
 	}
 	watch_act_passing(d, now);
+	tend_parts(d, now);
 	watch_work(d);
 }
 
@@ -139,18 +169,6 @@ static void every(struct daemon *d, struct event **ev, unsigned ms, event_callba
 		event_priority_set(*ev, 0); /* before whoever asks by HTTP */
 	}
 	event_add(*ev, &tv);
-}
-
-/* Each line of a text: a note of that name, or (NULL) of the log only. */
-static void tell_lines(struct daemon *d, const char *name, const char *text)
-{
-	for (size_t n; *text; text += n + (text[n] == '\n')) {
-		n = strcspn(text, "\n");
-		if (n && name)
-			watch_note(d, WATCH_EVENT_NOTE, name, "%.*s", (int)n, text);
-		else if (n)
-			log_line(&d->log, LOG_LEVEL_WARNING, "%.*s", (int)n, text);
-	}
 }
 
 /* ---- another configuration ---- */
@@ -290,9 +308,9 @@ static struct err *open_parts(struct daemon *d)
 	TRY(watch_read_config(d, &d->config));
 	log_init(&d->log, d->config->log);
 	tell_problem(d, notify_open(&d->notify));
-	/* These fork: before there is anything that the parts should not have. */
+	/* This forks: before there is anything that the parts should not have. */
 	TRY(split_open(&d->split, opt->procfs));
-	TRY(act_start(&d->act));
+	TRY(act_start(&d->split.spawner, SPLIT_ACTOR, &d->act));
 	TRY(act_configure(d->act, d->config));
 	name_actions(d);
 	const char *said = opt->data ? opt->data : d->config->data;
@@ -397,5 +415,5 @@ struct err *watch_run(const struct watch_options *opt)
 	if (!err && !opt->once)
 		run(&d);
 	close_parts(&d);
-	return err;
+	return err ? err : d.failed;
 }

@@ -1,68 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a policy's chain does, told by a real actor to real servers, files and commands."""
-import http.server
 import signal as signals
-import threading
 
-from ullagetest import *
+from receiver import *
 
 PROBE = os.path.join(os.path.dirname(ULLAGE), "tests", "probes", "watch_actions")
-
-
-class Receiver:
-    """A server that answers as `answers` say, one after the other; the last again and again. It keeps what came.
-
-    An answer is a status, "hang" (no answer), "close" (without one), or (status, headers).
-    """
-
-    def __init__(self, *answers):
-        self.answers = list(answers)
-        self.bodies, self.headers, self.times, self.paths = [], [], [], []
-        self.over = threading.Event()
-        receiver = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):  # pylint: disable=invalid-name
-                receiver.take(self)
-
-            def do_GET(self):  # pylint: disable=invalid-name
-                receiver.take(self)
-
-            def log_message(self, *_):  # pylint: disable=arguments-differ
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        at_end(self.close)
-
-    def take(self, request):
-        body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
-        self.times.append(time.monotonic())
-        self.headers.append(request.headers)
-        self.paths.append(request.path)
-        self.bodies.append(body)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if answer == "hang":
-            self.over.wait(60)
-        elif answer != "close":
-            status, headers = answer if isinstance(answer, tuple) else (answer, {})
-            request.send_response(status)
-            for name, value in headers.items():
-                request.send_header(name, value)
-            text = b"because of a test" if status >= 400 else b""
-            request.send_header("Content-Length", str(len(text)))
-            request.end_headers()
-            request.wfile.write(text)
-
-    def incidents(self):
-        return [json.loads(body) for body in self.bodies]
-
-    def close(self):
-        self.over.set()
-        self.server.shutdown()
-        self.server.server_close()
 
 
 class Actor:
@@ -132,6 +74,29 @@ def in_folder(name=""):
 def lines_of(path):
     with open(path, encoding="utf-8") as f:
         return [json.loads(line) for line in f]
+
+
+@test(timeout=60)
+def what_a_killed_actor_had_to_do_is_done_by_the_next():
+    hanging, receiver, path = Receiver("hang", 200), Receiver(200), in_folder("line")
+    actor = Actor(("webhook", "hook", {"timeout": 60000}, hanging.url), ("file", "file", {}, path),
+                  ("alertmanager", "alerts", {}, receiver.url))
+    actor.post("fire a warning")
+    equal("who is done first", sorted(actor.outcome()["action"] for _ in range(2)), ["alerts", "file"])
+    killed = next(pid for pid in actor.pids() if status(pid, "Name") == "ullage-act")
+    os.kill(killed, signals.SIGKILL)
+    told = actor.outcome()
+    check(told["action"] == "actor" and "was killed by signal 9" in told["text"], told)
+    told = actor.outcome()
+    check(told["action"] == "actor" and "has begun again, with 1 actions" in told["text"], told)
+    equal("what was under way", {k: v for k, v in actor.outcome().items() if k in ("action", "how")},
+          {"action": "hook", "how": "done"})
+    equal("what was done is not done twice", open(path, encoding="utf-8").read().count("\n"), 1)
+    actor.post("resolve a ok")
+    ended = actor.outcomes(3)
+    equal("ends", {o["how"] for o in ended.values()}, {"done"})
+    check(any("endsAt" in alert for body in receiver.incidents() for alert in body), "the alert was not ended")
+    actor.finish()
 
 
 @test
@@ -326,6 +291,7 @@ def rehearsal_finds_what_will_not_work():
     equal("problems of", sorted(p.split("action ")[1].split(":")[0] for p in problems),
           ["command", "folder", "name", "nobody", "token"])
     equal("requests", len(good.bodies), 0)
+    check(not os.path.exists(path), "a rehearsal has left a file")
     actor.target.send("later")
     equal("without waiting", sorted(actor.outcome()["action"] for _ in range(5)),
           ["command", "folder", "name", "nobody", "token"])
@@ -333,27 +299,20 @@ def rehearsal_finds_what_will_not_work():
 
 
 @test
-def actor_ends_with_the_daemon_and_its_death_is_told():
+def actor_ends_with_the_daemon():
     actor = Actor(("command", "sleeping", {"timeout": 60000}, "/bin/sleep", "60"))
     actor.post("fire a warning")
-    eventually("the command runs", lambda: len(actor.pids()) == 2)
+    eventually("the command runs", lambda: len(actor.pids()) == 3)
     pids = actor.pids()
-    equal("threads before", status(pids[0], "Threads"), 1)
-    equal("capabilities", status(pids[0], "CapEff"), 0)
-    equal("no new ones", status(pids[0], "NoNewPrivs"), 1)
-    equal("descriptors", sorted(os.readlink(f"/proc/{pids[0]}/fd/{fd}").split(":")[0] for fd in ("0", "3")),
+    acts = next(pid for pid in pids if status(pid, "Name") == "ullage-act")
+    equal("threads before", status(acts, "Threads"), 1)
+    equal("capabilities", status(acts, "CapEff"), 0)
+    equal("no new ones", status(acts, "NoNewPrivs"), 1)
+    equal("descriptors", sorted(os.readlink(f"/proc/{acts}/fd/{fd}").split(":")[0] for fd in ("0", "3")),
           ["/dev/null", "socket"])
     os.kill(actor.target.pid, signals.SIGKILL)
     for pid in pids:
         eventually(f"process {pid} ends", lambda pid=pid: not alive(pid))
-
-    actor = Actor(("webhook", "hook", {}, Receiver("hang").url))
-    actor.post("fire a warning")
-    os.kill(actor.pids()[0], signals.SIGKILL)
-    outcome = actor.outcome()
-    equal("its death", outcome["text"], "the process that acts was killed by signal 9 (KILL): 1 links were not done")
-    actor.post("fire b warning", "no")
-    actor.finish()
 
 
 @test

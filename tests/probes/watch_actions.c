@@ -161,14 +161,18 @@ int main(int argc, char **argv)
 	parse(p, argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setvbuf(stdin, NULL, _IONBF, 0);
-	end(act_start(&act));
+	const struct spawner_part parts[] = { act_part() };
+	struct spawner spawner = SPAWNER_NONE;
+	end(spawner_start(&spawner, parts, 1, 0));
+	end(act_start(&spawner, 0, &act));
 	end(act_configure(act, &c));
 	printf("ready\n");
 	struct pollfd fds[] = { { .fd = STDIN_FILENO, .events = POLLIN }, { .fd = act_fd(act), .events = POLLIN } };
 	char line[256];
-	while (poll(fds, 2, -1) > 0) {
+	while (poll(fds, 2, 1000) >= 0) {
 		if (fds[1].revents)
 			act_dispatch(act, print_outcome, NULL);
+		end(act_tend(act, print_outcome, NULL));
 		if (!fds[0].revents)
 			continue;
 		if (!fgets(line, sizeof(line), stdin))
@@ -177,6 +181,7 @@ int main(int argc, char **argv)
 		command(act, &c, line);
 	}
 	act_stop(act);
+	spawner_stop(&spawner, ACT_GRACE_MS);
 	for (size_t i = 0; i < p->actions.n; i++)
 		vec_deinit(&p->actions.v[i].argv);
 	vec_deinit(&p->actions);
