@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/utf8.h"
 #include "base/vec.h"
 
 enum { SHOWN = 100 };
@@ -16,16 +17,21 @@ static const struct {
 #undef ROUTE
 };
 
+/* Names may be any bytes: what is no UTF-8 is shown as such. */
 static void put_escaped(struct strbuf *out, const char *s)
 {
 	static const char special[] = "&<>\"'";
 	static const char *const entities[] = { "&amp;", "&lt;", "&gt;", "&quot;", "&#39;" };
-	for (; *s; s++) {
+	const char *end = s + strlen(s);
+	for (size_t n = 0; s < end; s += n ? n : 1) {
 		const char *at = strchr(special, *s);
+		n = utf8_len(s, (size_t)(end - s));
 		if (at)
 			strbuf_puts(out, entities[at - special]);
+		else if (n)
+			strbuf_add(out, s, n);
 		else
-			strbuf_putc(out, *s);
+			strbuf_puts(out, "\xef\xbf\xbd");
 	}
 }
 

@@ -56,7 +56,7 @@ static const struct {
 	ROW(COUNTER, "memory_pressure_seconds", "seconds", "Time in which some task of the cgroup waited for memory.", US, cgroup.psi_some_total_us),
 	ROW(GAUGE,   "memory_pressure_some_ratio", "ratio", "Share of the last 10 s in which some task waited for memory.", REAL, cgroup.psi_some),
 	ROW(GAUGE,   "memory_pressure_full_ratio", "ratio", "Share of the last 10 s in which all tasks waited for memory.", REAL, cgroup.psi_full),
-	ROW(GAUGE,   "growth_bytes_per_second", NULL, "Growth toward the limit.", REAL, forecast.rate),
+	ROW(GAUGE,   "growth_bytes_per_second", "bytes_per_second", "Growth toward the limit.", REAL, forecast.rate),
 	ROW(GAUGE,   "limit_eta_seconds", "seconds", "When the limit is reached if nothing changes; no sample: not in sight.", REAL, forecast.eta),
 	ROW(GAUGE,   "forecast_confidence_ratio", "ratio", "How sure that is, 0 to 1.", REAL, forecast.confidence),
 	ROW(GAUGE,   "forecast_warning", NULL, "1 while a warning of the limit is in force.", FLAG, forecast.warning),

@@ -153,9 +153,11 @@ static void put_counts(struct text *t, const struct surface_view *v, size_t show
 
 void metrics_self(struct text *t, const struct surface_view *v, size_t shown)
 {
+	t->created_ns = v->self->start_wall_ns;
 	put_build(t, v->self);
 	put_counts(t, v, shown);
 	put_events(t, v->self);
 	put_actions(t, v->self);
 	put_rows(t, v->self);
+	t->created_ns = 0; /* since when those of a target count, nobody says: an exec begins anew */
 }

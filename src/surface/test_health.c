@@ -28,7 +28,9 @@ static void health_says_what_fails(void **state)
 
 static void the_page_names_what_there_is_and_escapes_names(void **state)
 {
-	struct watch_target t = { .key = "7-1", .comm = "<script>&'\"", .reason = "a<b", .state = WATCH_CRITICAL };
+	struct watch_target t = {
+		.key = "7-1", .comm = "<script>&'\"", .reason = "a<b \xff\xc3\xa9", .state = WATCH_CRITICAL
+	};
 	const struct watch_target *list[] = { &t };
 	struct surface_self self = { .version = "1.2.3" };
 	struct surface_view v = { .self = &self, .targets = list, .n = 1 };
@@ -40,6 +42,7 @@ static void the_page_names_what_there_is_and_escapes_names(void **state)
 	assert_non_null(strstr(out.buf, "&lt;script&gt;&amp;&#39;&quot;"));
 	assert_null(strstr(out.buf, "<script"));
 	assert_null(strstr(out.buf, "a<b"));
+	assert_non_null(strstr(out.buf, "a&lt;b \xef\xbf\xbd\xc3\xa9\n")); /* what is no UTF-8 is shown as such */
 }
 
 int main(void)

@@ -75,6 +75,7 @@ static void known_figures_have_samples_and_unknown_ones_none(void **state)
 	assert_null(strstr(page.buf, "ullage_target_usage_bytes{"));
 	assert_null(strstr(page.buf, "ullage_target_growth_bytes_per_second{"));
 	assert_null(strstr(page.buf, "# EOF"));
+	assert_null(strstr(page.buf, "_created"));
 }
 
 static void openmetrics_names_families_without_their_ends(void **state)
@@ -85,6 +86,8 @@ static void openmetrics_names_families_without_their_ends(void **state)
 	says(&page, "# TYPE ullage_target_gc counter\nullage_target_gc_total{target=\"7-1\",comm=\"api\"} 3\n");
 	says(&page, "# TYPE ullage_target info\nullage_target_info{");
 	says(&page, "# TYPE ullage_target_rss_bytes gauge\n# UNIT ullage_target_rss_bytes bytes\n");
+	says(&page, "\nullage_oom_kills_total 4\nullage_oom_kills_created 1.500\n");
+	assert_null(strstr(page.buf, "gc_created"));
 	assert_string_equal(page.buf + page.len - 6, "# EOF\n");
 }
 

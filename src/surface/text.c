@@ -29,17 +29,24 @@ void text_family(struct text *t, const struct text_family *f)
 		strbuf_printf(t->out, "# UNIT %s %s\n", f->name, f->unit);
 }
 
-static void put_name(struct text *t, const char *labels)
+static void put_name(struct text *t, const char *end, const char *labels)
 {
 	strbuf_puts(t->out, t->family->name);
-	strbuf_puts(t->out, suffix(t->family));
+	strbuf_puts(t->out, end);
 	if (*labels) {
 		strbuf_putc(t->out, '{');
 		strbuf_puts(t->out, labels);
 		strbuf_putc(t->out, '}');
 	}
 	strbuf_putc(t->out, ' ');
-	t->samples++;
+}
+
+static void put_created(struct text *t, const char *labels)
+{
+	if (!t->openmetrics || t->family->type != TEXT_COUNTER || !t->created_ns)
+		return;
+	put_name(t, "_created", labels);
+	strbuf_printf(t->out, "%.3f\n", (double)t->created_ns / 1e9);
 }
 
 void text_u64(struct text *t, const char *labels, uint64_t value)
@@ -51,19 +58,21 @@ void text_u64(struct text *t, const char *labels, uint64_t value)
 		digits[--at] = (char)('0' + value % 10);
 		value /= 10;
 	} while (value);
-	put_name(t, labels);
+	put_name(t, suffix(t->family), labels);
 	strbuf_add(t->out, digits + at, sizeof(digits) - at);
+	put_created(t, labels);
 }
 
 void text_double(struct text *t, const char *labels, double value)
 {
-	put_name(t, labels);
+	put_name(t, suffix(t->family), labels);
 	if (isnan(value))
 		strbuf_puts(t->out, "NaN\n");
 	else if (isinf(value))
 		strbuf_puts(t->out, value > 0 ? "+Inf\n" : "-Inf\n");
 	else
 		strbuf_printf(t->out, "%.10g\n", value);
+	put_created(t, labels);
 }
 
 /* Where the last TEXT_LABEL bytes begin, not within a character. */
@@ -76,6 +85,12 @@ static const char *end_of(const char *value)
 	while (((unsigned char)*s & 0xc0) == 0x80)
 		s++;
 	return s;
+}
+
+/* C1 is two bytes in UTF-8. */
+static bool is_control(const unsigned char *s)
+{
+	return s[0] < 0x20 || s[0] == 0x7f || (s[0] == 0xc2 && s[1] < 0xa0);
 }
 
 void text_label(struct strbuf *labels, const char *name, const char *value)
@@ -92,7 +107,7 @@ void text_label(struct strbuf *labels, const char *name, const char *value)
 			strbuf_putc(labels, '\\');
 		if (*s == '\n')
 			strbuf_puts(labels, "\\n");
-		else if (!n || (unsigned char)*s < 0x20 || *s == 0x7f)
+		else if (!n || is_control((const unsigned char *)s))
 			strbuf_puts(labels, "\xef\xbf\xbd");
 		else
 			strbuf_add(labels, s, n);

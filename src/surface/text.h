@@ -25,7 +25,7 @@ struct text {
 	struct strbuf *out;
 	bool openmetrics;
 	const struct text_family *family; /* whose samples come */
-	size_t samples;			  /* written so far */
+	int64_t created_ns; /* since when the counters that come count, of the wall clock: OpenMetrics says so; 0: not known */
 };
 
 void text_family(struct text *t, const struct text_family *f);
