@@ -110,7 +110,7 @@ static void put_actions(struct text *t, const struct surface_self *self)
 	struct strbuf labels AUTO(strbuf);
 	strbuf_init(&labels);
 	text_family(t, &actions);
-	for (unsigned i = 0; i < self->n_actions; i++) {
+	for (size_t i = 0; i < self->n_actions; i++) {
 		const struct {
 			const char *outcome;
 			uint64_t n;

@@ -18,7 +18,11 @@
 #include "base/strbuf.h"
 #include "model/watch.h"
 
-enum { SURFACE_ACTIONS = 32 };
+/* What became of one action, since the start. */
+struct surface_action {
+	const char *name, *kind;
+	uint64_t done, failed, dry;
+};
 
 /* The daemon itself. */
 struct surface_self {
@@ -33,11 +37,8 @@ struct surface_self {
 	uint64_t rounds, late; /* late: looks at one target, not rounds */
 	uint64_t config_reloads, config_failures;
 	bool config_ok;
-	struct {
-		const char *name, *kind;
-		uint64_t done, failed, dry;
-	} actions[SURFACE_ACTIONS];
-	unsigned n_actions;
+	struct surface_action *actions; /* of the configuration in force */
+	size_t n_actions;
 	uint64_t actions_waiting, actions_dropped;
 	uint64_t actor_restarts, opener_restarts; /* parts that ended by themselves and began again */
 	uint64_t http_requests, http_refused, http_dropped, http_connections;

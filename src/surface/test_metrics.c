@@ -30,9 +30,8 @@ static struct strbuf render(const struct watch_target *targets, size_t n, size_t
 	struct surface_self self = { .version = "1.2.3",
 				     .start_wall_ns = 1500000000,
 				     .events_by_kind[WATCH_EVENT_OOM_KILL] = 4 };
-	self.actions[0].name = "page";
-	self.actions[0].kind = "webhook";
-	self.actions[0].failed = 2;
+	struct surface_action page = { .name = "page", .kind = "webhook", .failed = 2 };
+	self.actions = &page;
 	self.n_actions = 1;
 	struct surface_view v = { .self = &self, .targets = list, .n = n, .metrics_max = max };
 	struct strbuf out;

@@ -193,19 +193,33 @@ struct err *watch_read_config(struct daemon *d, struct config **ret)
 	return NULL;
 }
 
+/* What is counted of an action goes with its name from one configuration to the next. */
+static struct surface_action counted(const struct surface_self *self, const struct config_action *action)
+{
+	const char *kind = config_action_kinds[action->kind];
+	struct surface_action ret = { .name = action->name, .kind = kind };
+	for (size_t i = 0; i < self->n_actions; i++) {
+		const struct surface_action *was = &self->actions[i];
+		if (strcmp(was->kind, kind) != 0 || strcmp(was->name, action->name) != 0)
+			continue;
+		ret = *was;
+		ret.name = action->name; /* that of the old configuration ends with it */
+	}
+	return ret;
+}
+
 static void name_actions(struct daemon *d)
 {
 	struct surface_self *self = &d->self;
-	self->n_actions = 0;
+	VEC(struct surface_action) all = { 0 };
 	for (size_t p = 0; p < d->config->policies.n; p++) {
 		const struct config_policy *policy = &d->config->policies.v[p];
-		for (size_t a = 0; a < policy->actions.n; a++) {
-			if (self->n_actions == sizeof(self->actions) / sizeof(self->actions[0]))
-				return;
-			self->actions[self->n_actions].name = policy->actions.v[a].name;
-			self->actions[self->n_actions++].kind = config_action_kinds[policy->actions.v[a].kind];
-		}
+		for (size_t a = 0; a < policy->actions.n; a++)
+			*vec_push(&all) = counted(self, &policy->actions.v[a]);
 	}
+	free(self->actions);
+	self->actions = all.v;
+	self->n_actions = all.n;
 }
 
 static void config_free(struct config *c)
@@ -396,6 +410,7 @@ static void close_parts(struct daemon *d)
 	}
 	vec_deinit(&d->passing);
 	arena_deinit(&d->texts);
+	free(d->self.actions);
 	config_free(d->config);
 	free(d->data);
 }

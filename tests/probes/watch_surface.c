@@ -222,6 +222,7 @@ static void on_line(int fd, short what, void *arg)
 int main(int argc, char **argv)
 {
 	static struct world w;
+	static struct surface_action page = { .name = "page", .kind = "webhook" };
 	int n = argc > 1 ? (int)strtol(argv[1], NULL, 10) : 1;
 	w.self = (struct surface_self){ .version = ULLAGE_VERSION,
 					.start_wall_ns = clock_ns(CLOCK_REALTIME),
@@ -229,7 +230,7 @@ int main(int argc, char **argv)
 					.rss = 8 * MIB,
 					.data_bytes = 30 * MIB,
 					.n_actions = 1,
-					.actions[0] = { .name = "page", .kind = "webhook" } };
+					.actions = &page };
 	w.view = (struct surface_view){ .self = &w.self, .targets = w.list, .n = (size_t)n, .metrics_max = 100000 };
 	if (n < 0 || n > TARGETS_MAX)
 		return 2;
