@@ -87,7 +87,8 @@ struct watch_target {
 	const char *cgroup_path;					     /* NULL none */
 	const char *limit_source; /* "cgroup /path memory.max", "MemAvailable", "policy", NULL none */
 	const char *group;	  /* the policy that holds, of the configuration */
-	bool is_go, canary;
+	bool is_go, go_known;	  /* !go_known: its executable may not be looked at */
+	bool canary;
 	int64_t first_wall_ns; /* when it was first seen */
 	struct watch_process_sample process;
 	struct watch_cgroup_sample cgroup;

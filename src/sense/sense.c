@@ -204,6 +204,7 @@ void sense_describe(const struct sense_target *t, struct watch_target *ret)
 	ret->build_id = p ? p->build_id : NULL;
 	ret->module = p ? p->module : NULL;
 	ret->is_go = p && p->is_go;
+	ret->go_known = p != NULL;
 	ret->container = t->container;
 	ret->unit = t->unit;
 	ret->cgroup_path = t->cgroup_path;

@@ -16,7 +16,6 @@
 static const struct field identity[] = {
 	OF(comm,         FIELD_STR,  "comm"),
 	OF(exe,          FIELD_STR,  "exe"),
-	OF(is_go,        FIELD_BOOL, "is_go"),
 	OF(go_version,   FIELD_STR,  "go_version"),
 	OF(module,       FIELD_STR,  "module"),
 	OF(build_id,     FIELD_STR,  "build_id"),
@@ -112,6 +111,10 @@ static void put_target(struct json *j, const struct watch_target *t)
 	json_str(j, "id", t->key);
 	json_i64(j, "pid", t->id.pid);
 	fields_json(j, identity, COUNT(identity), t);
+	if (t->go_known)
+		json_bool(j, "is_go", t->is_go);
+	else
+		json_null(j, "is_go");
 	json_str(j, "state", watch_states[t->state]);
 	json_str(j, "reason", t->reason);
 	fields_json(j, figures, COUNT(figures), t);

@@ -31,6 +31,7 @@ static void targets_have_the_fields_of_the_contract(void **state)
 {
 	struct watch_target small = target_of("1-1", 10), large = target_of("2-1", 120);
 	large.cgroup.limit = 100;
+	large.is_go = large.go_known = true;
 	small.cgroup.available = 77;
 	large.signals[0] = (struct watch_signal){ .name = "near_limit",
 						  .value = 1.2,
@@ -56,6 +57,8 @@ static void targets_have_the_fields_of_the_contract(void **state)
 	says(&out, "\"signals\":[{\"name\":\"near_limit\",\"value\":1.2,\"threshold\":0.85,\"since\":\"1970-01-01T00:"
 		   "00:01.000Z\"");
 	says(&out, "\"classes\":[{\"class\":\"go.heap.live\",\"resident_bytes\":9}]");
+	says(&out, "\"is_go\":true");
+	says(&out, "\"is_go\":null"); /* nobody could look */
 	says(&out, "\"id\":\"1-1\""); /* the smaller one, after it */
 	says(&out, "\"limit_bytes\":null");
 	says(&out, "\"headroom_bytes\":77"); /* without a limit, what the machine has left */

@@ -142,6 +142,15 @@ static void about(struct daemon *d, struct watched *w, enum watch_event_kind kin
 	watch_tell(d, &e);
 }
 
+static const char *what_it_is(const struct watch_target *t)
+{
+	if (t->go_version)
+		return t->go_version;
+	if (!t->go_known)
+		return "its executable may not be looked at, so whether it is a Go program is not known";
+	return t->is_go ? "a Go program of an unknown version" : "not a Go program";
+}
+
 static void appeared(void *arg, struct sense_target *t)
 {
 	struct daemon *d = arg;
@@ -158,7 +167,7 @@ static void appeared(void *arg, struct sense_target *t)
 	apply_policy(d, w);
 	apply_profiles(d, w);
 	schedule(d, w);
-	about(d, w, WATCH_EVENT_START, w->shown.go_version ? w->shown.go_version : "not a Go program");
+	about(d, w, WATCH_EVENT_START, what_it_is(&w->shown));
 }
 
 static void became(void *arg, struct sense_target *t)
