@@ -89,6 +89,7 @@ struct watch_target {
 	const char *group;	  /* the policy that holds, of the configuration */
 	bool is_go, go_known;	  /* !go_known: its executable may not be looked at */
 	bool canary;
+	double open_at;	       /* the share of the limit at which its breaker opens; 0 unknown */
 	int64_t first_wall_ns; /* when it was first seen */
 	struct watch_process_sample process;
 	struct watch_cgroup_sample cgroup;

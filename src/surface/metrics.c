@@ -41,6 +41,7 @@ static const struct {
 	ROW(GAUGE,   "usage_bytes", "bytes", "Memory that the target's cgroup is charged, page cache included.", COUNT, cgroup.usage),
 	ROW(GAUGE,   "working_set_bytes", "bytes", "Usage of the cgroup without inactive file cache: what counts as pressure.", COUNT, cgroup.working_set),
 	ROW(GAUGE,   "limit_bytes", "bytes", "The nearest limit that binds the cgroup.", COUNT, cgroup.limit),
+	ROW(GAUGE,   "breaker_threshold_ratio", "ratio", "The share of the limit at which the breaker opens.", REAL, open_at),
 	ROW(GAUGE,   "high_bytes", "bytes", "Where the kernel begins to slow the cgroup down.", COUNT, cgroup.high),
 	ROW(GAUGE,   "anon_bytes", "bytes", "Anonymous memory of the cgroup.", COUNT, cgroup.anon),
 	ROW(GAUGE,   "file_bytes", "bytes", "Page cache of the cgroup.", COUNT, cgroup.file),

@@ -75,6 +75,7 @@ static void apply_policy(struct daemon *d, struct watched *w)
 	};
 	w->shown.group = w->policy->name;
 	w->shown.canary = a.canary;
+	w->shown.open_at = a.open;
 	if (w->alarm)
 		alarm_policy(w->alarm, &a);
 	else
