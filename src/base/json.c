@@ -106,6 +106,21 @@ void json_str(struct json *j, const char *key, const char *value)
 		strbuf_puts(j->out, "null");
 }
 
+void json_raw(struct json *j, const char *key, const char *value)
+{
+	size_t len = value ? strlen(value) : 0;
+	start(j, key);
+	if (!value)
+		strbuf_puts(j->out, "null");
+	for (size_t i = 0, n = 0; i < len; i += n ? n : 1) {
+		n = utf8_len(value + i, len - i);
+		if (n)
+			strbuf_add(j->out, value + i, n);
+		else
+			strbuf_puts(j->out, "\\ufffd");
+	}
+}
+
 void json_u64(struct json *j, const char *key, uint64_t value)
 {
 	start(j, key);

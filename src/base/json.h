@@ -30,4 +30,6 @@ void json_u64(struct json *j, const char *key, uint64_t value);
 void json_i64(struct json *j, const char *key, int64_t value);
 void json_double(struct json *j, const char *key, double value);
 void json_bool(struct json *j, const char *key, bool value);
+/* `value` is JSON, put as it stands; bytes in its strings that are not UTF-8 become U+FFFD. NULL: null. */
+void json_raw(struct json *j, const char *key, const char *value);
 void json_null(struct json *j, const char *key);

@@ -52,7 +52,7 @@ void surface_event(struct json *j, int64_t id, const struct watch_event *e)
 	json_double(j, "value", e->value);
 	json_double(j, "threshold", e->threshold);
 	json_bool(j, "dry_run", e->dry);
-	json_str(j, "detail", e->detail); /* JSON within a string: whoever wrote it is not trusted to have it whole */
+	json_raw(j, "detail", e->detail);
 }
 
 void surface_file(struct json *j, const struct watch_file *f)

@@ -73,7 +73,7 @@ struct surface_list {
 	const char *note; /* one sentence on what is missing, or NULL */
 };
 void surface_list(const struct surface_list *l, struct strbuf *out);
-/* Members of an open object. id: 0 none. */
+/* Members of an open object. id: 0 none. `detail` must be whole JSON, as store_events() gives it. */
 void surface_event(struct json *j, int64_t id, const struct watch_event *e);
 void surface_file(struct json *j, const struct watch_file *f);
 
