@@ -61,7 +61,8 @@ static void put_row(struct table *t, const struct watch_target *w)
 	table_cell(t, w->limit_source ? w->limit_source : "-");
 }
 
-static void put_text(const struct watch_target *const *targets, size_t n, const struct style *style, struct strbuf *out)
+static void put_text(const struct watch_target *const *targets, size_t n, const char *notes, const struct style *style,
+		     struct strbuf *out)
 {
 	struct say s = { out, style };
 	struct table t;
@@ -78,19 +79,28 @@ static void put_text(const struct watch_target *const *targets, size_t n, const 
 			say_line(&s, STYLE_PLAIN, 0, "%s (pid %d): %s", targets[i]->comm, targets[i]->id.pid,
 				 targets[i]->reason);
 	}
+	for (const char *line = notes; *line; line += strcspn(line, "\n"), line += *line == '\n')
+		say_line(&s, STYLE_WARN, 0, "note: %.*s", (int)strcspn(line, "\n"), line);
 }
 
-static void show(void *arg, const struct watch_target *const *targets, size_t n)
+static void show(void *arg, const struct watch_target *const *targets, size_t n, const char *notes)
 {
 	struct shown *s = arg;
 	struct style style =
 		style_of(output_is_stdout(s->opt->file) ? STDOUT_FILENO : -1, (enum style_when)s->opt->color);
 	struct surface_self self = { .config_ok = true };
-	struct surface_view view = { parts_now(), &self, targets, n, n };
+	struct surface_view view = {
+		.wall_ns = parts_now(),
+		.self = &self,
+		.targets = targets,
+		.n = n,
+		.schema = "ullage.watch/1",
+		.notes = notes,
+	};
 	if (s->opt->json)
 		surface_targets(&view, &s->out);
 	else
-		put_text(targets, n, &style, &s->out);
+		put_text(targets, n, notes, &style, &s->out);
 }
 
 static struct err *look_once(const struct watch_command *opt, struct watch_options *watch)
@@ -120,6 +130,9 @@ static struct err *run(void *values, const struct arg_vec *operands, int *status
 	};
 	if (operands->n)
 		return err_new(ERR_ARG, "`watch` takes no operand: whom to watch is said in the configuration");
+	if (!opt->once && (opt->json || opt->file))
+		return err_new(ERR_ARG, "%s shows one look: --once is needed with it",
+			       opt->json ? "--json" : "--output");
 	return opt->once ? look_once(opt, &watch) : watch_run(&watch);
 }
 

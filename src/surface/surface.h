@@ -51,12 +51,17 @@ struct surface_view {
 	const struct watch_target *const *targets;
 	size_t n;
 	size_t metrics_max; /* series of targets, at most */
+	const char *schema; /* of the list of targets; NULL: the API's */
+	const char *notes;  /* what is missing there and why, a line each; NULL: nothing is */
 };
 
 /* Does the client of this Accept field want OpenMetrics? */
 bool surface_wants_openmetrics(const char *accept);
 const char *surface_metrics_type(bool openmetrics); /* Content-Type */
 void surface_metrics(const struct surface_view *v, bool openmetrics, struct strbuf *out);
+
+/* The order of lists: the largest first. Of pointers to pointers to targets. */
+int surface_by_size(const void *a, const void *b);
 
 void surface_targets(const struct surface_view *v, struct strbuf *out);			/* /api/v1/targets */
 void surface_target(int64_t wall_ns, const struct watch_target *t, struct strbuf *out); /* one of them */

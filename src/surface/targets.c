@@ -150,7 +150,7 @@ static uint64_t size_of(const struct watch_target *t)
 }
 
 /* The largest first, by key where they are of one size. */
-static int by_size(const void *a, const void *b)
+int surface_by_size(const void *a, const void *b)
 {
 	const struct watch_target *x = *(const struct watch_target *const *)a,
 				  *y = *(const struct watch_target *const *)b;
@@ -161,11 +161,11 @@ static int by_size(const void *a, const void *b)
 void surface_targets(const struct surface_view *v, struct strbuf *out)
 {
 	struct json j;
-	begin(&j, out, "ullage.watch.targets/1", v->wall_ns);
+	begin(&j, out, v->schema ? v->schema : "ullage.watch.targets/1", v->wall_ns);
 	VEC(const struct watch_target *) sorted = { 0 };
 	for (size_t i = 0; i < v->n; i++)
 		*vec_push(&sorted) = v->targets[i];
-	vec_sort(&sorted, by_size);
+	vec_sort(&sorted, surface_by_size);
 	json_array(&j, "targets");
 	for (size_t i = 0; i < sorted.n; i++) {
 		json_object(&j, NULL);
@@ -174,6 +174,10 @@ void surface_targets(const struct surface_view *v, struct strbuf *out)
 	}
 	json_array_end(&j);
 	json_array(&j, "notes");
+	for (const char *line = v->notes; line && *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		AUTO_FREE char *note = xasprintf("%.*s", (int)strcspn(line, "\n"), line);
+		json_str(&j, NULL, note);
+	}
 	json_array_end(&j);
 	vec_deinit(&sorted);
 	finish(&j, out);

@@ -83,7 +83,8 @@ struct daemon {
 	struct split split;
 	struct notify notify;
 	struct log log;
-	struct arena texts; /* of events, until they were handed on */
+	struct strbuf notes; /* with --once: of what is no event then */
+	struct arena texts;  /* of events, until they were handed on */
 	VEC(struct watched *) targets;
 	VEC(struct watch_passing *) passing;
 	struct capture capture;

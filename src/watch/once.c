@@ -18,7 +18,8 @@ struct err *watch_once(struct daemon *d)
 		if (watch_look(d, d->targets.v[i], sense_now()))
 			*vec_push(&seen) = &d->targets.v[i]->shown;
 	}
-	d->opt->once(d->opt->arg, seen.v, seen.n);
+	vec_sort(&seen, surface_by_size);
+	d->opt->once(d->opt->arg, seen.v, seen.n, d->notes.buf);
 	vec_deinit(&seen);
 	return NULL;
 }

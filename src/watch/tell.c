@@ -68,6 +68,8 @@ void watch_tell(struct daemon *d, const struct watch_event *e)
 		store_event(d->store, e);
 	if (!d->opt->once)
 		log_event(d, e);
+	else if (e->kind == WATCH_EVENT_NOTE)
+		strbuf_printf(&d->notes, "%s\n", e->text);
 }
 
 void watch_note(struct daemon *d, enum watch_event_kind kind, const char *name, const char *fmt, ...)

@@ -410,6 +410,7 @@ static void close_parts(struct daemon *d)
 	}
 	vec_deinit(&d->passing);
 	arena_deinit(&d->texts);
+	strbuf_deinit(&d->notes);
 	free(d->self.actions);
 	config_free(d->config);
 	free(d->data);
@@ -425,6 +426,7 @@ struct err *watch_run(const struct watch_options *opt)
 		.self = { .version = ULLAGE_VERSION, .config_ok = true },
 	};
 	arena_init(&d.texts);
+	strbuf_init(&d.notes);
 	d.self.start_wall_ns = parts_now();
 	struct err *err = opt->once ? watch_once(&d) : open_parts(&d);
 	if (!err && !opt->once)

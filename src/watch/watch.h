@@ -16,8 +16,9 @@ struct watch_options {
 	const char *config_path;   /* NULL: the defaults */
 	const char *listen, *data; /* instead of the configuration's; NULL */
 	const char *procfs;
-	/* one look at everything, handed to this, and done; NULL: run until SIGTERM or SIGINT */
-	void (*once)(void *arg, const struct watch_target *const *targets, size_t n);
+	/* one look at everything, handed to this, and done; NULL: run until SIGTERM or SIGINT. The largest comes first; notes: what
+	 * could not be looked at and why, a line each */
+	void (*once)(void *arg, const struct watch_target *const *targets, size_t n, const char *notes);
 	void *arg;
 };
 
