@@ -64,6 +64,14 @@ static struct err *parse_inet(const char *text, union place *ret, socklen_t *len
 		       text);
 }
 
+static struct err *not_had(const char *text)
+{
+	if (errno == EADDRINUSE)
+		return err_new(ERR_WRITE, "listening on %s: another process listens there", text);
+	bool denied = errno == EACCES || errno == EPERM;
+	return err_recode(err_os(errno, "listening on %s", text), denied ? ERR_DENIED : ERR_WRITE);
+}
+
 static struct err *listen_inet(const char *text, struct address *ret)
 {
 	union place place = { 0 };
@@ -73,8 +81,11 @@ static struct err *listen_inet(const char *text, struct address *ret)
 	int on = 1;
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0)
 		return err_os(errno, "listening on %s", text);
-	if (bind(fd, &place.any, len) < 0 || listen(fd, BACKLOG) < 0 || getsockname(fd, &place.any, &len) < 0)
-		return err_os(errno, "listening on %s", text);
+	bool bound = bind(fd, &place.any, len) == 0;
+	if (!bound && errno == EACCES)
+		return err_new(ERR_DENIED, "listening on %s: that port needs CAP_NET_BIND_SERVICE", text);
+	if (!bound || listen(fd, BACKLOG) < 0 || getsockname(fd, &place.any, &len) < 0)
+		return not_had(text);
 	ret->port = ntohs(place.any.sa_family == AF_INET ? place.v4.sin_port : place.v6.sin6_port);
 	ret->fd = take_fd(fd);
 	return NULL;
@@ -113,8 +124,10 @@ static struct err *listen_unix(const char *text, const char *path, struct addres
 			errno = EADDRINUSE;
 	}
 	struct stat st; /* nobody can connect before listen() */
+	if (bound < 0 && errno == EADDRINUSE && lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		return err_new(ERR_WRITE, "listening on %s: there is a file of that name that is no socket", text);
 	if (bound < 0 || chmod(path, MODE) < 0 || lstat(path, &st) < 0 || listen(fd, BACKLOG) < 0)
-		return err_os(errno, "listening on %s", text);
+		return not_had(text);
 	*ret = (struct address){ .fd = take_fd(fd), .path = xstrdup(path), .dev = st.st_dev, .ino = st.st_ino };
 	return NULL;
 }

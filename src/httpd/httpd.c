@@ -154,12 +154,14 @@ static enum head_fault check_host(const struct httpd *h, const struct head *head
 static enum head_fault parse(struct httpd *h, char *text, size_t len, struct head *head, struct uri *uri)
 {
 	enum head_fault fault = head_parse(text, len, head);
+	bool asks_for_body = fault == HEAD_BODY || fault == HEAD_CODING || fault == HEAD_EXPECT;
+	/* Who sends a body sends it with a method that is not for here: that is what to tell. */
+	if ((!fault || asks_for_body) && strcmp(head->method, "GET") != 0 && strcmp(head->method, "HEAD") != 0)
+		return HEAD_METHOD;
 	if (!fault)
 		fault = check_host(h, head);
 	if (!fault && !uri_parse(head->target, uri))
 		fault = HEAD_TARGET_FORM;
-	if (!fault && strcmp(head->method, "GET") != 0 && strcmp(head->method, "HEAD") != 0)
-		fault = HEAD_METHOD;
 	return fault;
 }
 

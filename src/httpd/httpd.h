@@ -65,7 +65,8 @@ void httpd_free(struct httpd *h); /* NULL is fine */
 
 /*
  * "127.0.0.1:9723", "[::1]:9723", "localhost:9723", or "unix:/path" (mode 0660; a socket that nobody listens on any more is
- * replaced). Port 0 is any free one. ARG: malformed, or no loopback address. OS: in use, or as the sentence says.
+ * replaced). Port 0 is any free one. ARG: malformed, or no loopback address. WRITE: in use. DENIED: a port
+ * below 1024. OS: as the sentence says.
  */
 MUST_CHECK struct err *httpd_listen(struct httpd *h, const char *address);
 unsigned httpd_port(const struct httpd *h); /* 0 of a unix socket */
