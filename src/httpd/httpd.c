@@ -34,6 +34,15 @@ const char *httpd_query(const struct httpd_request *request, const char *key)
 	return NULL;
 }
 
+bool httpd_parameter(const struct httpd_request *request, size_t i, const char **key, const char **value)
+{
+	if (i >= request->uri->n)
+		return false;
+	*key = request->uri->parameters[i].key;
+	*value = request->uri->parameters[i].value;
+	return true;
+}
+
 static const char *reason(int status)
 {
 	static const struct {

@@ -18,6 +18,7 @@
  * ends; accept4, readv, writev, shutdown, close while it runs.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -46,6 +47,8 @@ struct httpd_request {
 
 /* A parameter of the query, decoded; "" where it has no value, NULL where there is none of that name. */
 const char *httpd_query(const struct httpd_request *request, const char *key);
+/* The parameter of that place, in the order of the request. False: there are not so many. */
+bool httpd_parameter(const struct httpd_request *request, size_t i, const char **key, const char **value);
 
 struct httpd_reply {
 	int status;	    /* 200 before the handler */

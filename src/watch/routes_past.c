@@ -2,46 +2,45 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/num.h"
-#include "base/when.h"
 #include "format/parts.h"
 #include "store/read.h"
+#include "watch/asked.h"
 #include "watch/routes.h"
 #include "watch/targets.h"
 #include "watch/tell.h"
 
-enum { BAD_REQUEST = 400, NOT_FOUND = 404, UNAVAILABLE = 503, POINTS = 1000, ROWS = 100, ROWS_MAX = 10000 };
+enum { NOT_FOUND = 404, UNAVAILABLE = 503 };
 
 /* ---- parameters ---- */
 
-static bool number(const struct httpd_request *q, const char *key, uint64_t otherwise, uint64_t most, uint64_t *ret)
+/* Bits of the names in "a,b"; 0 and a reply: one is none of `names`. */
+static unsigned kinds_of(const char *text, const char *const *names, unsigned n, struct httpd_reply *reply)
 {
-	const char *text = httpd_query(q, key);
-	*ret = otherwise;
-	return !text || (num_str(text, ret) && *ret <= most);
-}
-
-static bool moment(const struct httpd_request *q, const char *key, int64_t *ret)
-{
-	const char *text = httpd_query(q, key);
-	*ret = 0;
-	return !text || when_parse(text, parts_now(), ret);
-}
-
-static bool kind(const struct httpd_request *q, unsigned *ret)
-{
-	const char *text = httpd_query(q, "kind");
-	*ret = 0;
-	for (int k = 0; text && k < WATCH_EVENTS; k++) {
-		if (strcmp(text, watch_event_kinds[k]) == 0)
-			*ret = 1u << k;
+	unsigned bits = 0;
+	while (text) {
+		size_t len = strcspn(text, ",");
+		unsigned k = 0;
+		while (k < n && !(strlen(names[k]) == len && strncmp(names[k], text, len) == 0))
+			k++;
+		if (k == n) {
+			AUTO(strbuf) struct strbuf known;
+			strbuf_init(&known);
+			for (k = 0; k < n; k++)
+				strbuf_printf(&known, "%s%s", k ? ", " : "", names[k]);
+			asked_refuse(reply, "kind: '%.*s' is none of %s", (int)(len < 80 ? len : 80), text, known.buf);
+			return 0;
+		}
+		bits |= 1u << k;
+		text = text[len] ? text + len + 1 : NULL;
 	}
-	return !text || *ret;
+	return bits ? bits : (1u << n) - 1;
 }
 
-static void refuse(struct httpd_reply *reply, const char *detail)
+/* What a parameter calls it, as the black box does: by key. Of one that is not watched any more only the key is known. */
+static const char *key_of(struct daemon *d, const char *target)
 {
-	httpd_problem(reply, BAD_REQUEST, "bad-parameter", detail);
+	const struct watched *w = target ? watch_find_named(d, target) : NULL;
+	return w ? w->key : target;
 }
 
 /* ---- the black box, opened for one request ---- */
@@ -79,19 +78,39 @@ static void put_point(struct json *j, const void *arg, size_t i)
 	store_point_json(j, &points->v[i], false);
 }
 
+static uint64_t size_of(const struct store_point *p)
+{
+	uint64_t size = p->cgroup.working_set != WATCH_UNKNOWN ? p->cgroup.working_set : p->process.rss;
+	return size != WATCH_UNKNOWN ? size : 0;
+}
+
+/* Of each step of the clock the look with the most memory. */
+static void thin(struct store_point_vec *points, int64_t step_ns)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < points->n; i++) {
+		const struct store_point *p = &points->v[i];
+		struct store_point *last = kept ? &points->v[kept - 1] : NULL;
+		if (!last || p->wall_ns / step_ns != last->wall_ns / step_ns)
+			points->v[kept++] = *p;
+		else if (size_of(p) > size_of(last))
+			*last = *p;
+	}
+	points->n = kept;
+}
+
 static void put_series(struct daemon *d, const char *key, const struct httpd_request *q, struct httpd_reply *reply)
 {
-	int64_t from = 0, to = 0;
-	uint64_t max = 0;
-	if (!moment(q, "from", &from) || !moment(q, "to", &to) || !number(q, "max", POINTS, STORE_POINTS_MAX, &max)) {
-		refuse(reply, "from and to are moments (2026-11-26T03:12:00Z, -2h), max is a number up to 20000");
+	struct asked a;
+	if (!asked_read(q, ASKED_FROM | ASKED_TO | ASKED_MAX | ASKED_STEP, parts_now(), &a, reply))
 		return;
-	}
 	struct store_reader *r = open_reader(d, reply);
 	if (!r)
 		return;
 	struct store_point_vec points = { 0 };
-	struct err *err = store_series_of(r, key, from, to, max, &points);
+	struct err *err = store_series_of(r, key, a.from_ns, a.to_ns, a.step_ns ? STORE_POINTS_MAX : a.max, &points);
+	if (a.step_ns)
+		thin(&points, a.step_ns);
 	if (err && err_code(err) == ERR_NOT_FOUND) {
 		httpd_problem(reply, NOT_FOUND, "no-such-target", err_text(err));
 		err_free(err);
@@ -117,7 +136,8 @@ void get_series(void *arg, const struct httpd_request *request, struct httpd_rep
 		reply->type = ROUTES_JSON;
 		surface_target(parts_now(), &w->shown, &reply->body);
 	} else {
-		httpd_problem(reply, NOT_FOUND, "no-such-target", "no target of this key is watched now");
+		httpd_problem(reply, NOT_FOUND, "no-such-target",
+			      "no target has this key or pid, or this name and is the only one");
 	}
 }
 
@@ -131,17 +151,20 @@ static void put_event(struct json *j, const void *arg, size_t i)
 
 void get_events(void *arg, const struct httpd_request *request, struct httpd_reply *reply)
 {
-	struct store_event_which which = { .target = httpd_query(request, "target") };
-	uint64_t limit = 0, before = 0;
-	if (!kind(request, &which.kinds) || !moment(request, "from", &which.from_wall_ns) ||
-	    !moment(request, "to", &which.to_wall_ns) || !number(request, "limit", ROWS, ROWS_MAX, &limit) ||
-	    !number(request, "before", 0, INT64_MAX, &before)) {
-		refuse(reply,
-		       "kind is one of an event's kinds, from and to are moments, limit is a number up to 10000");
+	struct asked a;
+	if (!asked_read(request, ASKED_TARGET | ASKED_KIND | ASKED_FROM | ASKED_TO | ASKED_LIMIT | ASKED_BEFORE,
+			parts_now(), &a, reply))
 		return;
-	}
-	which.limit = limit;
-	which.before_id = (int64_t)before;
+	const struct store_event_which which = {
+		.target = key_of(arg, a.target),
+		.kinds = kinds_of(a.kind, watch_event_kinds, WATCH_EVENTS, reply),
+		.from_wall_ns = a.from_ns,
+		.to_wall_ns = a.to_ns,
+		.before_id = (int64_t)a.before,
+		.limit = a.limit,
+	};
+	if (!which.kinds)
+		return;
 	struct store_reader *r = open_reader(arg, reply);
 	if (!r)
 		return;
@@ -152,7 +175,7 @@ void get_events(void *arg, const struct httpd_request *request, struct httpd_rep
 	struct surface_list l = {
 		.name = "events", .target = which.target, .n = events.n, .item = put_event, .arg = &events
 	};
-	if (events.n == limit)
+	if (events.n == a.limit)
 		l.next = events.v[events.n - 1].id;
 	show(&l, err, reply);
 	vec_deinit(&events);
@@ -170,21 +193,29 @@ static void put_file(struct json *j, const void *arg, size_t i)
 
 void get_snapshots(void *arg, const struct httpd_request *request, struct httpd_reply *reply)
 {
-	uint64_t limit = 0;
-	const char *target = httpd_query(request, "target");
-	if (!number(request, "limit", ROWS, ROWS_MAX, &limit)) {
-		refuse(reply, "limit is a number up to 10000");
+	static const char *const kinds[STORE_FILES] = { [STORE_SNAPSHOT] = "snapshot", [STORE_PROFILE] = "profile" };
+	struct asked a;
+	if (!asked_read(request, ASKED_TARGET | ASKED_KIND | ASKED_FROM | ASKED_TO | ASKED_LIMIT, parts_now(), &a,
+			reply))
 		return;
-	}
+	const struct store_file_which which = {
+		.target = key_of(arg, a.target),
+		.kinds = kinds_of(a.kind, kinds, STORE_FILES, reply),
+		.from_wall_ns = a.from_ns,
+		.to_wall_ns = a.to_ns,
+		.limit = a.limit,
+	};
+	if (!which.kinds)
+		return;
 	struct store_reader *r = open_reader(arg, reply);
 	if (!r)
 		return;
 	struct arena arena;
 	struct store_file_vec files = { 0 };
 	arena_init(&arena);
-	struct err *err = store_files(r, &(struct store_file_which){ .target = target, .limit = limit }, &arena, &files);
+	struct err *err = store_files(r, &which, &arena, &files);
 	struct surface_list l = {
-		.name = "snapshots", .target = target, .n = files.n, .item = put_file, .arg = &files
+		.name = "snapshots", .target = which.target, .n = files.n, .item = put_file, .arg = &files
 	};
 	show(&l, err, reply);
 	vec_deinit(&files);

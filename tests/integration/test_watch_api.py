@@ -101,6 +101,26 @@ def the_daemon_answers_as_documented():
                               ("/api/v1/targets/nobody", 404), ("/api/v1/events?kind=nonsense", 400),
                               ("/api/v1/events?limit=x", 400), ("/metrics/", 404), ("/api", 404)]:
             equal(f"status of {path}", daemon.get(path)[0], status_)
+        parameters_are_taken_or_told(daemon, row["id"])
+
+
+def parameters_are_taken_or_told(daemon, key):
+    paths = {"series": f"/api/v1/targets/{key}/series", "events": "/api/v1/events", "snapshots": "/api/v1/snapshots"}
+    for name, query, code in [
+            ("series", "from=-1m&to=now&step=10s", 200), ("series", "from=1700000000&max=3", 200), ("series", "step=60", 200),
+            ("series", "step=0", 400), ("series", "step=-5s", 400), ("series", "max=0", 400), ("series", "max=20001", 400),
+            ("series", "form=-1m", 400), ("series", "from=-1m&from=-2m", 400), ("series", "from=now&to=-1m", 400),
+            ("series", "limit=1", 400), ("events", "kind=start,exit&limit=5", 200), ("events", "kind=start,", 400),
+            ("events", f"target={key}", 200), ("events", "target=", 400), ("events", "limit=0", 400),
+            ("snapshots", "kind=profile&from=-1h", 200), ("snapshots", "kind=start", 400)]:
+        reply, text = daemon.get(f"{paths[name]}?{query}")
+        equal(f"{name}?{query}", reply, code)
+        if code == 400:
+            check(query.split("=")[0].split("&")[0] + ":" in json.loads(text)["detail"], text)
+    pid = key.split("-")[0]
+    equal("events of a pid", daemon.json(f"/api/v1/events?target={pid}")["target"], key)
+    steps = daemon.json(paths["series"] + "?step=1h")["series"]
+    check(1 <= len(steps) <= 2, f"looks of one an hour: {steps}")
 
 
 @test
