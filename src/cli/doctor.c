@@ -8,6 +8,7 @@
 #include "format/parts.h"
 #include "operand/target.h"
 #include "screen/say.h"
+#include "store/store.h"
 
 struct doctor_options {
 	struct target_name target;
@@ -33,7 +34,7 @@ static const struct {
 	[DOCTOR_MISSING] = { "missing", STYLE_BAD },
 };
 
-enum { CHECK_WIDTH = 14, TEXT_INDENT = 8 + 2 + CHECK_WIDTH + 2 };
+enum { CHECK_WIDTH = 19, TEXT_INDENT = 8 + 2 + CHECK_WIDTH + 2 };
 
 static size_t count(const struct doctor *d, enum doctor_result result)
 {
@@ -103,7 +104,8 @@ static struct err *examine(const struct doctor_options *opt, const struct arg_ve
 	struct output out;
 	TRY(output_open(&out, opt->file));
 	struct doctor d = { 0 };
-	struct err *err = engine_doctor(opt->procfs, pid, &d);
+	AUTO_FREE char *data = store_default_directory();
+	struct err *err = engine_doctor(opt->procfs, pid, data, &d);
 	if (err) {
 		output_abandon(&out);
 		return err;

@@ -14,7 +14,7 @@
 enum doctor_result { DOCTOR_OK, DOCTOR_DEGRADED, DOCTOR_MISSING };
 
 struct doctor_row {
-	const char *check; /* "memory", "pagemap", "cgroup", "go layout", ... */
+	const char *check; /* "memory", "pagemap", "cgroup", "watch: data", ... */
 	enum doctor_result result;
 	const char *found;  /* one sentence */
 	const char *remedy; /* one sentence, or NULL */
@@ -27,6 +27,6 @@ struct doctor {
 	struct doctor_vec rows;
 };
 
-/* pid 0: the machine alone. */
-MUST_CHECK struct err *engine_doctor(const char *procfs, int pid, struct doctor *ret);
+/* pid 0: the machine alone. `data` is where `watch` would keep its records. */
+MUST_CHECK struct err *engine_doctor(const char *procfs, int pid, const char *data, struct doctor *ret);
 void engine_doctor_free(struct doctor *d);

@@ -161,7 +161,11 @@ def ps_lists_go_processes():
 @test
 def doctor_tells_what_works():
     with small() as target:
-        equal("schema", ullage_json("doctor")["schema"], "ullage.doctor/1")
+        report = ullage_json("doctor")
+        equal("schema", report["schema"], "ullage.doctor/1")
+        found = {c["check"]: c for c in report["checks"] if c["check"].startswith("watch: ")}
+        equal("checks of the watch", sorted(found), [f"watch: {c}" for c in "bpf data events limits log memlock psi".split()])
+        equal("without a remedy", [c for c in found.values() if c["result"] != "ok" and not c["remedy"]], [])
         text = ullage("doctor", target.pid).out
         check("go1.24" in text, "the layout in use is not named")
         check(max(map(len, text.splitlines())) <= 100, "a line is longer than 100 columns")

@@ -97,6 +97,8 @@ def another_users_process_is_status_4():
         as_nobody("ps", expect=0)
         report = as_nobody("doctor", target.pid, expect=0).out
         check("CAP_SYS_PTRACE" in report, f"the doctor has no remedy: {report}")
+        for what in (r"missing +watch: data", r"degraded +watch: (events|log)", "install -d -m 700 -o"):
+            check(re.search(what, report), f"no {what}: {report}")
 
 
 @test
