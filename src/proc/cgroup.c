@@ -590,9 +590,10 @@ struct err *proc_cgroup_read(const struct proc_process *p, const char *sysfs_mou
 	cgroup_init(ret);
 	TRY(proc_process_text(p, "cgroup", PATHS_MAX, &text));
 	TRY(read_text(sysfs_mountinfo, MOUNTINFO_MAX, &mounts));
-	struct cgplace memory, cpu;
+	struct cgplace memory, cpu, pids;
 	proc_cgplace_find(text.buf, "memory", arena, &memory);
 	proc_cgplace_find(text.buf, "cpu", arena, &cpu);
+	proc_cgplace_find(text.buf, "pids", arena, &pids);
 	ret->version = memory.version;
 	ret->path = ret->own_path = memory.path;
 	if (memory.version)
@@ -601,6 +602,11 @@ struct err *proc_cgroup_read(const struct proc_process *p, const char *sysfs_mou
 	locate(p->pid, mounts.buf, &cpu, "cpu", arena, &at);
 	if (at.mount)
 		ret->cpu_quota = read_quota(&at, cpu.version);
+	locate(p->pid, mounts.buf, &pids, "pids", arena, &at);
+	if (at.mount) {
+		AUTO_FREE char *dir = dir_of(&at);
+		ret->pids_dir = arena_strdup(arena, dir);
+	}
 	return NULL;
 }
 

@@ -36,6 +36,7 @@ struct cgroup {
 		path; /* the one that its memory is charged to, "/" = root; an ancestor of own_path, as a rule the same */
 	const char *own_path; /* as in /proc/PID/cgroup */
 	const char *dir;      /* where its files are, or NULL when not visible from here */
+	const char *pids_dir; /* the same of its cgroup of the pids controller, whose files may stand above it */
 	uint64_t usage, swap;
 	uint64_t limit;		/* lowest of the ancestors, CGROUP_UNKNOWN = none */
 	const char *limit_path; /* whose it is, NULL = none */

@@ -46,8 +46,6 @@ static const struct {
 	[SENSE_FAILCNT] = { "memory.failcnt", NULL, true },
 	[SENSE_PRESSURE] = { NULL, "memory.pressure", false },
 	[SENSE_KERNEL] = { "memory.kmem.usage_in_bytes", NULL, false },
-	[SENSE_PIDS] = { NULL, "pids.current", false },
-	[SENSE_PIDS_MAX] = { NULL, "pids.max", false },
 };
 
 /* ---- reading ---- */
@@ -213,13 +211,15 @@ static void begin_counting(struct sense_group *g)
 	}
 }
 
-struct sense_group *sense_group_of(struct sense_groups *gs, const struct proc_process *p, const char *mountinfo)
+struct sense_group *sense_group_of(struct sense_groups *gs, const struct proc_process *p, const char *mountinfo,
+				   struct sense_tasks **tasks)
 {
 	struct arena arena;
 	struct cgroup cg;
 	arena_init(&arena);
 	struct sense_group *g = NULL;
 	struct err *err AUTO(err) = proc_cgroup_read(p, mountinfo, &arena, &cg);
+	*tasks = err ? NULL : sense_tasks_of(&gs->tasks, cg.pids_dir);
 	if (!err && cg.version && cg.dir) {
 		g = take_level(gs, cg.version, cg.dir, cg.path);
 		if (!g->members++) {
@@ -290,6 +290,7 @@ void sense_groups_deinit(struct sense_groups *gs)
 		group_free(gs, gs->v.v[i]);
 	vec_deinit(&gs->v);
 	vec_deinit(&gs->unused);
+	vec_deinit(&gs->tasks);
 	if (gs->inotify >= 0)
 		close(gs->inotify);
 }
@@ -364,8 +365,6 @@ static void read_slow(struct sense_groups *gs, struct sense_group *g, int64_t no
 		s->swap = read_number(g, SENSE_SWAP);
 	else
 		s->kernel = read_number(g, SENSE_KERNEL);
-	s->pids = read_number(g, SENSE_PIDS);
-	s->pids_max = read_number(g, SENSE_PIDS_MAX);
 	char text[SMALL];
 	struct sense_pressure psi;
 	sense_text_pressure(text, read_file(g, SENSE_PRESSURE, text, sizeof(text)), &psi);
@@ -472,8 +471,6 @@ void sense_group_look(struct sense_groups *gs, struct sense_group *leaf, int64_t
 	ret->psi_some = leaf->own.psi_some;
 	ret->psi_full = leaf->own.psi_full;
 	ret->psi_some_total_us = leaf->own.psi_some_total_us;
-	ret->pids = leaf->own.pids;
-	ret->pids_max = leaf->own.pids_max;
 	ret->psi_triggered = psi;
 	ret->usage_triggered = usage;
 	say_source(leaf, binds, hidden, file);

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "model/watch.h"
 #include "proc/process.h"
+#include "sense/tasks.h"
 
 /* What an event of epoll is of: the first member of what its data points to. */
 enum sense_source {
@@ -37,8 +38,6 @@ enum sense_file {
 	SENSE_FAILCNT,
 	SENSE_PRESSURE,
 	SENSE_KERNEL, /* v1 */
-	SENSE_PIDS,
-	SENSE_PIDS_MAX,
 	SENSE_FILES
 };
 
@@ -73,7 +72,8 @@ struct sense_group {
 
 struct sense_groups {
 	VEC(struct sense_group *) v, unused; /* unused: freed at the next sweep, for strings that were lent */
-	enum sense_source source;	     /* of inotify */
+	struct sense_tasks_vec tasks;
+	enum sense_source source; /* of inotify */
 	int epoll, inotify;
 	const struct config *config;
 	uint64_t machine; /* bytes of memory */
@@ -85,9 +85,10 @@ void sense_groups_deinit(struct sense_groups *gs);
 
 /*
  * The group of that process, by /proc/PID/cgroup, with one more member; NULL when none is visible. A level that is known
- * is not opened again.
+ * is not opened again. `tasks`: its place in the hierarchy of the pids controller, with one more reference; NULL none.
  */
-struct sense_group *sense_group_of(struct sense_groups *gs, const struct proc_process *p, const char *mountinfo);
+struct sense_group *sense_group_of(struct sense_groups *gs, const struct proc_process *p, const char *mountinfo,
+				   struct sense_tasks **tasks);
 /* One more member of a group that is known. */
 struct sense_group *sense_group_join(struct sense_group *g);
 void sense_group_leave(struct sense_groups *gs, struct sense_group *g);

@@ -104,6 +104,7 @@ static void look_at_group(struct sense *s, struct sense_target *t, int64_t now_n
 	}
 	g->time_ns = now_ns;
 	g->available = s->available;
+	sense_tasks_look(t->tasks, now_ns, &g->pids, &g->pids_max);
 }
 
 /* ---- Go ---- */

@@ -32,6 +32,7 @@ struct sense_target {
 	struct gort_quick_state quick;
 	int64_t go_after_ns;	   /* not to be tried before */
 	struct sense_group *group; /* NULL: none to be seen */
+	struct sense_tasks *tasks; /* ... */
 	uint64_t cgroup_hash;	   /* of the text of its cgroup file */
 	struct arena arena;	   /* of the strings, made anew when they change */
 	const char *exe, *cgroup_path, *unit, *container;

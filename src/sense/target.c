@@ -66,12 +66,12 @@ static void read_identity(struct sense_target *t, const char *cgroup_text)
 	read_names(t, cgroup_text);
 }
 
-static struct sense_group *group_with(const struct sense *s, const struct sense_target *t)
+static const struct sense_target *neighbour(const struct sense *s, const struct sense_target *t)
 {
 	for (size_t i = 0; i < s->targets.n; i++) {
 		const struct sense_target *other = s->targets.v[i];
 		if (other != t && other->cgroup_hash == t->cgroup_hash && other->group && !other->group->dead)
-			return other->group;
+			return other;
 	}
 	return NULL;
 }
@@ -101,8 +101,13 @@ bool sense_target_place(struct sense *s, struct sense_target *t)
 	bool first = !t->cgroup_hash;
 	t->cgroup_hash = hash;
 	read_identity(t, text.buf);
-	struct sense_group *before = t->group, *shared = group_with(s, t);
-	t->group = shared ? sense_group_join(shared) : sense_group_of(&s->groups, &t->process, s->mountinfo);
+	struct sense_group *before = t->group;
+	struct sense_tasks *tasks_before = t->tasks;
+	const struct sense_target *other = neighbour(s, t);
+	t->tasks = other ? sense_tasks_join(other->tasks) : NULL;
+	t->group = other ? sense_group_join(other->group)
+			 : sense_group_of(&s->groups, &t->process, s->mountinfo, &t->tasks);
+	sense_tasks_leave(&s->groups.tasks, tasks_before);
 	sense_group_leave(&s->groups, before);
 	return !first && (t->group != before || dead);
 }
@@ -179,6 +184,7 @@ void sense_target_free(struct sense *s, struct sense_target *t)
 		close(t->pidfd);
 	sense_program_unref(t->program);
 	sense_group_leave(&s->groups, t->group);
+	sense_tasks_leave(&s->groups.tasks, t->tasks);
 	arena_deinit(&t->arena);
 	free(t);
 }
