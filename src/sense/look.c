@@ -141,19 +141,30 @@ static bool attach(struct sense *s, struct sense_target *t, int64_t now_ns)
 	struct sense_program *program = t->program;
 	if (program->runtime != SENSE_RUNTIME_UNTRIED)
 		return program->runtime == SENSE_RUNTIME_KNOWN;
-	if (now_ns < t->go_after_ns || !may_attach(s))
+	if (now_ns < program->after_ns || !may_attach(s))
 		return false;
 	int64_t began = sense_now();
 	err_free(sense_program_attach(program, s->procfs, t->id.pid)); /* gone: another process will tell */
 	s->attach_spent_ns += sense_now() - began;
-	t->go_after_ns = now_ns + (SECOND << program->tries);
+	program->after_ns = now_ns + (SECOND << program->tries);
 	say_refusal(s, t);
 	return program->runtime == SENSE_RUNTIME_KNOWN;
 }
 
-static bool open_memory(struct sense *s, struct sense_target *t)
+/* What fails for want of descriptors, or because nobody answers, is tried again. */
+static void not_opened(struct sense *s, struct sense_target *t, const struct err *err, int64_t now_ns)
 {
-	if (t->has_peek || t->peek_refused)
+	t->peek_refused = err_code(err) == ERR_DENIED || err_code(err) == ERR_UNSUPPORTED;
+	t->go_after_ns = now_ns + SECOND;
+	if (!t->peek_refused || t->program->told_refusal)
+		return;
+	t->program->told_refusal = true;
+	sense_note(s, NULL, "Go's own figures of %s are unknown: %s", t->exe ? t->exe : t->process.comm, err_text(err));
+}
+
+static bool open_memory(struct sense *s, struct sense_target *t, int64_t now_ns)
+{
+	if (t->has_peek || t->peek_refused || now_ns < t->go_after_ns)
 		return t->has_peek;
 	struct err *err AUTO(err) = NULL;
 	if (!s->own_procfs)
@@ -166,9 +177,8 @@ static bool open_memory(struct sense *s, struct sense_target *t)
 	t->has_peek = !err && sense_program_bias(t->program, &t->process, &t->bias);
 	if (!err && !t->has_peek)
 		proc_peek_close(&t->peek);
-	t->peek_refused = err && err_code(err) != ERR_GONE;
-	if (t->peek_refused)
-		sense_note(s, NULL, "Go's own figures of %s are unknown: %s", t->key, err_text(err));
+	if (err)
+		not_opened(s, t, err, now_ns);
 	return t->has_peek;
 }
 
@@ -176,7 +186,7 @@ static void look_at_go(struct sense *s, struct sense_target *t, int64_t now_ns, 
 {
 	struct gort_quick_values v;
 	forget_go(p);
-	if (!t->program || !t->program->is_go || !open_memory(s, t) || !attach(s, t, now_ns))
+	if (!t->program || !t->program->is_go || !open_memory(s, t, now_ns) || !attach(s, t, now_ns))
 		return;
 	bool known = gort_quick_read(&t->program->quick, t->bias, &t->peek.src, &t->quick, &v);
 	t->check_exec = t->check_exec || t->peek.gone;
@@ -223,7 +233,8 @@ static void look_slow(struct sense_target *t, struct watch_process_sample *p)
 	p->threads = err ? WATCH_UNKNOWN : st.threads;
 	p->swap = err ? WATCH_UNKNOWN : st.vm_swap;
 	p->fds = count_fds(t);
-	t->check_exec = t->check_cgroup = true;
+	t->check_exec = t->check_exec || !t->has_peek; /* who peeks is told of an exec */
+	t->check_cgroup = true;
 }
 
 bool sense_look(struct sense *s, struct sense_target *t, unsigned what, int64_t now_ns, struct watch_process_sample *p,

@@ -27,7 +27,9 @@ struct sense_program {
 	char *go_version, *module, *build_id; /* NULL unknown */
 	uint64_t entry;			      /* ELF address */
 	enum sense_runtime runtime;
-	unsigned tries; /* in vain, each on a process that may just have begun */
+	unsigned tries;	  /* in vain, each on a process that may just have begun */
+	int64_t after_ns; /* not to be tried before: others that began together with that one have got no further */
+	bool told_refusal;
 	char *refusal;
 	struct gort_quick quick;
 };

@@ -204,9 +204,10 @@ static bool become(struct sense *s, struct sense_target *t)
 		return false;
 	}
 	proc_process_close(&t->process);
-	sense_program_unref(t->program);
+	struct sense_program *before_exec = t->program;
 	t->process = now;
 	t->program = sense_program_of(&s->programs, &now);
+	sense_program_unref(before_exec);
 	close_exe(&t->process);
 	drop_memory(t);
 	t->id.generation++;
@@ -223,7 +224,8 @@ bool sense_target_exec(struct sense *s, struct sense_target *t)
 {
 	t->check_exec = false;
 	struct err *err AUTO(err) = proc_process_check(&t->process);
-	if (!err)
+	/* Of the same executable once more, only its memory tells, to who may not ask for more. */
+	if (!err && !(t->has_peek && t->peek.gone))
 		return false;
 	bool ended = t->pidfd >= 0 ? proc_pidfd_ended(t->pidfd) : faccessat(t->process.dir, "stat", F_OK, 0) != 0;
 	if (ended) {
