@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/num.h"
+#include "proc/opener.h"
 #include "proc/pidfd.h"
 #include "sense/text.h"
 
@@ -19,9 +20,13 @@ enum {
 	PROBES_MAX = 1024, /* numbers asked for one by one; beyond, a list is cheaper */
 	SETTLED = 8,	   /* rounds between two looks: by then a new process is in its place */
 	TURNED_AWAY = 8,   /* rounds until one for which there was no room is looked at again */
-	AGAIN_MAX = 64,	   /* rounds until a process that is not watched is looked at again */
-	YOUNG_ROUNDS = 4,  /* rounds in which a new target's executable is checked: between fork and exec */
+	AGAIN_MAX =
+		8, /* rounds until a process that is not watched is asked again what it runs: a script may become a server */
+	HANGS = 64,    /* rounds until one whose executable could not be opened in time is looked at again, at first */
+	HANGS_MAX = 6, /* times that this is doubled */
+	WHOLE_EVERY = 8, /* of these one looks at all that rules ask for */
 	LOADAVG_TEXT = 128,
+	STATM_TEXT = 128,
 	PATH_TEXT = 64,
 };
 
@@ -74,8 +79,23 @@ static void merge(struct sense *s, const struct tid_vec *pids, bool all)
 	s->seen = now;
 }
 
+/* The first process is there, as its number is, and its files are not: procfs hides what is of other users, capabilities or not. */
+static bool hides(const struct sense *s)
+{
+	char text[PATH_TEXT];
+	AUTO_CLOSE int first = s->own_procfs ? proc_pidfd_open(1) : -1;
+	return first >= 0 && !sense_read_of(s, 1, "stat", text, sizeof(text));
+}
+
 static void list(struct sense *s, const struct sense_calls *calls)
 {
+	if (hides(s))
+		sense_note(
+			s, calls,
+			"%s is mounted with hidepid, so processes of other users are hidden from the watch: mount it "
+			"with gid= of a group that the watch is in (SupplementaryGroups= of its unit), or without "
+			"hidepid",
+			proc_opener_dir(s->procfs));
 	struct tid_vec pids = { 0 };
 	struct err *err AUTO(err) = proc_pids(s->procfs, &pids);
 	if (err)
@@ -157,14 +177,14 @@ static bool wanted(const struct sense *s, const struct sense_target *t)
 
 static bool is_full(struct sense *s, const struct sense_calls *calls)
 {
-	size_t most = num_min(s->capacity, s->config->targets_max);
-	if (s->targets.n < most)
+	size_t open = s->targets.n * SENSE_FDS_OF_TARGET + s->groups.v.n * SENSE_FDS_OF_GROUP;
+	bool short_of = open + SENSE_FDS_OF_TARGET + SENSE_FDS_OF_GROUP > s->descriptors;
+	if (!short_of && s->targets.n < s->config->targets_max)
 		return false;
-	if (s->capacity < s->config->targets_max)
+	if (short_of)
 		sense_note(s, calls,
-			   "%zu processes are watched, and there are descriptors for no more: raise the limit of "
-			   "open files (LimitNOFILE)",
-			   s->targets.n);
+			   "not all processes that rules name are watched, as there are descriptors for no more: raise "
+			   "the limit of open files (LimitNOFILE)");
 	else
 		sense_note(s, calls, "%zu processes are watched, which is the most that targets_max allows",
 			   s->targets.n);
@@ -201,12 +221,14 @@ static bool take(struct sense *s, struct proc_process *p, const struct sense_cal
 		return false;
 	}
 	struct sense_target *t = sense_target_new(s, p, program);
+	s->turned_away = !t;
 	if (!t)
 		return false;
-	if (!wanted(s, t)) {
+	if (!wanted(s, t)) { /* before its cgroup is opened, as most are not */
 		sense_target_free(s, t);
 		return false;
 	}
+	(void)sense_target_place(s, t);
 	t->index = s->targets.n;
 	*vec_push(&s->targets) = t;
 	if (calls->appeared)
@@ -214,26 +236,45 @@ static bool take(struct sense *s, struct proc_process *p, const struct sense_cal
 	return true;
 }
 
+/* Pages of its address space, which anybody may know; 0: it has none, or it is not known. */
+static uint64_t size_of(const struct sense *s, int pid)
+{
+	char text[STATM_TEXT];
+	struct sense_statm m;
+	size_t n = sense_read_of(s, pid, "statm", text, sizeof(text));
+	return n && sense_text_statm(text, n, &m) ? m.size : 0;
+}
+
 /*
  * The same program as when it was last looked at? Cheaper than opening it. Names and cgroups change without an exec, as a rule
- * soon after a fork.
+ * soon after a fork. Whose executable may not be asked for has done no exec while its size is the same: asking the opener
+ * costs as much as twenty such looks.
  */
 static bool is_unchanged(const struct sense *s, const struct sense_seen *e)
 {
 	char path[PATH_TEXT];
 	struct stat st;
 	unsigned need = sense_rules_need(s->config);
-	bool settled = e->step > SETTLED && e->step < AGAIN_MAX;
+	bool whole = (s->round / AGAIN_MAX + (unsigned)e->pid) % WHOLE_EVERY == 0;
+	bool settled = e->step >= SETTLED && !whole;
 	if (!e->exe || (need && !settled))
 		return false;
 	snprintf(path, sizeof(path), "%d/exe", e->pid);
-	return fstatat(s->proc_dir, path, &st, 0) == 0 && (uint32_t)st.st_ino == e->exe;
+	if (fstatat(s->proc_dir, path, &st, 0) == 0)
+		return (uint32_t)st.st_ino == e->exe;
+	return errno == EACCES && e->size && size_of(s, e->pid) == e->size;
 }
 
 static void put_off(const struct sense *s, struct sense_seen *e)
 {
 	e->again = s->round + e->step;
 	e->step = (uint16_t)num_min(e->step * UINT64_C(2), AGAIN_MAX);
+}
+
+/* Known, or known not to be shown: not what fails for want of descriptors or memory, which may be there the next time. */
+static bool is_exe_settled(const struct proc_process *p)
+{
+	return p->exe >= 0 || p->exe_errno == EACCES || p->exe_errno == EPERM;
 }
 
 /* The entry may move while its process is looked at, so it is written last. */
@@ -244,14 +285,20 @@ static void consider(struct sense *s, size_t i, const struct sense_calls *calls)
 		put_off(s, &s->seen.v[i]);
 		return;
 	}
+	e.size = size_of(s, e.pid); /* before, so that an exec meanwhile is found the next time */
 	struct proc_process p AUTO(proc_process);
 	struct err *err AUTO(err) = proc_process_open(s->procfs, e.pid, &p);
 	e.never = !err && p.kernel_thread;
-	e.exe = err ? 0 : (uint32_t)p.exe_inode;
+	e.exe = err || !is_exe_settled(&p) ? 0 : (uint32_t)p.exe_inode;
 	s->turned_away = false;
 	if (!err && !p.kernel_thread && p.state != 'Z' && p.state != 'X')
 		e.watched = take(s, &p, calls);
-	if (s->turned_away) { /* there may be room soon */
+	if (!err && p.exe_errno == ETIMEDOUT) { /* as will the next time, perhaps, and others wait behind it */
+		e.step = (uint16_t)(HANGS << e.hangs);
+		if (e.hangs < HANGS_MAX)
+			e.hangs++;
+	}
+	if (s->turned_away) { /* there may be room soon, or descriptors */
 		e.exe = 0;
 		e.step = TURNED_AWAY;
 	}
@@ -270,7 +317,7 @@ static void consider_due(struct sense *s, const struct sense_calls *calls)
 	if (s->denied)
 		sense_note(s, calls,
 			   "the executables of some processes may not be looked at, so whether they are Go is not "
-			   "known: CAP_SYS_PTRACE is needed, or root");
+			   "known: it takes CAP_SYS_PTRACE, and a security module may still forbid it");
 }
 
 /* ---- those that are watched ---- */
@@ -315,6 +362,25 @@ static void apply_configuration(struct sense *s, const struct sense_calls *calls
 	}
 }
 
+/* In a container. A limit that is not known may be nearer than what is told. */
+static void say_hidden(struct sense *s, const struct sense_calls *calls)
+{
+	if (s->groups.invisible)
+		sense_note(
+			s, calls,
+			"the memory cgroups of some processes are not visible from here, so their limits are not "
+			"known, and what the machine has left counts instead: the host's cgroup file system, mounted "
+			"here, would show them");
+	for (size_t i = 0; i < s->groups.v.n; i++) {
+		const struct sense_group *g = s->groups.v.v[i];
+		if (g->beyond)
+			sense_note(s, calls, "no cgroup above %s is visible from here: %s", g->path,
+				   g->version == 1 ? "of theirs only the lowest limit is known, not how much of it is "
+						     "in use"
+						   : "limits of theirs are not known");
+	}
+}
+
 void sense_discover(struct sense *s, const struct sense_calls *calls)
 {
 	sense_groups_sweep(&s->groups);
@@ -327,4 +393,10 @@ void sense_discover(struct sense *s, const struct sense_calls *calls)
 	follow(s, calls);
 	sense_end_ended(s, calls);
 	sense_oom_overdue(s, calls);
+	say_hidden(s, calls);
+	if (s->groups.unwatched)
+		sense_note(
+			s, calls,
+			"changes of some cgroups are only seen by looking again, up to 2 s later: the user's share of "
+			"inotify is used up (fs.inotify.max_user_watches, max_user_instances)");
 }

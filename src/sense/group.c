@@ -77,13 +77,22 @@ uint64_t sense_group_key(struct sense_group *g, enum sense_file f, const char *k
 
 /* ---- opening ---- */
 
+/* Was there no room for a descriptor? There may be later. */
+static bool is_short(int fd)
+{
+	return fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM);
+}
+
 static void open_files(struct sense_group *g)
 {
 	AUTO_CLOSE int dir = open(g->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	g->lacking = is_short(dir);
 	for (unsigned f = 0; dir >= 0 && f < SENSE_FILES; f++) {
 		const char *name = g->version == 1 ? files[f].v1 : files[f].v2;
-		if (name && g->fd[f] < 0 && (files[f].always || g->open_all))
-			g->fd[f] = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		if (!name || g->fd[f] >= 0 || !(files[f].always || g->open_all))
+			continue;
+		g->fd[f] = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+		g->lacking = g->lacking || is_short(g->fd[f]);
 	}
 }
 
@@ -161,7 +170,7 @@ static struct sense_group *add(struct sense_groups *gs, unsigned version, const 
 		.wd = -1,
 		.limit = WATCH_UNKNOWN,
 		.high = WATCH_UNKNOWN,
-		.hidden_limit = WATCH_UNKNOWN,
+		.hierarchical_limit = WATCH_UNKNOWN,
 		.armed = WATCH_UNKNOWN,
 	};
 	memset(g->fd, 0xff, sizeof(g->fd)); /* all -1 */
@@ -188,13 +197,16 @@ static struct sense_group *take_level(struct sense_groups *gs, unsigned version,
 		open_files(*link);
 		read_limits(gs, *link);
 		sense_group_watch(gs, *link);
-		link = &(*link)->parent;
+		struct sense_group *here = *link;
+		link = &here->parent;
 		char *up = parent_dir(at), *up_name = parent_path(name);
 		free(at);
 		free(name);
 		at = up;
 		name = up_name;
-		if (!at || !is_there(at, "cgroup.procs") || !parent_binds(at, version))
+		bool above = at && is_there(at, "cgroup.procs");
+		here->beyond = !above && !proc_cgroup_is_root(here->dir, version);
+		if (!above || !parent_binds(at, version))
 			break;
 	}
 	return leaf;
@@ -230,6 +242,7 @@ struct sense_group *sense_group_of(struct sense_groups *gs, const struct proc_pr
 		}
 		begin_counting(g);
 	}
+	gs->invisible = gs->invisible || (!err && cg.version && !cg.dir);
 	if (!err)
 		proc_cgroup_deinit(&cg);
 	arena_deinit(&arena);
@@ -297,6 +310,15 @@ void sense_groups_deinit(struct sense_groups *gs)
 
 /* ---- figures ---- */
 
+/* A limit was changed, here or above: all are read again in this look, so that a new one is not taken for a hidden one. */
+static void see_hierarchical(struct sense_group *g, uint64_t limit)
+{
+	uint64_t before = g->hierarchical_limit;
+	g->hierarchical_limit = limit < NO_LIMIT_V1 ? limit : WATCH_UNKNOWN;
+	for (struct sense_group *l = g; l && before != g->hierarchical_limit; l = l->parent)
+		l->slow_ns = 0;
+}
+
 static void read_stat(struct sense_group *g)
 {
 	char text[STAT_TEXT];
@@ -309,7 +331,7 @@ static void read_stat(struct sense_group *g)
 	g->own.shmem = st.shmem;
 	if (g->version == 1) {
 		g->own.swap = st.swap;
-		g->hidden_limit = st.hierarchical_limit < NO_LIMIT_V1 ? st.hierarchical_limit : WATCH_UNKNOWN;
+		see_hierarchical(g, st.hierarchical_limit);
 	} else {
 		g->own.kernel = st.kernel;
 		g->own.slab_reclaimable = st.slab_reclaimable;
@@ -322,8 +344,9 @@ static void read_fast(struct sense_group *g, int64_t now_ns)
 	if (s->time_ns && now_ns - s->time_ns < SAME_ROUND && now_ns >= s->time_ns)
 		return;
 	s->time_ns = now_ns;
+	uint64_t before = read_number(g, SENSE_USAGE);
 	read_stat(g);
-	s->usage = read_number(g, SENSE_USAGE);
+	s->usage = num_min(before, read_number(g, SENSE_USAGE));
 	bool known = s->usage != WATCH_UNKNOWN && s->inactive_file != WATCH_UNKNOWN;
 	s->working_set = known ? num_sub(s->usage, s->inactive_file) : WATCH_UNKNOWN;
 }
@@ -356,6 +379,8 @@ static void read_slow(struct sense_groups *gs, struct sense_group *g, int64_t no
 		return;
 	g->slow_ns = now_ns;
 	g->news = false;
+	if (g->lacking)
+		open_files(g);
 	read_limits(gs, g);
 	read_events(g);
 	s->failcnt = read_number(g, SENSE_FAILCNT);
@@ -410,6 +435,15 @@ static struct sense_group *choose(struct sense_group *leaf)
 	return before >= 0 && most < before * TAKE_OVER ? leaf->binds : best;
 }
 
+/* Of the limits that are visible, whichever of them binds. */
+static uint64_t lowest(const struct sense_group *leaf)
+{
+	uint64_t limit = WATCH_UNKNOWN;
+	for (const struct sense_group *g = leaf; g; g = g->parent)
+		limit = num_min(limit, g->limit);
+	return limit;
+}
+
 static void add_up(uint64_t *sum, uint64_t more)
 {
 	if (more != WATCH_UNKNOWN)
@@ -460,10 +494,10 @@ void sense_group_look(struct sense_groups *gs, struct sense_group *leaf, int64_t
 	struct sense_group *binds = choose(leaf);
 	const char *file = "";
 	uint64_t limit = binds ? allowed(binds, &file) : WATCH_UNKNOWN;
-	bool hidden = leaf->hidden_limit < num_min(limit, gs->machine);
+	bool hidden = leaf->hierarchical_limit < num_min(lowest(leaf), gs->machine);
 	leaf->binds = binds = hidden ? leaf : binds;
 	*ret = binds ? binds->own : leaf->own;
-	ret->limit = hidden ? leaf->hidden_limit : limit;
+	ret->limit = hidden ? leaf->hierarchical_limit : limit;
 	ret->high = WATCH_UNKNOWN;
 	for (struct sense_group *g = leaf; g; g = g->parent)
 		ret->high = num_min(ret->high, g->high);

@@ -51,13 +51,15 @@ struct sense_group {
 	int fd[SENSE_FILES];
 	int trigger;   /* PSI, or v1's eventfd; -1 */
 	int wd;	       /* inotify's, -1 */
+	bool beyond;   /* it is the highest that is visible from here, and not the root */
 	bool open_all; /* the files of figures too, not only of limits */
+	bool lacking;  /* there was no descriptor for some of them */
 	bool dead;
 	bool news, wake;      /* the kernel told something: since the last slow look; that is not passed on yet */
 	bool urgent;	      /* it is being passed on */
 	int64_t triggered_ns; /* when it last told of pressure or usage */
 	uint64_t limit, high, armed;	/* `armed`: the limit that v1's thresholds were made for */
-	uint64_t hidden_limit;		/* v1: of an ancestor that is not visible from here */
+	uint64_t hierarchical_limit;	/* v1: the lowest from here upwards, also where that is not visible */
 	struct watch_cgroup_sample own; /* figures of this level; limits are not filled */
 	int64_t slow_ns, urgent_ns;
 	struct sense_group *binds; /* the level chosen last, or NULL */
@@ -76,8 +78,9 @@ struct sense_groups {
 	enum sense_source source; /* of inotify */
 	int epoll, inotify;
 	const struct config *config;
-	uint64_t machine; /* bytes of memory */
-	bool v1_events_refused, triggers_refused;
+	uint64_t machine;	   /* bytes of memory */
+	bool unwatched;		   /* there was no watch of inotify for some */
+	bool invisible;		   /* there are processes whose cgroup is not visible from here */
 };
 
 void sense_groups_init(struct sense_groups *gs, int epoll);

@@ -44,6 +44,7 @@ void sense_group_watch(struct sense_groups *gs, struct sense_group *g)
 {
 	if (gs->inotify >= 0)
 		g->wd = inotify_add_watch(gs->inotify, g->dir, IN_MODIFY | IN_ONLYDIR);
+	gs->unwatched = gs->unwatched || gs->inotify < 0 || (g->wd < 0 && errno == ENOSPC);
 }
 
 static struct sense_group *by_watch(const struct sense_groups *gs, int wd)
@@ -53,6 +54,12 @@ static struct sense_group *by_watch(const struct sense_groups *gs, int wd)
 			return gs->v.v[i];
 	}
 	return NULL;
+}
+
+/* Of a level without targets memory.events rises with each below it, where it is told as well; .local is of its own limit. */
+static bool is_told_below(const struct sense_group *g)
+{
+	return !g->members && g->fd[SENSE_LOCAL] >= 0;
 }
 
 static void take_event(const struct sense_groups *gs, const struct inotify_event *ev)
@@ -67,7 +74,7 @@ static void take_event(const struct sense_groups *gs, const struct inotify_event
 		g->news = true;
 		return;
 	}
-	if (!ev->len)
+	if (!ev->len || (is_told_below(g) && !strcmp(ev->name, "memory.events")))
 		return;
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
 		if (!strncmp(ev->name, words[i], strlen(words[i])))
@@ -103,10 +110,8 @@ static void arm_pressure(struct sense_groups *gs, struct sense_group *g)
 	AUTO_FREE char *path = xasprintf("%s/memory.pressure", g->dir);
 	for (size_t i = 0; i < sizeof(triggers) / sizeof(triggers[0]) && g->trigger < 0; i++) {
 		int fd = open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
-		if (fd < 0) {
-			gs->triggers_refused = gs->triggers_refused || errno == EACCES || errno == EPERM;
+		if (fd < 0)
 			return;
-		}
 		if (write(fd, triggers[i], strlen(triggers[i]) + 1) > 0)
 			listen_to(gs, g, fd, EPOLLPRI);
 		else
@@ -126,10 +131,8 @@ static void arm_usage(struct sense_groups *gs, struct sense_group *g)
 {
 	AUTO_FREE char *path = xasprintf("%s/cgroup.event_control", g->dir);
 	AUTO_CLOSE int control = open(path, O_WRONLY | O_CLOEXEC);
-	if (control < 0) {
-		gs->v1_events_refused = gs->v1_events_refused || errno == EACCES || errno == EPERM;
+	if (control < 0)
 		return;
-	}
 	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (event < 0)
 		return;
@@ -157,6 +160,9 @@ static void disarm(struct sense_groups *gs, struct sense_group *g)
 
 void sense_group_arm(struct sense_groups *gs, struct sense_group *g)
 {
+	/* Who waits because a level above is short of memory waits in its own cgroup, too. */
+	if (g->version == 2 && !g->members)
+		return;
 	if (!g->open_all || (g->trigger >= 0 && (g->version == 2 || g->armed == g->limit)))
 		return;
 	disarm(gs, g);
@@ -170,7 +176,7 @@ void sense_group_arm(struct sense_groups *gs, struct sense_group *g)
 void sense_group_unwatch(struct sense_groups *gs, struct sense_group *g)
 {
 	disarm(gs, g);
-	if (g->wd >= 0)
+	if (g->wd >= 0 && !by_watch(gs, g->wd)) /* a group that was made anew has the watch of the one before */
 		(void)inotify_rm_watch(gs->inotify, g->wd);
 	g->wd = -1;
 }

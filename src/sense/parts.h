@@ -12,8 +12,9 @@
 #include "sense/sense.h"
 
 enum {
-	SENSE_FDS_OF_TARGET = 4,
-	SENSE_FDS_SPARE = 256, /* for cgroups, and for the rest of the daemon */
+	SENSE_FDS_OF_TARGET = 5,
+	SENSE_FDS_OF_GROUP = 14, /* with its place among those of the pids controller */
+	SENSE_FDS_SPARE = 256,	 /* for the rest of the daemon */
 	SENSE_KEY = 40,
 };
 
@@ -35,6 +36,8 @@ struct sense_target {
 	struct sense_tasks *tasks; /* ... */
 	uint64_t cgroup_hash;	   /* of the text of its cgroup file */
 	struct arena arena;	   /* of the strings, made anew when they change */
+	struct arena lent_arena;   /* of those before, which somebody has */
+	bool lent;		   /* somebody has those of `arena` */
 	const char *exe, *cgroup_path, *unit, *container;
 	int64_t first_wall_ns, seen_ns;
 	int64_t exec_ns;    /* an exec was noticed, and is perhaps not over; 0: none */
@@ -48,8 +51,10 @@ struct sense_target {
 struct sense_seen {
 	pid_t pid;
 	uint32_t exe;	     /* lower half of its executable's inode; 0 unknown */
+	uint64_t size;	     /* of its address space, pages; 0 unknown */
 	uint32_t again;	     /* round in which it is looked at next */
 	uint16_t step;	     /* rounds until then */
+	uint8_t hangs;	     /* how often its executable could not be opened in time */
 	bool watched, never; /* never: a kernel thread */
 };
 
@@ -67,19 +72,19 @@ struct sense {
 	struct sense_groups groups;
 	struct sense_programs programs;
 	struct sense_target_vec targets;
-	size_t capacity;		    /* targets that descriptors are there for */
+	size_t descriptors;		    /* that targets and cgroups may have */
 	struct sense_seen_vec seen, merged; /* by pid */
 	uint32_t round, full_round;
 	uint64_t last_pid, older_pid; /* of loadavg, this round and the one before */
 	bool reconfigured;
-	bool turned_away; /* the process looked at just now would be watched, if there was room */
+	bool turned_away; /* the process looked at just now might be watched, if there was room, or descriptors */
 	uint64_t denied, own_dev, own_inode;
 	uint64_t available, total; /* bytes of the machine */
 	int64_t available_ns;
 	int64_t attach_window_ns, attach_spent_ns; /* time spent on attaching, in the second that began then */
 	uint64_t machine_kills;			   /* oom_kill of vmstat */
-	struct hash_map told;			   /* notes by hash */
-	VEC(char *) notes;			   /* that wait for a call */
+	struct hash_map told; /* notes by hash */
+	VEC(char *) notes;    /* that wait for a call */
 	struct {
 		int pid;
 		int64_t time_ns;
@@ -89,19 +94,26 @@ struct sense {
 
 /* ---- target.c ---- */
 
-/* Opens what is needed to follow it. NULL: gone meanwhile, or no descriptors; takes process and one reference of program. */
+/*
+ * Opens what is needed to follow it, and names it; it has no cgroup yet. NULL: gone meanwhile, or no descriptors; takes
+ * process and one reference of program.
+ */
 struct sense_target *sense_target_new(struct sense *s, struct proc_process *process, struct sense_program *program);
 void sense_target_free(struct sense *s, struct sense_target *t);
 /* Its cgroup, again; true when it is another one than before. */
 bool sense_target_place(struct sense *s, struct sense_target *t);
 /* Another executable, and its exec is over? Then the identity is another one too. */
 bool sense_target_exec(struct sense *s, struct sense_target *t);
+/* Has its end begun, or come? Giving its memory back may take a while. */
+bool sense_target_is_exiting(const struct sense_target *t);
 /* Its name, again; true when it is another one than before. */
 bool sense_target_renamed(struct sense_target *t);
 void sense_target_facts(const struct sense_target *t, struct sense_facts *ret);
 
 /* ---- sense.c ---- */
 
+/* A file of a process that need not be a target, ended by a NUL; its length, 0: there is none. */
+size_t sense_read_of(const struct sense *s, int pid, const char *name, char *buf, size_t size);
 void sense_note(struct sense *s, const struct sense_calls *calls, const char *fmt, ...) ERR_PRINTF(3, 4);
 /* Takes it out of the list and tells its end. */
 void sense_target_end(struct sense *s, struct sense_target *t, const struct sense_calls *calls);

@@ -24,6 +24,7 @@ enum {
 	EVENTS = 64,
 	BATCHES = 64,
 	FDS_WANTED = 1 << 20,
+	PATH_TEXT = 64,
 };
 
 /* News of a cgroup under pressure come every 10 ms; looks need not. */
@@ -63,19 +64,29 @@ void sense_notes_flush(struct sense *s, const struct sense_calls *calls)
 	s->notes.n = 0;
 }
 
+size_t sense_read_of(const struct sense *s, int pid, const char *name, char *buf, size_t size)
+{
+	char path[PATH_TEXT];
+	snprintf(path, sizeof(path), "%d/%s", pid, name);
+	AUTO_CLOSE int fd = openat(s->proc_dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
+	buf[n > 0 ? n : 0] = 0;
+	return n > 0 ? (size_t)n : 0;
+}
+
 /* ---- beginning and end ---- */
 
-/* The soft limit of descriptors goes up to the hard one; how many targets that is enough for. */
+/* The soft limit of descriptors goes up to the hard one; how many that leaves for those who are watched. */
 static size_t raise_limit(void)
 {
 	struct rlimit l;
 	if (getrlimit(RLIMIT_NOFILE, &l) != 0)
-		return SENSE_FDS_SPARE;
+		return 0;
 	rlim_t want = l.rlim_max == RLIM_INFINITY || l.rlim_max > FDS_WANTED ? FDS_WANTED : l.rlim_max;
 	struct rlimit more = { want, l.rlim_max };
 	if (want > l.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0)
 		l.rlim_cur = want;
-	return (size_t)num_min(num_sub(l.rlim_cur, SENSE_FDS_SPARE) / SENSE_FDS_OF_TARGET, UINT32_MAX);
+	return (size_t)num_sub(l.rlim_cur, SENSE_FDS_SPARE);
 }
 
 static int open_below(const char *procfs, const char *name)
@@ -110,7 +121,7 @@ struct err *sense_new(const struct sense_options *opt, struct sense **ret)
 		.meminfo = open_below(opt->procfs, "meminfo"),
 		.vmstat = open_below(opt->procfs, "vmstat"),
 		.kmsg = -1,
-		.capacity = raise_limit(),
+		.descriptors = raise_limit(),
 		.available = WATCH_UNKNOWN,
 		.total = WATCH_UNKNOWN,
 		.machine_kills = WATCH_UNKNOWN,
@@ -193,8 +204,9 @@ void *sense_data(const struct sense_target *t)
 	return t->data;
 }
 
-void sense_describe(const struct sense_target *t, struct watch_target *ret)
+void sense_describe(struct sense_target *t, struct watch_target *ret)
 {
+	t->lent = true;
 	const struct sense_program *p = t->program;
 	ret->id = t->id;
 	ret->key = t->key;

@@ -9,7 +9,7 @@
  * looked at with times less than 10 ms apart. What the kernel tells by itself (memory.events, PSI triggers, v1's events,
  * exits, its log) wakes sense_fd(). Executables are looked into once, whoever runs them.
  *
- * Descriptors: three a target, one more when it is Go, some ten a cgroup, two for each ancestor of one. The soft limit is
+ * Descriptors: three a target, two more when it is Go, some ten a cgroup, four for each ancestor of one. The soft limit is
  * raised to the hard one; what does not fit is not watched, and told.
  * Needs: CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH for the processes of others; without, their executables are unknown, so
  * whether they are Go is. Triggers (PSI, v1's events) need the right to write to the cgroup's files: without, polling does.
@@ -82,10 +82,11 @@ bool sense_look(struct sense *s, struct sense_target *t, unsigned what, int64_t 
 		struct watch_cgroup_sample *g);
 
 /*
- * Identity: id, key, comm, exe, go_version, build_id, module, container, unit, cgroup_path, limit_source, is_go, first_wall_ns.
- * Strings live until the target ends, becomes another program or moves; limit_source until the next look.
+ * Identity: id, key, comm, exe, go_version, build_id, module, container, unit, cgroup_path, limit_source, is_go, go_known,
+ * first_wall_ns.
+ * Strings live until the next sense_describe(), or the target's end; limit_source until the next look.
  */
-void sense_describe(const struct sense_target *t, struct watch_target *ret);
+void sense_describe(struct sense_target *t, struct watch_target *ret);
 void sense_set_data(struct sense_target *t, void *data);
 void *sense_data(const struct sense_target *t);
 size_t sense_count(const struct sense *s);

@@ -60,7 +60,12 @@ static void read_names(struct sense_target *t, const char *text)
 /* All strings anew. */
 static void read_identity(struct sense_target *t, const char *cgroup_text)
 {
-	arena_deinit(&t->arena);
+	/* Those that were lent stay until they are asked for again: its end may be what comes next. */
+	struct arena *old = t->lent ? &t->lent_arena : &t->arena;
+	arena_deinit(old);
+	if (t->lent)
+		t->lent_arena = t->arena;
+	t->lent = false;
 	arena_init(&t->arena);
 	read_exe(t);
 	read_names(t, cgroup_text);
@@ -76,8 +81,7 @@ static const struct sense_target *neighbour(const struct sense *s, const struct 
 	return NULL;
 }
 
-/* Has its end begun? Giving its memory back may take a while yet. */
-static bool is_exiting(const struct sense_target *t)
+bool sense_target_is_exiting(const struct sense_target *t)
 {
 	AUTO(strbuf) struct strbuf text;
 	strbuf_init(&text);
@@ -96,7 +100,7 @@ bool sense_target_place(struct sense *s, struct sense_target *t)
 	bool dead = t->group && t->group->dead;
 	if (!text.len || (hash == t->cgroup_hash && !dead))
 		return false;
-	if (is_exiting(t)) /* v1 shows it in the root by now: not where it was */
+	if (sense_target_is_exiting(t)) /* v1 shows it in the root by now: not where it was */
 		return false;
 	bool first = !t->cgroup_hash;
 	t->cgroup_hash = hash;
@@ -153,15 +157,17 @@ struct sense_target *sense_target_new(struct sense *s, struct proc_process *proc
 	};
 	*process = (struct proc_process){ .dir = -1, .exe = -1 };
 	arena_init(&t->arena);
+	arena_init(&t->lent_arena);
 	snprintf(t->key, sizeof(t->key), "%d-%llu", t->id.pid, (unsigned long long)t->id.start_ticks);
 	close_exe(&t->process);
 	if (!open_files(s, t)) {
 		sense_target_free(s, t);
 		return NULL;
 	}
-	(void)sense_target_place(s, t);
-	if (!t->exe)
-		read_exe(t);
+	AUTO(strbuf) struct strbuf text;
+	strbuf_init(&text);
+	err_free(proc_process_text(&t->process, "cgroup", CGROUP_TEXT, &text));
+	read_identity(t, text.buf);
 	return t;
 }
 
@@ -180,12 +186,16 @@ void sense_target_free(struct sense *s, struct sense_target *t)
 	proc_process_close(&t->process);
 	if (t->statm >= 0)
 		close(t->statm);
-	if (t->pidfd >= 0)
+	if (t->pidfd >= 0) {
+		/* While a child of ours has it too, closing it does not take it out. */
+		(void)epoll_ctl(s->epoll, EPOLL_CTL_DEL, t->pidfd, NULL);
 		close(t->pidfd);
+	}
 	sense_program_unref(t->program);
 	sense_group_leave(&s->groups, t->group);
 	sense_tasks_leave(&s->groups.tasks, t->tasks);
 	arena_deinit(&t->arena);
+	arena_deinit(&t->lent_arena);
 	free(t);
 }
 
@@ -232,6 +242,8 @@ bool sense_target_exec(struct sense *s, struct sense_target *t)
 		t->ended = t->ended || t->pidfd < 0; /* a pidfd tells by itself */
 		return false;
 	}
+	if (sense_target_is_exiting(t)) /* it has no executable any more */
+		return false;
 	/* An exec is no moment: the executable is the new one before the name is. */
 	int64_t now = sense_now();
 	t->exec_ns = t->exec_ns ? t->exec_ns : now;
@@ -251,7 +263,8 @@ bool sense_target_renamed(struct sense_target *t)
 	struct err *err AUTO(err) = proc_process_text(&t->process, "comm", sizeof(was), &text);
 	if (err || !text.len)
 		return false;
+	size_t len = text.len - (text.buf[text.len - 1] == '\n'); /* one of its own may be before that */
 	memcpy(was, t->process.comm, sizeof(was));
-	snprintf(t->process.comm, sizeof(t->process.comm), "%.*s", (int)strcspn(text.buf, "\n"), text.buf);
+	snprintf(t->process.comm, sizeof(t->process.comm), "%.*s", (int)len, text.buf);
 	return strcmp(was, t->process.comm) != 0;
 }
