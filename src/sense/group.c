@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "proc/cgroup.h"
 #include "sense/group_events.h"
+#include "sense/kills.h"
 #include "sense/text.h"
 
 _Static_assert(CGROUP_UNKNOWN == WATCH_UNKNOWN && SENSE_UNKNOWN == WATCH_UNKNOWN, "all mean the same");
@@ -29,8 +31,8 @@ static const int64_t SLOW = INT64_C(2) * 1000 * 1000 * 1000, SLOW_PRESSED = INT6
 /* v1's "no limit": the largest number of whole pages in an int64_t. */
 static const uint64_t NO_LIMIT_V1 = UINT64_C(0x7ffffffffffff000);
 
-/* Shares of a limit: beyond, its level is looked at more closely; how much nearer another level must be to take over. */
-static const double PRESSED = 0.6, TAKE_OVER = 1.05;
+/* Shares of a limit: beyond, its level is looked at more closely; how much nearer another must be to take over; full. */
+static const double PRESSED = 0.6, TAKE_OVER = 1.05, FULL = 0.9;
 
 static const struct {
 	const char *v1, *v2;
@@ -46,6 +48,7 @@ static const struct {
 	[SENSE_FAILCNT] = { "memory.failcnt", NULL, true },
 	[SENSE_PRESSURE] = { NULL, "memory.pressure", false },
 	[SENSE_KERNEL] = { "memory.kmem.usage_in_bytes", NULL, false },
+	[SENSE_PROCS] = { "cgroup.procs", "cgroup.procs", false },
 };
 
 /* ---- reading ---- */
@@ -174,6 +177,8 @@ static struct sense_group *add(struct sense_groups *gs, unsigned version, const 
 		.armed = WATCH_UNKNOWN,
 	};
 	memset(g->fd, 0xff, sizeof(g->fd)); /* all -1 */
+	struct stat st;
+	g->inode = stat(dir, &st) == 0 ? st.st_ino : 0;
 	watch_cgroup_sample_init(&g->own);
 	*vec_push(&gs->v) = g;
 	return g;
@@ -223,6 +228,18 @@ static void begin_counting(struct sense_group *g)
 	}
 }
 
+/* What was killed in it since all were last looked at was killed before anybody watched. */
+static void begin_kills(struct sense_groups *gs, struct sense_group *g)
+{
+	uint64_t before = sense_kills_before(gs->kills, g->inode);
+	g->kills = sense_group_kill_counter(g);
+	g->group_kills = sense_group_group_kills(g);
+	g->above_kills = sense_group_above_kills(g);
+	if (g->kills != WATCH_UNKNOWN && before < g->kills)
+		g->early += (unsigned)num_min(g->kills - before, UINT16_MAX);
+	sense_kills_told(gs->kills, g->inode, g->kills);
+}
+
 struct sense_group *sense_group_of(struct sense_groups *gs, const struct proc_process *p, const char *mountinfo,
 				   struct sense_tasks **tasks)
 {
@@ -238,7 +255,7 @@ struct sense_group *sense_group_of(struct sense_groups *gs, const struct proc_pr
 			g->open_all = true;
 			open_files(g);
 			sense_group_arm(gs, g);
-			g->kills = sense_group_kill_counter(g);
+			begin_kills(gs, g);
 		}
 		begin_counting(g);
 	}
@@ -259,6 +276,7 @@ struct sense_group *sense_group_join(struct sense_group *g)
 static void group_free(struct sense_groups *gs, struct sense_group *g)
 {
 	sense_group_unwatch(gs, g);
+	vec_deinit(&g->others);
 	for (unsigned f = 0; f < SENSE_FILES; f++) {
 		if (g->fd[f] >= 0)
 			close(g->fd[f]);
@@ -285,7 +303,8 @@ void sense_group_leave(struct sense_groups *gs, struct sense_group *g)
 {
 	if (!g)
 		return;
-	g->members--;
+	if (!--g->members)
+		sense_kills_told(gs->kills, g->inode, g->kills);
 	unref(gs, g);
 }
 
@@ -338,6 +357,10 @@ static void read_stat(struct sense_group *g)
 	}
 }
 
+/*
+ * The usage is read on both sides of the statistics, and the lower one counts: page cache comes and goes so fast that what a
+ * file had more in between would look like memory that is no file's.
+ */
 static void read_fast(struct sense_group *g, int64_t now_ns)
 {
 	struct watch_cgroup_sample *s = &g->own;
@@ -349,6 +372,9 @@ static void read_fast(struct sense_group *g, int64_t now_ns)
 	s->usage = num_min(before, read_number(g, SENSE_USAGE));
 	bool known = s->usage != WATCH_UNKNOWN && s->inactive_file != WATCH_UNKNOWN;
 	s->working_set = known ? num_sub(s->usage, s->inactive_file) : WATCH_UNKNOWN;
+	uint64_t limit = num_min(g->limit, g->high);
+	if (s->usage != WATCH_UNKNOWN && limit != WATCH_UNKNOWN && (double)s->usage >= FULL * (double)limit)
+		g->full_ns = now_ns;
 }
 
 static void read_events(struct sense_group *g)
@@ -378,11 +404,14 @@ static void read_slow(struct sense_groups *gs, struct sense_group *g, int64_t no
 	if (!g->news && g->slow_ns && age >= 0 && age < (pressed ? SLOW_PRESSED : SLOW))
 		return;
 	g->slow_ns = now_ns;
+	g->list = pressed || g->news;
 	g->news = false;
 	if (g->lacking)
 		open_files(g);
 	read_limits(gs, g);
 	read_events(g);
+	if (g->members)
+		sense_group_see_kills(g, now_ns);
 	s->failcnt = read_number(g, SENSE_FAILCNT);
 	if (!g->open_all)
 		return;
@@ -483,10 +512,14 @@ void sense_group_look(struct sense_groups *gs, struct sense_group *leaf, int64_t
 {
 	bool psi = false, usage = false;
 	assert(leaf);
+	bool at_stake = false; /* a level above is full: the next to be killed may be one of its processes */
 	for (struct sense_group *g = leaf; g; g = g->parent) {
 		if (g->open_all)
 			read_fast(g, now_ns);
-		read_slow(gs, g, now_ns, share_of(g) > PRESSED);
+		at_stake = at_stake || share_of(g) > FULL;
+	}
+	for (struct sense_group *g = leaf; g; g = g->parent) {
+		read_slow(gs, g, now_ns, share_of(g) > PRESSED || (g == leaf && at_stake));
 		bool lately = g->triggered_ns && now_ns - g->triggered_ns < TRIGGERED;
 		psi = psi || (lately && g->version == 2);
 		usage = usage || (lately && g->version == 1);

@@ -38,7 +38,16 @@ enum sense_file {
 	SENSE_FAILCNT,
 	SENSE_PRESSURE,
 	SENSE_KERNEL, /* v1 */
+	SENSE_PROCS,  /* cgroup.procs */
 	SENSE_FILES
+};
+
+/* A process of a cgroup that is short of memory: what is known of it if it should be the one that is killed. */
+struct sense_other {
+	int pid;
+	char comm[16];
+	uint64_t rss;	 /* bytes, when it was last seen */
+	int64_t gone_ns; /* since when it is in the cgroup no more; 0: it is */
 };
 
 struct sense_group {
@@ -62,15 +71,30 @@ struct sense_group {
 	uint64_t hierarchical_limit;	/* v1: the lowest from here upwards, also where that is not visible */
 	struct watch_cgroup_sample own; /* figures of this level; limits are not filled */
 	int64_t slow_ns, urgent_ns;
+	int64_t full_ns;	   /* when next to nothing of what it may use was left, last */
 	struct sense_group *binds; /* the level chosen last, or NULL */
 	char limit_source[256];
+	bool list; /* memory is short: its processes are to be listed */
+	VEC(struct sense_other) others;
 	/* kills for lack of memory */
-	uint64_t kills;		     /* the counter, as last seen */
+	uint64_t inode; /* of its directory: no other one has it, ever */
+	uint64_t kills; /* the counter, as last seen */
+	unsigned risen; /* seen by looks, and not taken yet: it may be removed before its process has ended */
+	unsigned early; /* kills before it was watched that nobody told of */
 	unsigned open_kills, credit; /* not told yet; told before the counter rose */
-	int64_t kill_ns;	     /* when it rose last */
-	uint64_t ooms;		     /* v2 `oom` of .local, v1 failcnt: this level's limit was hit */
-	int64_t oom_ns;		     /* when that rose last */
+	/*
+	 * v2: of a cgroup that dies as a whole (memory.oom.group) the first victim is counted twice, as a rule: it is killed, and
+	 * killed again among all of them. How often that was here, and in a level above, where it may have been in another cgroup;
+	 * and of those since the kills rose.
+	 */
+	uint64_t group_kills, above_kills;
+	unsigned twice, perhaps_twice;
+	int64_t kill_ns; /* when it rose last */
+	uint64_t ooms;	 /* v2 `oom` of .local, v1 failcnt: this level's limit was hit */
+	int64_t oom_ns;	 /* when that rose last */
 };
+
+struct sense_kills;
 
 struct sense_groups {
 	VEC(struct sense_group *) v, unused; /* unused: freed at the next sweep, for strings that were lent */
@@ -78,6 +102,7 @@ struct sense_groups {
 	enum sense_source source; /* of inotify */
 	int epoll, inotify;
 	const struct config *config;
+	struct sense_kills *kills; /* of all cgroups that there are */
 	uint64_t machine;	   /* bytes of memory */
 	bool unwatched;		   /* there was no watch of inotify for some */
 	bool invisible;		   /* there are processes whose cgroup is not visible from here */
@@ -107,7 +132,9 @@ void sense_groups_inotify(struct sense_groups *gs);
 /* Its trigger fired. */
 void sense_group_triggered(struct sense_group *g, int64_t now_ns);
 
-/* Reads the counter of kills; how many more there are. */
-unsigned sense_group_kills(struct sense_group *g, int64_t now_ns);
+/* Reads the counter of kills, of a level that has members. */
+void sense_group_see_kills(struct sense_group *g, int64_t now_ns);
+/* ... and how many there are since this was asked last. */
+unsigned sense_group_take_kills(struct sense_group *g, int64_t now_ns);
 /* The level, from `g` upwards, whose limit was hit in the last seconds, or NULL: the machine's memory. */
 const struct sense_group *sense_group_culprit(struct sense_group *g, int64_t now_ns);

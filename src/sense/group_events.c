@@ -204,19 +204,51 @@ uint64_t sense_group_oom_counter(struct sense_group *g)
 	if (g->version == 2)
 		return sense_group_key(g, SENSE_LOCAL, "oom");
 	ssize_t n = g->fd[SENSE_FAILCNT] < 0 ? -1 : pread(g->fd[SENSE_FAILCNT], text, sizeof(text), 0);
+	g->dead = g->dead || (n < 0 && errno == ENODEV);
 	return n > 0 ? sense_text_number(text, (size_t)n) : WATCH_UNKNOWN;
 }
 
-unsigned sense_group_kills(struct sense_group *g, int64_t now_ns)
+uint64_t sense_group_group_kills(struct sense_group *g)
+{
+	uint64_t n = sense_group_key(g, SENSE_LOCAL, "oom_group_kill");
+	return n == WATCH_UNKNOWN ? 0 : n;
+}
+
+uint64_t sense_group_above_kills(const struct sense_group *g)
+{
+	uint64_t sum = 0;
+	for (struct sense_group *up = g->parent; up; up = up->parent)
+		sum += sense_group_group_kills(up);
+	return sum;
+}
+
+static void see_group_kills(struct sense_group *g)
+{
+	uint64_t here = sense_group_group_kills(g), above = sense_group_above_kills(g);
+	g->twice += (unsigned)num_min(num_sub(here, g->group_kills), UINT16_MAX);
+	g->perhaps_twice += (unsigned)num_min(num_sub(above, g->above_kills), UINT16_MAX);
+	g->group_kills = here;
+	g->above_kills = above;
+}
+
+void sense_group_see_kills(struct sense_group *g, int64_t now_ns)
 {
 	uint64_t now = sense_group_kill_counter(g);
-	if (now == WATCH_UNKNOWN || g->kills == WATCH_UNKNOWN || now <= g->kills) {
-		g->kills = now == WATCH_UNKNOWN ? g->kills : now;
-		return 0;
+	if (now == WATCH_UNKNOWN)
+		return;
+	if (g->kills != WATCH_UNKNOWN && now > g->kills) {
+		g->risen += (unsigned)num_min(now - g->kills, UINT16_MAX);
+		g->kill_ns = now_ns;
+		see_group_kills(g);
 	}
-	unsigned more = (unsigned)num_min(now - g->kills, UINT16_MAX);
 	g->kills = now;
-	g->kill_ns = now_ns;
+}
+
+unsigned sense_group_take_kills(struct sense_group *g, int64_t now_ns)
+{
+	sense_group_see_kills(g, now_ns);
+	unsigned more = g->risen;
+	g->risen = 0;
 	return more;
 }
 
@@ -229,8 +261,7 @@ const struct sense_group *sense_group_culprit(struct sense_group *g, int64_t now
 			g->oom_ns = now_ns;
 		if (now != WATCH_UNKNOWN)
 			g->ooms = now;
-		bool limited = g->limit != WATCH_UNKNOWN;
-		if (!found && limited && g->oom_ns > 1 && now_ns - g->oom_ns < RECENT)
+		if (!found && g->oom_ns > 1 && now_ns - g->oom_ns < RECENT)
 			found = g;
 	}
 	return found;

@@ -14,4 +14,7 @@ void sense_group_unwatch(struct sense_groups *gs, struct sense_group *g);
 /* WATCH_UNKNOWN where there is none. */
 uint64_t sense_group_kill_counter(struct sense_group *g);
 uint64_t sense_group_oom_counter(struct sense_group *g);
+/* Times that all of it was killed at once; and all of a level above it. */
+uint64_t sense_group_group_kills(struct sense_group *g);
+uint64_t sense_group_above_kills(const struct sense_group *g);
 uint64_t sense_group_key(struct sense_group *g, enum sense_file f, const char *key);

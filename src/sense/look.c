@@ -99,6 +99,8 @@ static void look_at_group(struct sense *s, struct sense_target *t, int64_t now_n
 	if (t->group) {
 		sense_group_look(&s->groups, t->group, now_ns, g);
 		t->check_cgroup = t->check_cgroup || t->group->dead;
+		if (t->group->list)
+			sense_oom_list(s, t->group, now_ns);
 	} else {
 		watch_cgroup_sample_init(g);
 	}

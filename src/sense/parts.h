@@ -7,6 +7,7 @@
 #include "base/vec.h"
 #include "proc/peek.h"
 #include "sense/group.h"
+#include "sense/kills.h"
 #include "sense/names.h"
 #include "sense/program.h"
 #include "sense/sense.h"
@@ -83,12 +84,15 @@ struct sense {
 	int64_t available_ns;
 	int64_t attach_window_ns, attach_spent_ns; /* time spent on attaching, in the second that began then */
 	uint64_t machine_kills;			   /* oom_kill of vmstat */
+	int64_t loose;				   /* kills that only vmstat tells of: of no cgroup that is watched */
+	int64_t loose_ns;			   /* since when; 0: there are none */
+	struct sense_kills kills;
 	struct hash_map told; /* notes by hash */
 	VEC(char *) notes;    /* that wait for a call */
 	struct {
 		int pid;
 		int64_t time_ns;
-	} killed[16]; /* told lately */
+	} killed[256]; /* told lately: a whole cgroup may be killed at once */
 	unsigned nkilled;
 };
 
@@ -124,6 +128,8 @@ void sense_target_end(struct sense *s, struct sense_target *t, const struct sens
 void sense_oom_of_target(struct sense *s, struct sense_target *t, const struct sense_calls *calls);
 /* Kills that no target's end accounts for. */
 void sense_oom_overdue(struct sense *s, const struct sense_calls *calls);
+/* Which processes are in a cgroup that is short of memory. */
+void sense_oom_list(struct sense *s, struct sense_group *g, int64_t now);
 void sense_oom_open(struct sense *s, const struct sense_calls *calls);
 void sense_oom_log(struct sense *s, const struct sense_calls *calls);
 void sense_oom_victims(struct sense *s, const struct sense_calls *calls);

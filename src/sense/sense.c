@@ -133,6 +133,7 @@ struct err *sense_new(const struct sense_options *opt, struct sense **ret)
 		s->own_inode = st.st_ino;
 	}
 	sense_groups_init(&s->groups, epoll);
+	s->groups.kills = &s->kills;
 	sense_machine(s, sense_now());
 	*ret = s;
 	return NULL;
@@ -159,6 +160,7 @@ void sense_free(struct sense *s)
 		free(s->notes.v[i]);
 	vec_deinit(&s->notes);
 	hash_map_deinit(&s->told);
+	sense_kills_deinit(&s->kills);
 	sense_oom_close(s);
 	close_fd(s->vmstat);
 	close_fd(s->meminfo);
