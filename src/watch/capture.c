@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "codec/goproto.h"
 #include "codec/pprof.h"
 #include "codec/snapfile.h"
@@ -21,7 +22,7 @@ const char *const capture_kinds[] = { "snapshot", "heap", "goroutines", "map" };
 
 _Static_assert(sizeof(capture_kinds) / sizeof(capture_kinds[0]) == CAPTURE_KINDS, "each kind has a name");
 
-enum { MS = 1000, MS_NS = 1000000, SPARE_S = 2, MEMORY_MAX = 1 << 30 };
+enum { MS = 1000, MS_NS = 1000000, SPARE_S = 2, MEMORY_MAX = 192 << 20 }; /* the service may have 256 MiB in all */
 
 /* ---- in the child ---- */
 
@@ -58,9 +59,13 @@ static struct err *read_and_write(const struct capture_order *job, struct captur
 {
 	const struct capture_row *row = &rows[job->kind];
 	struct evidence_options want = {
-		.parts = row->parts,
+		.parts = job->less ? SNAPSHOT_ACCOUNT | SNAPSHOT_HEAP : row->parts,
 		.required = row->required,
-		.account = { .procfs = job->procfs, .owners = job->kind == CAPTURE_SNAPSHOT, .cgroup = true },
+		.account = {
+			.procfs = job->procfs,
+			.owners = job->kind == CAPTURE_SNAPSHOT,
+			.cgroup = job->kind == CAPTURE_SNAPSHOT, /* it looks at all processes of the cgroup */
+		},
 	};
 	AUTO(strbuf) struct strbuf out;
 	strbuf_init(&out);
@@ -68,9 +73,16 @@ static struct err *read_and_write(const struct capture_order *job, struct captur
 	TRY(engine_evidence(job->target, &want, &s));
 	if (s.id.start_ticks && s.id.start_ticks != job->start_ticks) /* an account alone does not say */
 		return err_gone();				      /* its number is another one's by now */
+	if (job->less)
+		snapshot_note(
+			&s, "the reading of everything went beyond its budget of time, memory or bytes: this has only "
+			    "the account and the heap profile");
 	if (row->write) {
 		TRY(row->write(&s, &out));
 		TRY(output_write(job->fd, capture_kinds[job->kind], out.buf, out.len));
+		if (fsync(job->fd) < 0) /* here a slow disk keeps nobody from looking */
+			return err_recode(err_os(errno, "a %s in the data directory", capture_kinds[job->kind]),
+					  ERR_WRITE);
 	}
 	result->has_classes = s.parts & SNAPSHOT_ACCOUNT;
 	for (int i = 0; result->has_classes && i < CLASS_MAX_; i++)
@@ -109,11 +121,20 @@ static void give_up(struct capture_order *job, int *pipe, char procfs[SPLIT_PROC
 	limit(RLIMIT_CORE, 0);
 }
 
+/* Where the daemon's own cgroup, or the machine, has no memory left, the reader goes first. */
+static void be_first(void)
+{
+	static const char points[] = "500"; /* more than of the daemon, which is as little as allows */
+	AUTO_CLOSE int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	(void)!write(fd, points, sizeof(points) - 1);
+}
+
 static _Noreturn void child(struct capture_order job, int pipe)
 {
 	struct capture_result result = { 0 };
 	char procfs[SPLIT_PROCFS];
 	give_up(&job, &pipe, procfs);
+	be_first();
 	struct err *err = read_and_write(&job, &result);
 	result.done = !err;
 	result.gone = err && (err_code(err) == ERR_GONE || err_code(err) == ERR_NOT_FOUND);
@@ -144,6 +165,7 @@ struct err *capture_begin(struct capture *c, const struct capture_order *order, 
 		.pid = pid,
 		.pipe = ends[0],
 		.kind = order->kind,
+		.less = order->less,
 		.began_ns = now_ns,
 		.deadline_ns = now_ns + (int64_t)order->budget.time_ms * MS_NS,
 	};
@@ -152,33 +174,53 @@ struct err *capture_begin(struct capture *c, const struct capture_order *order, 
 
 static void how_it_died(int status, bool killed, struct capture_result *ret)
 {
-	if (killed)
-		(void)!snprintf(ret->text, sizeof(ret->text), "it took longer than its budget of time");
-	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ)
-		(void)!snprintf(ret->text, sizeof(ret->text), "it would be larger than its budget of bytes");
-	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
-		(void)!snprintf(ret->text, sizeof(ret->text), "it took more CPU than its budget of time");
+	static const struct {
+		int signal;
+		const char *text;
+	} ends[] = {
+		{ SIGXFSZ, "it would be larger than its budget of bytes" },
+		{ SIGXCPU, "it took more CPU than its budget of time" },
+		{ SIGABRT, "the reader gave up, as it does beyond its budget of memory" },
+	};
+	const char *why = killed ? "it took longer than its budget of time" : NULL;
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]) && !why; i++)
+		why = WIFSIGNALED(status) && WTERMSIG(status) == ends[i].signal ? ends[i].text : NULL;
+	ret->over = why != NULL;
+	if (why)
+		(void)!snprintf(ret->text, sizeof(ret->text), "%s", why);
 	else if (WIFSIGNALED(status))
 		(void)!snprintf(ret->text, sizeof(ret->text), "the reader ended by signal %d", WTERMSIG(status));
 	else
 		(void)!snprintf(ret->text, sizeof(ret->text), "the reader ended with status %d", WEXITSTATUS(status));
 }
 
-void capture_end(struct capture *c, bool kill_it, struct capture_result *ret)
+static int64_t ns(struct timeval t)
+{
+	return (int64_t)t.tv_sec * MS * MS_NS + (int64_t)t.tv_usec * MS;
+}
+
+void capture_kill(struct capture *c)
+{
+	if (!c->killed)
+		(void)kill(c->pid, SIGKILL);
+	c->killed = true;
+}
+
+void capture_end(struct capture *c, struct capture_result *ret)
 {
 	memset(ret, 0, sizeof(*ret));
-	bool told = !kill_it && read(c->pipe, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
-	if (kill_it)
-		(void)kill(c->pid, SIGKILL);
+	bool told = !c->killed && read(c->pipe, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret);
 	int status = 0;
-	while (waitpid(c->pid, &status, 0) < 0 && errno == EINTR)
+	struct rusage used = { 0 };
+	while (wait4(c->pid, &status, 0, &used) < 0 && errno == EINTR)
 		;
 	close(c->pipe);
 	if (!told) {
 		memset(ret, 0, sizeof(*ret));
-		how_it_died(status, kill_it, ret);
+		how_it_died(status, c->killed, ret);
 	}
 	ret->text[sizeof(ret->text) - 1] = '\0';
+	ret->cpu_ns = ns(used.ru_utime) + ns(used.ru_stime);
 	c->pid = 0;
 	c->pipe = -1;
 }

@@ -29,7 +29,9 @@ struct capture_budget {
 /* What the child tells. */
 struct capture_result {
 	bool done, gone; /* gone: the target exited meanwhile */
+	bool over;	 /* it went beyond its budget of time, CPU, memory or bytes */
 	char text[240];	 /* the error, or "" */
+	int64_t cpu_ns;	 /* that the child took */
 	bool has_classes;
 	uint64_t classes[CLASS_MAX_];
 };
@@ -38,6 +40,7 @@ struct capture {
 	pid_t pid; /* 0: none is under way */
 	int pipe;  /* readable when it has ended */
 	enum capture_kind kind;
+	bool less, killed;
 	int64_t began_ns, deadline_ns; /* CLOCK_BOOTTIME */
 };
 
@@ -47,10 +50,16 @@ struct capture_order {
 	int target;	      /* pid, */
 	uint64_t start_ticks; /* and since when: another process of that number is not read */
 	int fd;		      /* where the file goes; -1 for a map */
+	bool less;	      /* a snapshot of everything went beyond its budget: account and heap profile only */
 	struct capture_budget budget;
 };
 
 MUST_CHECK struct err *capture_begin(struct capture *c, const struct capture_order *order, int64_t now_ns);
 
-/* After `pipe` was readable, or to end it early (the deadline is over): true with the outcome. */
-void capture_end(struct capture *c, bool kill_it, struct capture_result *ret);
+/*
+ * The deadline is over. Its end comes as that of any other, by `pipe`: one that waits for a disk, or for its target, in the
+ * kernel ends only when that answers, and nobody here waits with it.
+ */
+void capture_kill(struct capture *c);
+/* The outcome, after `pipe` was readable; before that it is waited for. */
+void capture_end(struct capture *c, struct capture_result *ret);

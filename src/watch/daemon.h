@@ -44,6 +44,7 @@ struct watched {
 	int64_t due_profile_ns[CAPTURE_KINDS];
 	unsigned profile_ms[CAPTURE_KINDS]; /* 0: none */
 	unsigned wanted;		    /* captures that wait, 1 << enum capture_kind */
+	bool less;			    /* the snapshot that waits is to have less */
 	uint32_t captured;		    /* the episode that has its snapshot of the alarm */
 	unsigned step;			    /* the row of the configuration's steps that its share is in */
 	bool step_captured;		    /* the step that asks for a snapshot has it */

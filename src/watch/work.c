@@ -77,19 +77,24 @@ static struct err *keep_file(struct daemon *d, const struct watched *w, const st
 	return NULL;
 }
 
-static void finish(struct daemon *d, bool kill_it)
+static void finish(struct daemon *d)
 {
 	struct capture_result result;
 	struct capture was = d->capture;
 	struct err *err = NULL;
 	event_free(d->captured);
 	d->captured = NULL;
-	capture_end(&d->capture, kill_it, &result);
+	capture_end(&d->capture, &result);
 	struct watched *w = watch_find(d, d->captured_key);
 	if (result.done && w && result.has_classes)
 		keep_classes(w, &result);
+	bool again = result.over && was.kind == CAPTURE_SNAPSHOT && w && !was.less;
+	if (again) {
+		w->less = true; /* some of it is better than nothing */
+		watch_want(w, CAPTURE_SNAPSHOT);
+	}
 	if (!result.done && !result.gone)
-		err = err_new(ERR_OS, "%s", result.text);
+		err = err_new(ERR_OS, "%s%s", result.text, again ? "; one with less follows" : "");
 	if (was.kind != CAPTURE_MAP && result.done)
 		err = keep_file(d, w, &was);
 	else if (was.kind != CAPTURE_MAP)
@@ -100,7 +105,7 @@ static void finish(struct daemon *d, bool kill_it)
 static void on_end(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
-	finish(d, false);
+	finish(d);
 	watch_work(d);
 }
 
@@ -138,6 +143,7 @@ static struct err *begin(struct daemon *d, struct watched *w, enum capture_kind 
 		.target = w->shown.id.pid,
 		.start_ticks = w->shown.id.start_ticks,
 		.fd = -1,
+		.less = w->less && kind == CAPTURE_SNAPSHOT,
 		.budget = { d->config->snapshot_ms, d->config->snapshot_bytes },
 	};
 	memset(&d->blob, 0, sizeof(d->blob));
@@ -166,7 +172,7 @@ static struct err *begin(struct daemon *d, struct watched *w, enum capture_kind 
 void watch_work(struct daemon *d)
 {
 	if (d->capture.pid && sense_now() > d->capture.deadline_ns)
-		finish(d, true);
+		capture_kill(&d->capture);
 	if (d->capture.pid)
 		return;
 	enum capture_kind kind = CAPTURE_MAP;
@@ -174,11 +180,15 @@ void watch_work(struct daemon *d)
 	if (!w)
 		return;
 	w->wanted &= ~(1u << kind);
-	not_made(d, w->key, kind, begin(d, w, kind));
+	struct err *err = begin(d, w, kind);
+	w->less = w->less && kind != CAPTURE_SNAPSHOT;
+	not_made(d, w->key, kind, err);
 }
 
 void watch_work_stop(struct daemon *d)
 {
-	if (d->capture.pid)
-		finish(d, true);
+	if (!d->capture.pid)
+		return;
+	capture_kill(&d->capture);
+	finish(d);
 }
