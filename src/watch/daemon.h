@@ -42,6 +42,7 @@ struct watched {
 	char key[WATCH_KEY];					       /* as in `shown` */
 	int64_t due_ns, due_go_ns, due_slow_ns, due_map_ns, stored_ns; /* CLOCK_BOOTTIME */
 	int64_t due_profile_ns[CAPTURE_KINDS];
+	unsigned still;			    /* reads of Go's figures in a row that found nothing new */
 	unsigned profile_ms[CAPTURE_KINDS]; /* 0: none */
 	unsigned wanted;		    /* captures that wait, 1 << enum capture_kind */
 	bool less;			    /* the snapshot that waits is to have less */
@@ -91,6 +92,7 @@ struct daemon {
 	struct capture capture;
 	struct store_blob blob; /* of the capture under way */
 	char captured_key[WATCH_KEY];
+	int64_t maps_ns; /* CLOCK_BOOTTIME until when maps have used their share of the CPU */
 	struct surface_self self;
 	bool discovered; /* once, at least */
 	bool store_failed;

@@ -9,7 +9,15 @@
 #include "watch/tell.h"
 #include "watch/work.h"
 
-enum { MS_NS = 1000000, STORE_MS = 1000, STORE_URGENT_MS = 200, TOP_MS = 5000, TICK_MIN_MS = 20 };
+enum {
+	MS_NS = 1000000,
+	STORE_MS = 1000,
+	STORE_URGENT_MS = 200,
+	TOP_MS = 5000,
+	TICK_MIN_MS = 20,
+	STILL = 5,	 /* reads of Go's figures that found nothing new: then it does nothing */
+	STILL_TIMES = 5, /* and is asked so many times less often */
+};
 
 static const double FALL = 0.9;
 
@@ -53,18 +61,39 @@ void watch_set_tick(struct daemon *d)
 
 /* ---- one look ---- */
 
+static unsigned go_interval(const struct config *c, const struct watched *w)
+{
+	if (w->shown.state >= WATCH_WARNING)
+		return w->shown.interval_ms;
+	return w->still < STILL ? c->go_ms : c->go_ms * STILL_TIMES;
+}
+
 static unsigned due(struct daemon *d, struct watched *w, int64_t now)
 {
 	unsigned what = SENSE_FAST;
 	if (w->shown.is_go && now >= w->due_go_ns) {
 		what |= SENSE_GO;
-		w->due_go_ns = next(now, w->shown.state >= WATCH_WARNING ? w->shown.interval_ms : d->config->go_ms);
+		w->due_go_ns = next(now, go_interval(d->config, w));
 	}
 	if (now >= w->due_slow_ns) {
 		what |= SENSE_SLOW;
 		w->due_slow_ns = next(now, d->config->slow_ms);
 	}
 	return what;
+}
+
+/* Most programs do nothing most of the time. As soon as memory moves Go's figures are read with every look again. */
+static void mark_still(struct watched *w, unsigned what, const struct watch_process_sample *was)
+{
+	const struct watch_process_sample *is = &w->shown.process;
+	bool same = is->rss == was->rss && is->gc_count == was->gc_count && is->heap_alloc == was->heap_alloc &&
+		    is->goroutines == was->goroutines;
+	if (!same && w->still >= STILL)
+		w->due_go_ns = 0;
+	if (!same)
+		w->still = 0;
+	else if (w->still < STILL && (what & SENSE_GO))
+		w->still++;
 }
 
 /* A limit of the policy counts instead of the cgroup's, and where there is no cgroup to be seen RSS counts. */
@@ -132,8 +161,10 @@ static void want_snapshots(struct daemon *d, struct watched *w, double share)
 bool watch_look(struct daemon *d, struct watched *w, int64_t now)
 {
 	unsigned what = due(d, w, now);
+	const struct watch_process_sample was = w->shown.process;
 	if (!sense_look(d->sense, w->sense, what, now, &w->shown.process, &w->shown.cgroup))
 		return false;
+	mark_still(w, what, &was);
 	watch_describe(w);
 	apply_limit(w);
 	remember_top(w, now);
@@ -180,7 +211,7 @@ void watch_round(struct daemon *d)
 		struct watched *w = d->targets.v[i];
 		if (began + MS_NS < w->due_ns)
 			continue;
-		if (w->due_ns && began - w->due_ns > (int64_t)w->shown.interval_ms * MS_NS)
+		if (w->due_ns && w->shown.interval_ms && began - w->due_ns > (int64_t)w->shown.interval_ms * MS_NS)
 			d->self.late++;
 		if (watch_look(d, w, began))
 			want_periodic(d, w, began);

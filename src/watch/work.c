@@ -11,7 +11,13 @@
 #include "watch/targets.h"
 #include "watch/tell.h"
 
-enum { MAP_MS = 10000 };
+/*
+ * Maps that nobody waits for take a two-thousandth of a core, however many targets there are; so much of it may come at once
+ * that a few targets have theirs soon after the start.
+ */
+enum { MAP_MS = 10000, MAPS_SHARE = 2000 };
+
+static const int64_t MAPS_AT_ONCE = INT64_C(400) * 1000 * 1000 * 1000; /* 200 ms of CPU time */
 
 void watch_want(struct watched *w, enum capture_kind kind)
 {
@@ -77,6 +83,12 @@ static struct err *keep_file(struct daemon *d, const struct watched *w, const st
 	return NULL;
 }
 
+static void charge_map(struct daemon *d, int64_t cpu_ns)
+{
+	int64_t from = sense_now() - MAPS_AT_ONCE;
+	d->maps_ns = (d->maps_ns > from ? d->maps_ns : from) + cpu_ns * MAPS_SHARE;
+}
+
 static void finish(struct daemon *d)
 {
 	struct capture_result result;
@@ -85,6 +97,8 @@ static void finish(struct daemon *d)
 	event_free(d->captured);
 	d->captured = NULL;
 	capture_end(&d->capture, &result);
+	if (was.kind == CAPTURE_MAP)
+		charge_map(d, result.cpu_ns);
 	struct watched *w = watch_find(d, d->captured_key);
 	if (result.done && w && result.has_classes)
 		keep_classes(w, &result);
@@ -115,14 +129,18 @@ static void on_end(evutil_socket_t fd, short what, void *arg)
 static struct watched *most_urgent(struct daemon *d, enum capture_kind *kind)
 {
 	static const enum capture_kind order[] = { CAPTURE_SNAPSHOT, CAPTURE_HEAP, CAPTURE_GOROUTINES, CAPTURE_MAP };
-	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
+	size_t n = sizeof(order) / sizeof(order[0]);
+	n -= sense_now() < d->maps_ns; /* maps are the last */
+	for (size_t k = 0; k < n; k++) {
 		struct watched *best = NULL;
 		double most = -1;
 		for (size_t i = 0; i < d->targets.n; i++) {
 			struct watched *w = d->targets.v[i];
+			if (!(w->wanted & 1u << order[k]))
+				continue;
 			double share = alarm_share(&w->shown.cgroup, w->policy->limit);
 			share = isnan(share) ? 0 : share;
-			if ((w->wanted & 1u << order[k]) && share > most) {
+			if (share > most) {
 				best = w;
 				most = share;
 			}
