@@ -47,12 +47,15 @@ struct watched {
 	unsigned wanted;		    /* captures that wait, 1 << enum capture_kind */
 	bool less;			    /* the snapshot that waits is to have less */
 	uint32_t captured;		    /* the episode that has its snapshot of the alarm */
+	int64_t dense_ns, dense_after_ns;   /* until when each look is kept; not to begin again before that, or ... */
+	unsigned dense_step;		    /* ... before its step is above this one */
 	unsigned step;			    /* the row of the configuration's steps that its share is in */
 	bool step_captured;		    /* the step that asks for a snapshot has it */
 	/* the fullest look of the last seconds: what a kill ends with is less */
 	struct {
 		int64_t time_ns;
 		uint64_t working_set, rss, heap;
+		char why[sizeof(((struct watch_forecast *)NULL)->why)]; /* of the forecast */
 	} top;
 	struct watch_past past[4]; /* the newest first: watch/beside */
 	struct {

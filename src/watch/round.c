@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "watch/round.h"
 
+#include <string.h>
+
 #include <event2/event.h>
 
 #include "format/parts.h"
@@ -14,6 +16,8 @@ enum {
 	STORE_MS = 1000,
 	STORE_URGENT_MS = 200,
 	TOP_MS = 5000,
+	DENSE_MS = 60000,
+	DENSE_AGAIN_MS = 600000,
 	TICK_MIN_MS = 20,
 	STILL = 5,	 /* reads of Go's figures that found nothing new: then it does nothing */
 	STILL_TIMES = 5, /* and is asked so many times less often */
@@ -114,22 +118,38 @@ static void apply_limit(struct watched *w)
 static void remember_top(struct watched *w, int64_t now)
 {
 	const struct watch_target *t = &w->shown;
-	if (w->top.time_ns && now - w->top.time_ns < (int64_t)TOP_MS * MS_NS &&
-	    t->cgroup.working_set < w->top.working_set)
+	bool old = !w->top.time_ns || now - w->top.time_ns >= (int64_t)TOP_MS * MS_NS;
+	if (!old && t->cgroup.working_set < w->top.working_set)
 		return;
 	w->top.time_ns = now;
 	w->top.working_set = t->cgroup.working_set;
-	w->top.rss = t->process.rss;
-	w->top.heap = t->process.heap_alloc;
+	if (old || t->process.rss != WATCH_UNKNOWN) /* it has none any more on its way out */
+		w->top.rss = t->process.rss;
+	if (old || t->process.heap_alloc != WATCH_UNKNOWN)
+		w->top.heap = t->process.heap_alloc;
+	if (old || t->forecast.why[0])
+		memcpy(w->top.why, t->forecast.why, sizeof(w->top.why));
 }
 
 static void keep(struct daemon *d, struct watched *w, int64_t now)
 {
 	unsigned ms = w->shown.state >= WATCH_WARNING ? STORE_URGENT_MS : STORE_MS;
+	if (now < w->dense_ns && w->shown.interval_ms < ms)
+		ms = w->shown.interval_ms;
 	if (!d->store || now - w->stored_ns < (int64_t)ms * MS_NS * 9 / 10)
 		return;
 	w->stored_ns = now;
 	store_sample(d->store, parts_now(), &w->shown);
+}
+
+/* Nearer to its limit each look is kept for a while, but one that stays there does not fill the disk. */
+static void keep_dense(struct watched *w, int64_t now)
+{
+	if (w->step <= w->dense_step && now < w->dense_after_ns)
+		return;
+	w->dense_step = w->step;
+	w->dense_ns = now + (int64_t)DENSE_MS * MS_NS;
+	w->dense_after_ns = now + (int64_t)DENSE_AGAIN_MS * MS_NS;
 }
 
 /* Well below the first step that asks for a snapshot: what swings about its bound reaches it once. */
@@ -142,10 +162,13 @@ static bool fell_back(const struct config *c, double share)
 }
 
 /* A snapshot once for each alarm, and once an episode when the share rises into a step that asks for one. */
-static void want_snapshots(struct daemon *d, struct watched *w, double share)
+static void want_snapshots(struct daemon *d, struct watched *w, double share, int64_t now)
 {
 	uint32_t episode = alarm_episode(w->alarm);
+	unsigned before = w->step;
 	w->step = step_of(d->config, share);
+	if (w->step > before)
+		keep_dense(w, now);
 	if (!episode && fell_back(d->config, share))
 		w->step_captured = false;
 	if (d->config->steps[w->step].snapshot && !w->step_captured) {
@@ -167,7 +190,6 @@ bool watch_look(struct daemon *d, struct watched *w, int64_t now)
 	mark_still(w, what, &was);
 	watch_describe(w);
 	apply_limit(w);
-	remember_top(w, now);
 	struct watch_event_vec events = { 0 };
 	const struct alarm_seen seen = {
 		.p = &w->shown.process,
@@ -177,8 +199,9 @@ bool watch_look(struct daemon *d, struct watched *w, int64_t now)
 	};
 	alarm_feed(w->alarm, &seen, &w->shown, &d->texts, &events);
 	beside_keep(w, now);
+	remember_top(w, now);
 	double share = alarm_share(&w->shown.cgroup, w->policy->limit);
-	want_snapshots(d, w, share);
+	want_snapshots(d, w, share, now);
 	w->shown.interval_ms = interval_of(d->config, w);
 	w->due_ns = next(now, w->shown.interval_ms);
 	keep(d, w, now);

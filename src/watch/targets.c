@@ -181,6 +181,7 @@ static void became(void *arg, struct sense_target *t)
 	alarm_reset(w->alarm);
 	watch_process_sample_init(&w->shown.process);
 	w->shown.n_classes = 0;
+	w->top.time_ns = 0;
 	memset(w->past, 0, sizeof(w->past));
 	apply_policy(d, w);
 	apply_profiles(d, w);
@@ -198,6 +199,7 @@ static void moved(void *arg, struct sense_target *t)
 	watch_describe(w);
 	alarm_reset(w->alarm);
 	watch_cgroup_sample_init(&w->shown.cgroup);
+	w->top.time_ns = 0;
 	memset(w->past, 0, sizeof(w->past));
 	apply_policy(d, w);
 }
@@ -215,6 +217,10 @@ static void ended(void *arg, struct sense_target *t)
 	if (!w)
 		return;
 	sense_set_data(t, NULL);
+	if (!w->shown.process.time_ns && !w->shown.cgroup.time_ns) {
+		w->shown.process.time_ns = sense_now(); /* it came and went between two looks, and is to be known of */
+		w->shown.limit_source = NULL;
+	}
 	if (d->store) /* what it was at last */
 		store_sample(d->store, parts_now(), &w->shown);
 	AUTO_FREE char *text = xasprintf("it ended; at the last look: %s", w->shown.reason);
@@ -254,8 +260,8 @@ static void say_last(const struct watched *w, struct strbuf *out)
 		strbuf_printf(out, ", its RSS %s", num_size(w->top.rss, x));
 	if (w->top.heap != WATCH_UNKNOWN)
 		strbuf_printf(out, ", its heap %s", num_size(w->top.heap, x));
-	if (t->forecast.why[0])
-		strbuf_printf(out, "; %s", t->forecast.why);
+	if (w->top.why[0])
+		strbuf_printf(out, "; %s", w->top.why);
 }
 
 static void oom_kill(void *arg, struct sense_target *t, int pid, const char *comm, const char *cgroup, const char *text)
