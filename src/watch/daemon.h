@@ -82,7 +82,9 @@ struct daemon {
 	struct event *signals[3];
 	struct sense *sense;
 	struct store *store;
-	char *data; /* its directory */
+	char *data;	       /* its directory */
+	char *listen;	       /* as it was said */
+	bool may_bpf, may_log; /* what these need was kept */
 	struct httpd *httpd;
 	struct act *act;
 	struct split split;
@@ -99,6 +101,7 @@ struct daemon {
 	struct surface_self self;
 	bool discovered; /* once, at least */
 	bool store_failed;
+	size_t store_told;  /* so many bytes of what it told are in the log */
 	struct err *failed; /* why it ends by itself */
 	int64_t trimmed_ns;
 };

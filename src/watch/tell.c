@@ -102,8 +102,20 @@ void watch_tell_all(struct daemon *d, struct watched *w, const struct watch_even
 	arena_init(&d->texts);
 }
 
+/* What the store found out since: it has the events already. */
+static void log_told(struct daemon *d)
+{
+	const char *text = store_told(d->store) + d->store_told;
+	for (size_t n; *text; text += n + (text[n] == '\n')) {
+		n = strcspn(text, "\n");
+		log_line(&d->log, LOG_LEVEL_WARNING, "%.*s", (int)n, text);
+	}
+	d->store_told = strlen(store_told(d->store));
+}
+
 void watch_store_outcome(struct daemon *d, struct err *err)
 {
+	log_told(d);
 	bool failed = err != NULL;
 	if (failed && !d->store_failed)
 		watch_note(d, WATCH_EVENT_NOTE, "store", "%s", err_text(err));

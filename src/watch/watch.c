@@ -22,7 +22,7 @@
 #include "watch/tell.h"
 #include "watch/work.h"
 
-enum { TRIM_S = 10, SECOND = 1000000000, MS_NS = 1000000 };
+enum { TRIM_S = 10, COMMIT_AFTER_MS = 50, SECOND = 1000000000, MS_NS = 1000000 };
 
 /* ---- itself ---- */
 
@@ -112,9 +112,21 @@ static void tend_parts(struct daemon *d, int64_t now)
 	event_base_loopbreak(d->loop);
 }
 
+/*
+ * Soon after the looks of each second, which are at whole ones: so what a kill of the daemon takes is the last second, and
+ * not a second of looks that wait for one of writing.
+ */
+static void set_second(struct daemon *d)
+{
+	int64_t now = sense_now(), after = (int64_t)COMMIT_AFTER_MS * MS_NS;
+	int64_t wait = ((now - after) / SECOND + 1) * SECOND + after - now;
+	event_add(d->second, &(struct timeval){ wait / SECOND, (wait % SECOND) / 1000 + 1 });
+}
+
 static void on_second(evutil_socket_t fd, short what, void *arg)
 {
 	struct daemon *d = arg;
+	set_second(d);
 	int64_t now = sense_now();
 	watch_store_outcome(d, store_commit(d->store));
 	if (now - d->trimmed_ns > (int64_t)TRIM_S * SECOND) {
@@ -222,6 +234,17 @@ static void name_actions(struct daemon *d)
 	self->n_actions = all.n;
 }
 
+static const char *listen_of(const struct daemon *d, const struct config *c)
+{
+	return d->opt->listen ? d->opt->listen : c->listen;
+}
+
+static char *data_of(const struct daemon *d, const struct config *c)
+{
+	const char *said = d->opt->data ? d->opt->data : c->data;
+	return said ? xstrdup(said) : store_default_directory();
+}
+
 static void config_free(struct config *c)
 {
 	if (!c)
@@ -241,7 +264,45 @@ static struct err *configure(struct daemon *d, struct config *c)
 	name_actions(d);
 	every(d, &d->discover, c->discover_ms, on_discover);
 	config_free(old);
+	err_free(act_rehearse(d->act,
+			      NULL)); /* what will not work is told when it is known; so is the end of the actor */
 	return NULL;
+}
+
+/* What a daemon that runs cannot take over: it holds its socket and its directory, and has given up what it did not need. */
+static void tell_later(struct daemon *d)
+{
+	const struct config *c = d->config;
+	AUTO_FREE char *data = data_of(d, c);
+	const struct {
+		const char *key;
+		bool differs;
+	} keys[] = {
+		{ "listen", strcmp(listen_of(d, c), d->listen) != 0 },
+		{ "data", strcmp(data, d->data) != 0 },
+		{ "kernel.bpf", c->bpf && !d->may_bpf },
+		{ "kernel.log", c->kernel_log && !d->may_log },
+	};
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (keys[i].differs)
+			watch_note(d, WATCH_EVENT_NOTE, "config",
+				   "%s: what is new of it comes into force when the daemon is started again",
+				   keys[i].key);
+	}
+}
+
+/* An event with the first that is wrong; the log has all of it. */
+static void tell_refused(struct daemon *d, const struct err *err)
+{
+	const char *text = err_text(err), *rest = strchr(text, '\n');
+	size_t more = 0;
+	for (const char *s = rest; s; s = strchr(s + 1, '\n'))
+		more++;
+	AUTO_FREE char *further = more ? xasprintf(" (and %zu more)", more) : xstrdup("");
+	watch_note(d, WATCH_EVENT_CONFIG, "refused", "the configuration before it stays in force: %.*s%s",
+		   (int)strcspn(text, "\n"), text, further);
+	if (more)
+		tell_lines(d, NULL, rest + 1);
 }
 
 /* SIGHUP: what is wrong with the new one is told, and the old one holds. */
@@ -259,8 +320,12 @@ static void on_reload(evutil_socket_t fd, short what, void *arg)
 	if (!err)
 		log_init(&d->log, d->config->log);
 	notify_ready(&d->notify);
-	watch_note(d, WATCH_EVENT_CONFIG, err ? "refused" : "reloaded", "%s",
-		   err ? err_text(err) : "the new configuration is in force");
+	if (err)
+		tell_refused(d, err);
+	else
+		watch_note(d, WATCH_EVENT_CONFIG, "reloaded", "the new configuration is in force");
+	if (!err)
+		tell_later(d);
 	err_free(err);
 }
 
@@ -281,16 +346,20 @@ static void lock_memory(struct daemon *d)
 		watch_note(d, WATCH_EVENT_NOTE, "memory", "memory is not locked: %s", strerrordesc_np(errno));
 }
 
-/* All that is dangerous is tried before it is needed. */
-static struct err *rehearse(struct daemon *d)
+/* A snapshot, with no more rights than there will be when one is due. */
+static struct err *rehearse_snapshot(struct daemon *d)
 {
 	struct store_blob blob = { 0 };
 	TRY(store_file_begin(d->store, STORE_SNAPSHOT, "rehearsal", ".ullage", parts_now(), &blob));
 	bool written = write(blob.fd, "rehearsal", 9) == 9;
 	int failed = errno;
 	store_file_drop(&blob);
-	if (!written)
-		return err_recode(err_os(failed, "a snapshot in the data directory"), ERR_WRITE);
+	return written ? NULL : err_recode(err_os(failed, "a snapshot in the data directory"), ERR_WRITE);
+}
+
+/* All that is dangerous is tried before it is needed. */
+static struct err *rehearse(struct daemon *d)
+{
 	AUTO(strbuf) struct strbuf problems;
 	strbuf_init(&problems);
 	TRY(act_rehearse(d->act, &problems));
@@ -316,9 +385,25 @@ static void confine(struct daemon *d)
 	tell_lines(d, "confine", problems.buf);
 }
 
+/*
+ * Until the loop turns SIGHUP waits, as it would end us. A pipe that nobody reads, and a file that may become no larger, are
+ * errors of who writes.
+ */
+static void guard_signals(void)
+{
+	sigset_t later;
+	sigemptyset(&later);
+	sigaddset(&later, SIGHUP);
+	sigprocmask(SIG_BLOCK, &later, NULL);
+	static const int of_writes[] = { SIGPIPE, SIGXFSZ };
+	for (size_t i = 0; i < sizeof(of_writes) / sizeof(of_writes[0]); i++)
+		(void)sigaction(of_writes[i], &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+}
+
 static struct err *open_parts(struct daemon *d)
 {
 	const struct watch_options *opt = d->opt;
+	guard_signals();
 	TRY(watch_read_config(d, &d->config));
 	log_init(&d->log, d->config->log);
 	tell_problem(d, notify_open(&d->notify));
@@ -327,23 +412,25 @@ static struct err *open_parts(struct daemon *d)
 	TRY(act_start(&d->split.spawner, SPLIT_ACTOR, &d->act));
 	TRY(act_configure(d->act, d->config));
 	name_actions(d);
-	const char *said = opt->data ? opt->data : d->config->data;
-	d->data = said ? xstrdup(said) : store_default_directory();
+	d->loop = event_base_new();
+	if (!d->loop || event_base_priority_init(d->loop, 2) < 0)
+		return err_new(ERR_OS, "no event loop can be made");
+	d->httpd = httpd_new(d->loop, watch_routes, d);
+	d->listen = xstrdup(listen_of(d, d->config));
+	TRY(httpd_listen(d->httpd, d->listen)); /* before anything is written */
+	d->data = data_of(d, d->config);
+	d->may_bpf = d->config->bpf;
+	d->may_log = d->config->kernel_log;
 	struct store_options keep = {
 		.directory = d->data,
 		.retain_bytes = d->config->retain_bytes,
 		.retain_ns = (int64_t)d->config->retain_ms * MS_NS,
 	};
 	TRY(store_open(&keep, &d->store));
-	tell_lines(d, NULL, store_told(d->store)); /* it has the event already */
+	watch_store_outcome(d, NULL); /* what opening found */
 	TRY(rehearse(d));
-	d->loop = event_base_new();
-	if (!d->loop || event_base_priority_init(d->loop, 2) < 0)
-		return err_new(ERR_OS, "no event loop can be made");
 	struct sense_options look = { d->split.procfs, "/proc/self/mountinfo", d->config };
-	TRY(sense_new(&look, &d->sense));
-	d->httpd = httpd_new(d->loop, watch_routes, d);
-	return httpd_listen(d->httpd, opt->listen ? opt->listen : d->config->listen);
+	return sense_new(&look, &d->sense);
 }
 
 static void arm(struct daemon *d)
@@ -356,7 +443,10 @@ static void arm(struct daemon *d)
 		d->signals[i] = evsignal_new(d->loop, rows[i].signal, rows[i].fn, d);
 		event_add(d->signals[i], NULL);
 	}
-	(void)sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL);
+	sigset_t later;
+	sigemptyset(&later);
+	sigaddset(&later, SIGHUP);
+	sigprocmask(SIG_UNBLOCK, &later, NULL);
 	d->tick = evtimer_new(d->loop, on_tick, d);
 	d->news = event_new(d->loop, sense_fd(d->sense), EV_READ | EV_PERSIST, on_news, d);
 	d->outcomes = event_new(d->loop, act_fd(d->act), EV_READ | EV_PERSIST, on_outcomes, d);
@@ -364,25 +454,40 @@ static void arm(struct daemon *d)
 	event_priority_set(d->news, 0);
 	event_add(d->news, NULL);
 	event_add(d->outcomes, NULL);
-	every(d, &d->second, 1000, on_second);
+	d->second = evtimer_new(d->loop, on_second, d);
+	event_priority_set(d->second, 0); /* before whoever asks by HTTP */
+	set_second(d);
 	every(d, &d->discover, d->config->discover_ms, on_discover);
 	if (d->notify.watchdog_ns > 0)
 		every(d, &d->alive, (unsigned)(d->notify.watchdog_ns / (2 * (int64_t)MS_NS)), on_alive);
 }
 
-static void run(struct daemon *d)
+/* As it was said, with the port that port 0 became. To be freed. */
+static char *listens_on(const struct daemon *d)
+{
+	unsigned port = httpd_port(d->httpd);
+	const char *said = d->listen;
+	return port ? xasprintf("%.*s:%u", (int)(strrchr(said, ':') - said), said, port) : xstrdup(said);
+}
+
+static struct err *run(struct daemon *d)
 {
 	arm(d);
 	confine(d);
+	TRY(err_wrap(rehearse_snapshot(d), "a snapshot could not be kept with the rights that remain"));
 	on_discover(-1, 0, d);
 	watch_round(d);
 	watch_set_tick(d);
-	watch_note(d, WATCH_EVENT_NOTE, "start", "watching %zu processes; port %u", d->targets.n, httpd_port(d->httpd));
+	AUTO_FREE char *listens = listens_on(d);
+	watch_note(d, WATCH_EVENT_NOTE, "start", "watching %zu process%s; listening on %s", d->targets.n,
+		   d->targets.n == 1 ? "" : "es", listens);
 	notify_status(&d->notify, "watching %zu processes", d->targets.n);
 	notify_ready(&d->notify);
 	event_base_dispatch(d->loop);
 	notify_stopping(&d->notify);
 	watch_note(d, WATCH_EVENT_NOTE, "stop", "stopped");
+	watch_store_outcome(d, store_commit(d->store)); /* while there is a log to tell */
+	return NULL;
 }
 
 static void close_parts(struct daemon *d)
@@ -413,6 +518,7 @@ static void close_parts(struct daemon *d)
 	strbuf_deinit(&d->notes);
 	free(d->self.actions);
 	config_free(d->config);
+	free(d->listen);
 	free(d->data);
 }
 
@@ -430,7 +536,7 @@ struct err *watch_run(const struct watch_options *opt)
 	d.self.start_wall_ns = parts_now();
 	struct err *err = opt->once ? watch_once(&d) : open_parts(&d);
 	if (!err && !opt->once)
-		run(&d);
+		err = run(&d);
 	close_parts(&d);
 	return err ? err : d.failed;
 }
