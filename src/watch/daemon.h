@@ -62,15 +62,19 @@ struct watched {
 		int64_t due_ns; /* no other answer before */
 		char text[BESIDE_LEN];
 	} beside;		  /* the same */
-	enum watch_state told; /* the state that actions know */
-	uint32_t incident;     /* the episode that `told` is about */
+	bool refused;		  /* the beginning of an incident: too much waited */
+	enum watch_state told;	  /* the state that actions know */
+	uint32_t incident;	  /* the episode that `told` is about, */
+	int64_t incident_wall_ns; /* and when actions were first told of it */
 };
 
 /* A kill is told and, some minutes later, over: nothing else ends it. */
 struct watch_passing {
-	char incident[WATCH_KEY + 32], policy[64];
-	struct watch_target target; /* strings are in `arena` */
+	char incident[WATCH_KEY + 32];
+	const char *policy; /* in `arena`, as strings of the target are */
+	struct watch_target target;
 	struct arena arena;
+	int64_t wall_ns; /* when it was killed */
 	int64_t until_ns;
 };
 
@@ -101,6 +105,7 @@ struct daemon {
 	struct surface_self self;
 	bool discovered; /* once, at least */
 	bool store_failed;
+	bool act_full;	    /* too much waits to be done, and that was noted */
 	size_t store_told;  /* so many bytes of what it told are in the log */
 	struct err *failed; /* why it ends by itself */
 	int64_t trimmed_ns;

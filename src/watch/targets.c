@@ -101,11 +101,22 @@ static void apply_profiles(struct daemon *d, struct watched *w)
 	}
 }
 
+void watch_policies_leave(struct daemon *d, const struct config *next)
+{
+	for (size_t i = 0; i < d->targets.n; i++) {
+		struct watched *w = d->targets.v[i];
+		const struct config_policy *was = w->policy, *is = policy_of(next, &w->shown);
+		if (was->mode != is->mode || strcmp(was->name, is->name) != 0)
+			watch_act_leave(d, w);
+	}
+}
+
 void watch_policies(struct daemon *d)
 {
 	for (size_t i = 0; i < d->targets.n; i++) {
 		apply_policy(d, d->targets.v[i]);
 		apply_profiles(d, d->targets.v[i]);
+		watch_act(d, d->targets.v[i], NULL);
 	}
 }
 

@@ -127,45 +127,79 @@ void watch_store_outcome(struct daemon *d, struct err *err)
 
 /* ---- incidents ---- */
 
-/* What a state is called where alerts are: one name as long as it lasts. */
-static const char *const alert_names[WATCH_STATES] = {
-	[WATCH_WARNING] = "UllageMemoryWarning",
-	[WATCH_CRITICAL] = "UllageMemoryCritical",
-	[WATCH_OPEN] = "UllageBreakerOpen",
-};
+/* It counts what it refuses; that it does so is noted once, until there is room. */
+static bool post(struct daemon *d, const char *policy, const struct act_order *o)
+{
+	if (act_post(d->act, policy, o)) {
+		d->act_full = d->act_full && act_waiting(d->act) >= ACT_WAITING / 2;
+		return true;
+	}
+	if (!d->act_full)
+		watch_note(d, WATCH_EVENT_NOTE, "actions",
+			   "%u actions wait to be done already: nobody is told of %s and of what comes after it until "
+			   "some of them are done",
+			   act_waiting(d->act), o->incident);
+	d->act_full = true;
+	return false;
+}
 
-static void order(struct daemon *d, struct watched *w, enum watch_state state, bool resolved,
-		  const struct watch_event *e)
+/*
+ * One incident for an episode, told again when the state changes: its labels differ by severity alone, so Alertmanager sees one
+ * alert at a time.
+ */
+static bool order(struct daemon *d, const struct watched *w, const struct watch_event *e, bool resolved)
 {
 	char incident[WATCH_KEY + 32];
-	(void)!snprintf(incident, sizeof(incident), "%s/%u/%s", w->key, w->incident, watch_states[state]);
+	(void)!snprintf(incident, sizeof(incident), "%s/%u", w->key, w->incident);
 	struct act_order o = {
 		.incident = incident,
-		.alertname = alert_names[state],
+		.alertname = "UllageMemory",
 		.resolved = resolved,
 		.dry = w->shown.canary,
-		.severity = state == WATCH_WARNING ? "warning" : "critical",
-		.started_wall_ns = parts_now(),
+		.severity = w->shown.state == WATCH_WARNING ? "warning" : "critical",
+		.started_wall_ns = w->incident_wall_ns,
 		.target = &w->shown,
 		.event = e,
 	};
-	(void)act_post(d->act, w->policy->name, &o); /* it counts what it drops */
+	return post(d, w->policy->name, &o);
 }
 
-/* Each state above "ok" is an incident of its own, so that a receiver sees it rise and fall by labels that stay the same. */
 void watch_act(struct daemon *d, struct watched *w, const struct watch_event *e)
 {
+	bool again = w->refused;
+	w->refused = false;
 	if (!d->act || w->shown.state == w->told)
 		return;
-	if (w->told == WATCH_OK)
+	if (w->told == WATCH_OK && !again) {
 		w->incident = alarm_episode(w->alarm);
-	for (enum watch_state s = WATCH_WARNING; s < WATCH_STATES; s++) {
-		if (s > w->told && s <= w->shown.state)
-			order(d, w, s, false, e);
-		else if (s <= w->told && s > w->shown.state)
-			order(d, w, s, true, e);
+		w->incident_wall_ns = parts_now();
 	}
-	w->told = w->shown.state;
+	w->refused = !order(d, w, e, w->shown.state == WATCH_OK);
+	if (!w->refused)
+		w->told = w->shown.state;
+}
+
+void watch_act_again(struct daemon *d)
+{
+	for (size_t i = 0; i < d->targets.n && act_waiting(d->act) < ACT_WAITING / 2; i++) {
+		if (d->targets.v[i]->refused)
+			watch_act(d, d->targets.v[i], NULL);
+	}
+}
+
+void watch_act_leave(struct daemon *d, struct watched *w)
+{
+	const struct watch_event e = {
+		.wall_ns = parts_now(),
+		.kind = WATCH_EVENT_CONFIG,
+		.name = "reloaded",
+		.text = "another policy holds for it from now on",
+		.value = NAN,
+		.threshold = NAN,
+	};
+	if (w->told != WATCH_OK)
+		(void)order(d, w, &e, true);
+	w->told = WATCH_OK;
 }
 
 static void post_kill(struct daemon *d, const struct watch_passing *p, const struct watch_event *e)
@@ -176,11 +210,11 @@ static void post_kill(struct daemon *d, const struct watch_passing *p, const str
 		.severity = "critical",
 		.resolved = !e,
 		.dry = p->target.canary,
-		.started_wall_ns = parts_now(),
+		.started_wall_ns = p->wall_ns,
 		.target = &p->target,
 		.event = e,
 	};
-	(void)act_post(d->act, p->policy, &o);
+	(void)post(d, p->policy, &o);
 }
 
 static void passing_free(struct watch_passing *p)
@@ -198,7 +232,8 @@ void watch_act_kill(struct daemon *d, struct watched *w, const struct watch_even
 	p->target = w->shown;
 	watch_target_keep(&p->target, &p->arena);
 	(void)!snprintf(p->incident, sizeof(p->incident), "%s/oom/%lld", w->key, (long long)(e->wall_ns / 1000000000));
-	(void)!snprintf(p->policy, sizeof(p->policy), "%s", w->policy->name);
+	p->policy = arena_strdup(&p->arena, w->policy->name);
+	p->wall_ns = e->wall_ns;
 	p->until_ns = sense_now() + PASSING_S * 1000000000LL;
 	*vec_push(&d->passing) = p;
 	post_kill(d, p, e);

@@ -13,6 +13,10 @@ void watch_note(struct daemon *d, enum watch_event_kind kind, const char *name, 
 void watch_tell_all(struct daemon *d, struct watched *w, const struct watch_event_vec *events);
 /* Begins and ends incidents as the state of a target says. */
 void watch_act(struct daemon *d, struct watched *w, const struct watch_event *e);
+/* From time to time: beginnings and changes that were refused, when there is room. */
+void watch_act_again(struct daemon *d);
+/* Whom its policy told of an incident are told its end, as another policy takes over: watch_act() begins it there. */
+void watch_act_leave(struct daemon *d, struct watched *w);
 void watch_act_kill(struct daemon *d, struct watched *w, const struct watch_event *e);
 void watch_act_passing(struct daemon *d, int64_t now_ns);
 void watch_act_outcomes(struct daemon *d);

@@ -134,6 +134,7 @@ static void on_second(evutil_socket_t fd, short what, void *arg)
 		watch_store_outcome(d, store_trim(d->store, parts_now()));
 	}
 	watch_act_passing(d, now);
+	watch_act_again(d);
 	tend_parts(d, now);
 	watch_work(d);
 }
@@ -256,7 +257,12 @@ static void config_free(struct config *c)
 static struct err *configure(struct daemon *d, struct config *c)
 {
 	struct config *old = d->config;
-	TRY(act_configure(d->act, c));
+	watch_policies_leave(d, c); /* while there are the chains that told of them */
+	struct err *err = act_configure(d->act, c);
+	if (err) {
+		watch_policies(d); /* they go on as they were */
+		return err;
+	}
 	d->config = c;
 	sense_configure(d->sense, c);
 	store_retain(d->store, c->retain_bytes, (int64_t)c->retain_ms * MS_NS);

@@ -34,9 +34,87 @@ def once_shows_what_would_be_watched():
         check(re.search(rf"{target.pid} +truth +ok .* 256 MiB", text), text)
 
 
+@test
+def limits_that_are_hidden_are_said_to_be():
+    def once(hide):
+        shown = run(["unshare", "--mount", "sh", "-c", hide + ' && exec "$@"', "sh", ULLAGE, "watch", "--once", "--json"])
+        answer = json.loads(shown.out)
+        return [t for t in answer["targets"] if t["pid"] == target.pid][0], "; ".join(answer["notes"])
+
+    if os.getuid() != 0:
+        raise Skip("mounts need root")
+    with Cgroup(limit=256 * MIB) as group, go_target("1.24", "stripped", cgroup=group) as target:
+        row, notes = once("umount -R /sys/fs/cgroup")
+        equal("limit and its source", (row["limit_bytes"], row["limit_source"]), (None, "MemAvailable"))
+        check("memory cgroups of some processes are not visible from here" in notes, notes)
+        row, notes = once(f"mount --bind {group.path} {os.path.dirname(group.path)}")  # as a container has it
+        equal("limit", row["limit_bytes"], 256 * MIB)
+        check(f"no cgroup above {group.name} is visible from here" in notes, notes)
+        row, notes = once("true")
+        check(f"above {group.name}" not in notes, notes)
+
+
+@test
+def processes_that_procfs_hides_are_said_to_be():
+    if os.getuid() != 0:
+        raise Skip("mounts need root")
+    for options, hides in ("hidepid=2", True), ("hidepid=2,gid=65534", False):  # where gid= is not said it is root's group
+        shell = f'mount -t proc -o {options} proc /proc && exec setpriv --regid 65534 --clear-groups "$@"'
+        with Daemon(wrapper=["unshare", "--mount", "sh", "-c", shell, "sh"]) as daemon:
+            equal(f"a note of {options}", "/proc is mounted with hidepid" in daemon.text(), hides)
+
+
+@test(timeout=120)
+def who_grows_below_a_shared_limit_is_named():
+    config = "targets: [{name: cgcause, go_only: false}, {name: climb}]"
+    with Cgroup(limit=96 * MIB) as group, Daemon(config) as daemon:
+        def start(*argv):
+            process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, preexec_fn=group.enter)
+            at_end(process.wait)
+            at_end(process.kill)
+            return process.pid
+
+        flat = start(build("c", "plain", "cgcause"), "anon", str(16 * MIB))
+        grows = start(build("1.24", "plain", "climb"), "-kind", "mmap", "-rate", str(4 * MIB), "-life", "60s")
+        told = {}
+        for name, pid in ("flat", flat), ("grows", grows):
+            row = daemon.wait_for_target(pid, lambda t: t["state"] != "ok", timeout=60)
+            told[name] = [e["text"] for e in events(daemon, kind="alarm", target=row["id"])]
+        who = rf"; it was climb \(pid {grows}\), by .* in \d+ s, not this process$"
+        check(any(re.search(who, text) for text in told["flat"]), told)
+        check(not any("it was" in text for text in told["grows"]), told)
+
+
+ACTING = """targets:
+  - name: sick
+policies:
+  - name: all
+    mode: act
+    actions:
+      - {{kind: file, name: lines, path: {path}}}
+      - {{kind: command, name: hears, argv: [/bin/sh, -c, "cat >/dev/null; echo heard"], dry_run: false}}
+"""
+
+
+def one_incident(path, pid):
+    """What actions were told of a leak that ended in a kill: one incident, each state of it once, and its end; and the kill."""
+    with open(path, encoding="utf-8") as f:
+        told = [json.loads(line) for line in f]
+    told = [t for t in told if t["target"]["pid"] == pid]
+    memory = [t for t in told if t["alertname"] == "UllageMemory"]
+    equal("incidents", len({t["incident"] for t in memory}), 1)
+    equal("beginnings", len({t["started"] for t in memory}), 1)
+    firing = [t["state"] for t in memory if t["status"] == "firing"]
+    check(firing and firing == sorted(set(firing), key=["warning", "critical", "open"].index), f"told of states {firing}")
+    equal("the end", [t["state"] for t in memory if t["status"] == "resolved"], ["ok"])
+    equal("the kill", [t["status"] for t in told if t["alertname"] == "UllageOomKill"], ["firing"])
+
+
 @test(timeout=150)
 def a_kill_is_foreseen_and_remembered():
-    with Cgroup(limit=96 * MIB) as group, Daemon() as daemon:
+    lines = os.path.join(tempfile.mkdtemp(prefix="ullage-told-"), "lines")
+    at_end(shutil.rmtree, os.path.dirname(lines), True)
+    with Cgroup(limit=96 * MIB) as group, Daemon(ACTING.format(path=lines)) as daemon:
         with leaking(group, 800) as target:  # 3.2 MiB/s: it lives some 25 s
             pid = target.pid
             row = daemon.wait_for_target(pid, lambda t: t["state"] != "ok", timeout=60)
@@ -44,14 +122,20 @@ def a_kill_is_foreseen_and_remembered():
             check(left > 0, "warned when it was over")
             check(row["reason"], "no reason")
             wait_for_end(target)
-        kills = until(lambda: events(daemon, kind="oom_kill"), "no kill was recorded")
-        check(any(str(pid) in e["text"] for e in kills), kills)
+        kills = until(lambda: events(daemon, kind="oom_kill", target=row["id"]), "no kill was recorded")
+        check(any(re.search(rf"pid {pid}\).*; just before, the working set .* of 96.0 MiB, its RSS", e["text"]) for e in kills), kills)
         alarms = [e for e in events(daemon) if e["kind"] == "alarm" and e["target"] == row["id"]]
         check(alarms and min(e["time"] for e in alarms) < kills[0]["time"], "no alarm came before the kill")
         shots = [e for e in events(daemon, kind="snapshot") if e["target"] == row["id"]]
         check(shots and shots[-1]["time"] < kills[0]["time"], "no snapshot came before the kill")
-        shown = ullage_json("show", daemon.snapshots()[-1])
+        equal("detail of a snapshot", (shots[-1]["detail"]["path"], shots[-1]["detail"]["kind"]), (shots[-1]["text"], "snapshot"))
+        shown = ullage_json("show", shots[-1]["text"])
         equal("pid in the snapshot", shown["identity"]["pid"], pid)
+        until(lambda: any('"resolved"' in line for line in open(lines, encoding="utf-8")), "the end was not told")
+        one_incident(lines, pid)
+        acts = until(lambda: events(daemon, kind="action", target=row["id"]), "no action was recorded")
+        check(all("; told because: " in e["text"] and e["detail"]["reason"] in e["text"] for e in acts), acts)
+        equal("what the command wrote", {e["detail"]["output"] for e in acts if e["name"] == "hears"}, {"heard\n"})
         daemon.kill()
         said = ullage("history", str(pid), "--data", daemon.data).out
         check("OOM" in said or "killed for lack of memory" in said, said)
@@ -85,6 +169,18 @@ def a_wrong_configuration_leaves_the_old_one_in_force():
 
 
 @test
+def where_it_cannot_listen_nothing_is_written():
+    with Daemon("targets:\n  - name: nobody-has-this-name\n") as daemon:
+        data = os.path.join(daemon.directory, "other")
+        for address, code, sentence in [(f"127.0.0.1:{daemon.port}", 7, "another process listens there"),
+                                        (f"unix:{daemon.log}", 7, "is no socket"), ("0.0.0.0:9723", 2, "loopback"),
+                                        ("127.0.0.1", 2, "no address to listen on")]:
+            said = ullage("watch", "--listen", address, "--data", data, expect=code).err
+            check(sentence in said and said.count("\n") <= 2, said)
+        check(not os.path.exists(data), "a directory was made")
+
+
+@test
 def a_breaker_answers_503_and_a_canary_does_not():
     config = ("policies:\n  - name: {0}\n    match: {{name: sick}}\n    mode: {0}\n"
               "    limit: 24MiB\n    warn: 50%\n    open: 60%\n    close: 40%\n")
@@ -111,7 +207,7 @@ def an_exec_begins_a_new_baseline():
 @test
 def two_do_not_share_a_directory():
     with Daemon() as daemon:
-        result = ullage("watch", "--listen", "127.0.0.1:0", "--data", daemon.data, expect=5)
+        result = ullage("watch", "--listen", "127.0.0.1:0", "--data", daemon.data, expect=7)
         check(str(daemon.pid) in result.err, result.err)
         equal("ended well", daemon.stop(), 0)
 

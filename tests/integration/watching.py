@@ -23,6 +23,7 @@ class Daemon:
     def __init__(self, config=None, data=None, wrapper=(), listen="127.0.0.1:0", **popen):
         self.directory = tempfile.mkdtemp(prefix="ullage-watch-")
         at_end(shutil.rmtree, self.directory, True)
+        os.chmod(self.directory, 0o755)  # one of another user reads its configuration there; data has a mode of its own
         self.data = data or os.path.join(self.directory, "data")
         self.config = os.path.join(self.directory, "ullage.yaml") if config is not None else None
         if config is not None:
@@ -40,8 +41,8 @@ class Daemon:
             self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **self.popen)
         at_end(self.close)
         self.pid = self.process.pid
-        said = self.wait_for_log(r"watching \d+ process.* port (\d+)", before)
-        self.port = int(said[1])
+        said = self.wait_for_log(r"watching \d+ process.*; listening on \S*?(?::(\d+))?\n", before)
+        self.port = int(said[1] or 0)  # 0: a unix socket
 
     def configure(self, text):
         with open(self.config, "w", encoding="utf-8") as f:
