@@ -17,10 +17,12 @@ fuzz:
 	@tools/setup build && tools/run-fuzz
 lint:
 	@tools/setup build && tools/lint
+# Only what is installed is built.
 install: build/ullage
-	install -D build/ullage $(DESTDIR)$(PREFIX)/bin/ullage
-	@command -v scdoc >/dev/null && ninja -C build ullage.1 || echo "no scdoc: the manual is left out"
-	[ ! -f build/ullage.1 ] || install -D -m 644 build/ullage.1 $(DESTDIR)$(PREFIX)/share/man/man1/ullage.1
+	@meson configure build -Dprefix=$(abspath $(PREFIX))
+	@command -v scdoc >/dev/null && ninja -C build --quiet ullage.1 || echo "no scdoc: the manual is left out"
+	@ninja -C build --quiet ullage deploy/ullage.service
+	DESTDIR=$(DESTDIR) meson install -C build --no-rebuild
 clean:
 	rm -rf build build-*
 

@@ -30,3 +30,17 @@ def root_only():
 
 def account_adds_up(account):
     equal("sum of the classes", sum(r["resident_bytes"] for r in account["classes"]) - account["rss_bytes"], 0)
+
+
+def installed():
+    """A directory with what `meson install` makes of this build, removed at the end of the test; and the prefix in it."""
+    directory = os.path.dirname(ULLAGE)
+    if not shutil.which("meson") or not os.path.exists(os.path.join(directory, "build.ninja")):
+        skip("this program was not built here")
+    place = tempfile.mkdtemp(prefix="ullage-installed-")
+    at_end(shutil.rmtree, place, True)
+    os.chmod(place, 0o755)
+    done = run(["meson", "install", "-C", directory, "--no-rebuild", "--destdir", place])
+    equal("meson install", (done.status, done.status and done.out + done.err), (0, 0))
+    with open(os.path.join(directory, "meson-info", "intro-buildoptions.json"), encoding="utf-8") as f:
+        return place, [o["value"] for o in json.load(f) if o["name"] == "prefix"][0]
