@@ -3,95 +3,22 @@
 
 Most targets are not there (tests/probes/watch_surface.c), so that each alert can be had at will.
 """
-import http.server
 import resource
-import threading
-import urllib.error
-import urllib.request
 
-from watching import *
+from monitoring import *
 
-DEPLOY = os.path.join(ROOT, "deploy")
 PROBE = os.path.join(os.path.dirname(ULLAGE), "tests", "probes", "watch_surface")
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
-# Alerts that the storm raises at once; what is missing needs days, or another kind of trouble.
+# Alerts that the storm raises at once; the others are raised by real programs (test_watch_alerts.py).
 STORM = """UllageOomKill UllageBreakerOpen UllageOomForecast UllageLimitCritical UllageLimitNear UllageMemoryEvents
     UllageMemoryPressure UllageSwapOut UllageGcThrash UllageGcStalled UllageGcPause UllageRssWithoutObjects
     UllageGoroutinesDoubled UllagePidsNearMax UllageConfigRefused UllageRecordsLost UllageActionsFailing""".split()
-
-
-def needs(*programs):
-    for program in programs:
-        if not shutil.which(program):
-            skip(f"{program} is not installed")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def get(port, path, **headers):
-    """Status and body."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
-    try:
-        with urllib.request.urlopen(request, timeout=20) as reply:
-            return reply.status, reply.read().decode()
-    except urllib.error.HTTPError as e:
-        return e.code, e.read().decode()
-
-
-def get_json(port, path):
-    return json.loads(get(port, path)[1])
-
-
-def eventually(what, seconds, function):
-    """The first true result."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            result = function()
-        except (OSError, ValueError, LookupError, http.client.HTTPException):
-            result = None
-        if result:
-            return result
-        if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {seconds} s")
-        time.sleep(0.2)
 
 
 def surface(targets):
     """A probe that shows this many targets, and its port."""
     probe = Target([PROBE, targets])
     return probe, int(probe.ready.split()[1])
-
-
-def start(directory, *argv):
-    """A server in the background, its output in a file."""
-    log = open(os.path.join(directory, os.path.basename(argv[0]) + ".log"), "wb")
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=directory)
-    log.close()
-    at_end(process.wait)
-    at_end(process.kill)
-
-
-def scratch():
-    directory = tempfile.mkdtemp(prefix="ullage-prometheus-")
-    at_end(shutil.rmtree, directory, True)
-    return directory
-
-
-def read(*path):
-    with open(os.path.join(DEPLOY, *path), encoding="utf-8") as f:
-        return f.read()
-
-
-def write(directory, name, text):
-    path = os.path.join(directory, name)
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-    return path
 
 
 # ---- without servers ------------------------------------------------------------------------------
@@ -151,6 +78,30 @@ def thousands_who_never_ask_lock_nobody_out():
         within("descriptors", len(os.listdir(f"/proc/{probe.pid}/fd")), 1, 128 + 20)
 
 
+def series_of_targets(text):
+    return sum(line.startswith("ullage_target_") for line in text.splitlines())
+
+
+@test(timeout=120)
+def a_thousand_that_come_and_go_leave_no_series():
+    config = "targets: [{name: ullage-brief, go_only: false}]\nceilings: {series: 5000}\n"
+    brief = os.path.join(scratch(), "ullage-brief")
+    shutil.copy(shutil.which("sleep"), brief)
+    with Daemon(config) as daemon:
+        crowd = [subprocess.Popen([brief, "600"]) for _ in range(1000)]
+        at_end(lambda: [p.kill() for p in crowd])
+        eventually("all are seen", 60, lambda: "ullage_targets{state=\"ok\"} 1000\n" in daemon.get("/metrics")[1])
+        full = daemon.get("/metrics")[1]
+        within("series of targets", series_of_targets(full), 1000, 5000)
+        labels = re.findall(r'\w+="((?:[^"\\]|\\.)*)"', full)
+        within("longest label", max(map(len, labels)), 1, 256)
+        for process in crowd:
+            process.kill()
+            process.wait()
+        eventually("they are gone", 60, lambda: series_of_targets(daemon.get("/metrics")[1]) == 0)
+        figure("1000 short lives", "series", "at most", series_of_targets(full))
+
+
 @test
 def rules_and_routes_are_as_their_programs_want():
     needs("promtool", "amtool")
@@ -167,87 +118,6 @@ def rules_and_routes_are_as_their_programs_want():
 
 
 # ---- with them --------------------------------------------------------------------------------------
-
-class Webhook(http.server.BaseHTTPRequestHandler):
-    """Keeps what Alertmanager sends, as (receiver, alertname, status)."""
-
-    def do_POST(self):  # pylint: disable=invalid-name
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.got.update((body["receiver"], a["labels"]["alertname"], a["status"]) for a in body["alerts"])
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_):  # pylint: disable=arguments-differ
-        pass
-
-
-def start_webhook():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
-    server.got = set()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    at_end(server.server_close)
-    at_end(server.shutdown)
-    return server
-
-
-def start_alertmanager(directory, webhook):
-    port = free_port()
-    text = read("alertmanager", "example.yml").replace("127.0.0.1:9099", f"127.0.0.1:{webhook.server_port}")
-    text = re.sub(r"group_wait: \w+", "group_wait: 1s", text)
-    text = re.sub(r"group_interval: \w+", "group_interval: 1s", text)
-    path = write(directory, "alertmanager.yml", text)
-    start(directory, "prometheus-alertmanager", f"--config.file={path}", f"--storage.path={directory}/alertmanager",
-          f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=")
-    return port
-
-
-def start_prometheus(directory, port_of_ullage, managers):
-    """With the shipped rules, at the pace of a test; managers: ports of Alertmanagers."""
-    for name in ["alerts.yml", "recording.yml"]:
-        text = re.sub(r"interval: \w+", "interval: 1s", read("prometheus", name))
-        write(directory, name, re.sub(r"( +)for: \w+", r"\1for: 0s", text))
-    path = write(directory, "prometheus.yml", f"""
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
-rule_files: [alerts.yml, recording.yml]
-alerting:
-  alertmanagers: [{{static_configs: [{{targets: {[f"127.0.0.1:{p}" for p in managers]}}}]}}]
-scrape_configs:
-  - job_name: ullage
-    static_configs: [{{targets: ['127.0.0.1:{port_of_ullage}']}}]
-""")
-    port = free_port()
-    start(directory, "prometheus", f"--config.file={path}", f"--storage.tsdb.path={directory}/data",
-          f"--web.listen-address=127.0.0.1:{port}", "--rules.alert.resend-delay=1s")
-    return port
-
-
-def query(port, expression):
-    reply = get_json(port, "/api/v1/query?query=" + urllib.parse.quote(expression))
-    equal(f"answer to {expression}: {reply.get('error', '')}", reply["status"], "success")
-    return reply["data"]["result"]
-
-
-def firing(port):
-    """(alertname, comm) of what fires in Prometheus."""
-    return {(a["labels"]["alertname"], a["labels"].get("comm"))
-            for a in get_json(port, "/api/v1/alerts")["data"]["alerts"] if a["state"] == "firing"}
-
-
-def dashboard():
-    return json.loads(read("grafana", "ullage.json"))
-
-
-def panel_queries():
-    """(title, expression) of every query, with the variables that Grafana would fill in."""
-    values = {"$instance": ".*", "$comm": ".*", "$__rate_interval": "5s", "$__range": "60s"}
-    for panel in dashboard()["panels"]:
-        for target in panel.get("targets", []):
-            expression = target["expr"]
-            for name, value in values.items():
-                expression = expression.replace(name, value)
-            check("$" not in expression, f"an unknown variable in {expression}")
-            yield panel["title"], expression
-
 
 @test(timeout=120)
 def everything_fires_and_every_panel_is_answered():
@@ -267,6 +137,10 @@ def everything_fires_and_every_panel_is_answered():
     equal("whose they are", {c for _, c in firing(prometheus)}, {None, "service-0"})
     for title, expression in panel_queries():
         check(eventually(f"an answer for the panel '{title}': {expression}", 10, lambda e=expression: query(prometheus, e)), title)
+    equal("hosts to choose", variable_values(prometheus, "instance"), [f"127.0.0.1:{port}"])
+    equal("programs to choose", variable_values(prometheus, "comm"), ["service-0", "service-1", "service-2"])
+    for expression in annotation_queries():
+        check(eventually(f"an answer for the annotation {expression}", 10, lambda e=expression: query(prometheus, e)), expression)
 
     def posted():
         return {a["labels"]["alertname"]: a["status"] for a in get_json(manager, "/api/v2/alerts")}
@@ -284,26 +158,6 @@ def everything_fires_and_every_panel_is_answered():
     eventually("the watcher is missed", 30, lambda: ("on-call", "UllageDown", "firing") in webhook.got)
 
 
-@test(timeout=120)
-def the_daemon_itself_is_scraped():
-    needs("prometheus")
-    config = "targets:\n  - name: truth\n"
-    with Cgroup(limit=256 << 20) as group, go_target("1.24", "stripped", cgroup=group) as target, Daemon(config) as daemon:
-        row = daemon.wait_for_target(target.pid, lambda t: t["goroutines"] is not None)
-        port = start_prometheus(scratch(), daemon.port, [])
-        shown = eventually("a scrape", 40, lambda: query(port, f'ullage_target_rss_bytes{{target="{row["id"]}"}}'))
-        close("rss", float(shown[0]["value"][1]), rollup(target.pid), 0.1)
-        ratio = eventually("a recorded ratio", 20, lambda: query(port, "ullage:target_limit:ratio"))
-        close("ratio", float(ratio[0]["value"][1]), row["working_set_bytes"] / row["limit_bytes"], 0.2)
-        for _, expression in panel_queries():
-            query(port, expression)
-        # before its first scrape Prometheus misses the daemon
-        eventually("nothing fires", 20, lambda: not {a for a, _ in firing(port)} - {"UllageLooksLate"})
-        rules = get_json(port, "/api/v1/rules")["data"]["groups"]
-        wrong = [(r["name"], r.get("lastError")) for g in rules for r in g["rules"] if r["health"] == "err"]
-        equal("rules in error", wrong, [])
-
-
 @test
 def the_dashboard_is_of_the_kind_that_every_grafana_reads():
     board = dashboard()
@@ -318,5 +172,11 @@ def the_dashboard_is_of_the_kind_that_every_grafana_reads():
     variables = {v["name"] for v in board["templating"]["list"]}
     equal("variables", variables, {"datasource", "instance", "comm"})
     for panel in board["panels"]:
+        units = set(re.findall(r'"unit", "value": "(\w+)"|"unit": "(\w+)"', json.dumps(panel)))
+        equal(f"units of {panel['title']} that Grafana has not",
+              {a or b for a, b in units} - {"bytes", "Bps", "s", "percentunit", "none", "short"}, set())
+        if panel["type"] == "timeseries":
+            check(all("{{" in t["legendFormat"] or len(panel["targets"]) > 1 for t in panel["targets"]),
+                  f"curves of {panel['title']} without a name")
         for target in panel.get("targets", []):
             equal(f"source of {panel['title']}", target["datasource"]["uid"], "${datasource}")
