@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The balance of the cgroup: v1 where the tests run, v2 in virtual machines with two kernels."""
+"""The balance of the cgroup: v1 where the tests run, v2 in virtual machines with two kernels; there `watch` too."""
 import atexit
 import functools
 import os
@@ -10,8 +10,10 @@ import cgroup_cases
 from account import *
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-IN_VM = [os.path.join(HERE, "run"), os.path.join(HERE, "vm_cgroup.py")]
-KERNELS = ["6.1", "6.12"]
+RUN = os.path.join(HERE, "run")
+# What runs with which kernel; vm_watch.py on 6.1 is a matter of matrix_vm.py.
+IN_VM = {"6.1": [RUN, os.path.join(HERE, "vm_cgroup.py")],
+         "6.12": [RUN, os.path.join(HERE, "vm_cgroup.py"), os.path.join(HERE, "vm_watch.py")]}
 
 
 @test(each=[kind for kind, words in cgroup_cases.CAUSES.items() if words[0]], tries=2)
@@ -34,11 +36,12 @@ def machines():
     """Both boot at once; they spend half of their time waiting for the kernel's counts to settle."""
     for version in ("1.19", "1.24", "1.27"):
         build(version, "cgopie")
-    build("c", "plain", "cgcause")
+    for program in ("cgcause", "pagecache", "threads"):
+        build("c", "plain", program)
     cgroup_cases.file_to_read()
-    argv = [os.path.join(ROOT, "tests", "vm", "run"), "-m", "1024", "-s", "256", "-t", "1000", "-k"]
-    started = {k: subprocess.Popen([*argv, k, "--", *IN_VM, "--slow", "8"], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for k in KERNELS}
+    argv = [os.path.join(ROOT, "tests", "vm", "run"), "-m", "1024", "-s", "256", "-d", "512", "-t", "1000", "-k"]
+    started = {k: subprocess.Popen([*argv, k, "--", *IN_VM[k], "--slow", "8"], stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for k in IN_VM}
     for machine in started.values():
         atexit.register(machine.terminate)
     return started
@@ -53,7 +56,7 @@ def results(kernel):
     return {name: (outcome, rest) for outcome, name, rest in re.findall(r"^(ok|FAIL|skip) (\S+) (.*)$", text, re.M)}
 
 
-@test(each=[(k, name) for k in KERNELS for name in run([*IN_VM, "--list"]).out.split()], timeout=1020)
+@test(each=[(k, name) for k in IN_VM for name in run([*IN_VM[k], "--list"]).out.split()], timeout=1020)
 def in_a_machine_with_cgroup_v2(kernel, name):
     outcome, text = results(kernel)[name]
     check(outcome == "ok", f"{outcome} in the machine: {text}")

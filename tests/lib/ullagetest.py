@@ -63,7 +63,13 @@ def skip(reason):
 # ---- targets -------------------------------------------------------------------------------
 
 def build(version, variant, program="truth"):
-    """Path of a built target; skips when this Go version does not have the variant. The time is not the test's."""
+    """Path of a built target; skips when this Go version does not have the variant. The time is not the test's.
+
+    In a virtual machine, where asking a compiler for its version takes seconds, what the host has is taken as it is.
+    """
+    there = os.path.join(CACHE, "targets", f"{version}-{variant}", program)
+    if "ULLAGE_VM" in os.environ and os.access(there, os.X_OK):
+        return there
     left, _ = signal.setitimer(signal.ITIMER_REAL, 0)
     locks = os.path.join(CACHE, "locks")
     os.makedirs(locks, exist_ok=True)
