@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Types of heap objects: exact numbers of a target that knows them, in stripped binaries of every version."""
+from account import settle
 from ullagetest import *
 
 VERSIONS = ["1.19", "1.21", "1.22", "1.23", "1.24", "1.25", "1.26", "1.27"]
@@ -14,6 +15,7 @@ def types_of(pid):
 def check_known(version, variant, program="typed"):
     with go_target(version, variant, program=program) as target:
         known = target.known()
+        settle(target)  # the stack of a goroutine that still runs is not read
         owners, types = types_of(target.pid)
         figure("typed bytes of reachable", program, f"{version} {variant}", owners["typed_ratio"])
         found = {name: types[name]["objects"] if name in types else 0 for name in known}

@@ -162,7 +162,10 @@ class Target:
         equal("answer to gc", self.ask("gc"), "ok")
 
     def signal(self, number):
+        """After SIGSTOP none of its threads runs any more, which on a busy machine takes a while."""
         os.kill(self.pid, number)
+        while number == signal.SIGSTOP and not is_stopped(self.pid):
+            time.sleep(0.001)
 
     def close(self):
         if self.process.returncode is None:
@@ -278,6 +281,14 @@ def parents():
 
 
 # ---- what the kernel says --------------------------------------------------------------------
+
+def is_stopped(pid):
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError), open(f"/proc/{pid}/task/{task}/stat", "rb") as f:
+            if f.read().rpartition(b")")[2].split()[0] not in (b"T", b"Z", b"X"):
+                return False
+    return True
+
 
 def status(pid, field):
     """A field of /proc/PID/status; sizes in bytes."""
