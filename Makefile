@@ -12,7 +12,7 @@ check:
 matrix: build/ullage
 	@tools/setup go && tests/integration/run tests/integration/matrix_*.py
 bench: build/ullage
-	@tools/setup go bench && ninja -C build --quiet src/bench_forecast src/bench_gotext src/bench_graph src/bench_heap src/bench_map src/bench_owners src/bench_pprof src/bench_probes && bench/run
+	@tools/setup go bench && ninja -C build --quiet src/bench_forecast src/bench_gotext src/bench_graph src/bench_heap src/bench_load src/bench_map src/bench_owners src/bench_pprof src/bench_probes src/bench_sense src/bench_store && bench/run
 fuzz:
 	@tools/setup build && tools/run-fuzz
 lint:
