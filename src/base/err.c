@@ -64,7 +64,9 @@ struct err *err_os(int os, const char *fmt, ...)
 		what = NULL;
 	va_end(ap);
 	char *text = NULL;
-	if (what && asprintf(&text, "%s: %s", what, strerrordesc_np(os)) < 0)
+	/* Who reads of one that ended meanwhile reads the same, whichever call met it. */
+	const char *why = os == ESRCH ? gone.text : strerrordesc_np(os);
+	if (what && asprintf(&text, "%s: %s", what, why) < 0)
 		text = NULL;
 	free(what);
 	return make(code_of_errno(os), text);

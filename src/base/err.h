@@ -38,8 +38,8 @@ struct err;
 MUST_CHECK NEVER_NULL struct err *err_new(enum err_code code, const char *fmt, ...) ERR_PRINTF(2, 3);
 
 /*
- * An error for errno value `os` while doing what fmt says: "FMT: strerror". ESRCH becomes ERR_GONE, EACCES and
- * EPERM become ERR_DENIED, ENOMEM becomes ERR_NOMEM, all else ERR_OS.
+ * An error for errno value `os` while doing what fmt says: "FMT: strerror". ESRCH becomes ERR_GONE with the
+ * words of err_gone(), EACCES and EPERM become ERR_DENIED, ENOMEM becomes ERR_NOMEM, all else ERR_OS.
  */
 MUST_CHECK NEVER_NULL struct err *err_os(int os, const char *fmt, ...) ERR_PRINTF(2, 3);
 

@@ -35,6 +35,8 @@ static void errno_becomes_a_code(void **state)
 	}
 	AUTO(err) struct err *err = err_os(EIO, "read %s", "maps");
 	assert_string_equal(err_text(err), "read maps: Input/output error");
+	AUTO(err) struct err *ended = err_os(ESRCH, "read %s", "maps");
+	assert_string_equal(err_text(ended), "read maps: the process is gone");
 }
 
 static void static_errors_are_never_freed(void **state)
