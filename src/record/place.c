@@ -106,12 +106,34 @@ static bool is_null_test(const unsigned char *p, size_t len)
 	return p[3] == 0x74 || (p[3] == 0x0f && p[4] == 0x84);
 }
 
+/*
+ * Length of the check that a Go function's stack has room, with the jump that makes more; 0 when it has none. It begins the
+ * function again after that, and after the scheduler took the turn away there: a probe at its start is hit twice.
+ */
+static size_t stack_check(const unsigned char *code, size_t len)
+{
+	static const unsigned char compare[] = { 0x3b, 0x66, 0x10 }; /* cmp 16(%r14), with %rsp or %r12 */
+	enum { R12 = 12 };
+	struct sym_insn insn;
+	size_t at = 0;
+	if (sym_disasm_step(code, len, 0, &insn) && insn.kind == SYM_INSN_ADDRESS && insn.reg == R12)
+		at = insn.len; /* lea -N(%rsp),%r12: of a large frame */
+	if (len - at <= sizeof(compare) || (code[at] != 0x49 && code[at] != 0x4d) ||
+	    memcmp(code + at + 1, compare, sizeof(compare)) != 0)
+		return 0;
+	at += 1 + sizeof(compare);
+	return sym_disasm_step(code + at, len - at, 0, &insn) && insn.kind == SYM_INSN_JUMP && !insn.always
+		       ? at + insn.len
+		       : 0;
+}
+
 size_t record_place_pick(const unsigned char *code, size_t len, uint32_t args, bool null, bool *cheap)
 {
 	enum { WALK_MAX = 48 };
 	*cheap = true;
 	bool tested = false;
-	for (size_t at = 0; at < len && at < WALK_MAX;) {
+	size_t start = stack_check(code, len);
+	for (size_t at = start; at < len && at < WALK_MAX;) {
 		struct sym_insn insn;
 		if (is_push(code + at, len - at))
 			return at;
@@ -130,7 +152,7 @@ size_t record_place_pick(const unsigned char *code, size_t len, uint32_t args, b
 		at += insn.len;
 	}
 	*cheap = false;
-	return 0;
+	return start;
 }
 
 /* File offset of an address, or false. */

@@ -9,7 +9,8 @@
  * malloc of the same file: one allocation is one event.
  * The instruction is the first `push` of a function, as long as what comes before changes no argument and leaves no way
  * around it (but for a test for NULL): the kernel carries out a push itself, and steps through most others, which costs ten
- * times as much. Else it is the first instruction.
+ * times as much. Else it is the first instruction; of a Go function, the first behind the check of its stack, which may begin
+ * the function again.
  * The file is hostile; nothing of it is executed. Cost: its symbols are read once.
  */
 

@@ -11,7 +11,7 @@
 
 #include "record/place.h"
 
-enum { DI = 1u << 7, SI = 1u << 6 };
+enum { AX = 1u << 0, SI = 1u << 6, DI = 1u << 7 };
 
 static void the_first_push_is_probed_while_arguments_are_whole(void **state)
 {
@@ -33,6 +33,25 @@ static void the_first_push_is_probed_while_arguments_are_whole(void **state)
 		{ "the same where 0 counts", { 0x48, 0x85, 0xff, 0x74, 0x10, 0x55 }, DI, false, 0, false },
 		{ "cmp %rsi,%rdi; ja; push %rbp", { 0x48, 0x39, 0xf7, 0x77, 0x10, 0x55 }, DI | SI, true, 0, false },
 		{ "ret", { 0xc3, 0x55 }, DI, true, 0, false },
+		{ "Go: cmp 16(%r14),%rsp; jbe; push %rbp",
+		  { 0x49, 0x3b, 0x66, 0x10, 0x76, 0x30, 0x55 },
+		  AX,
+		  false,
+		  6,
+		  true },
+		{ "Go: the same, jbe far; sub $8,%rsp",
+		  { 0x49, 0x3b, 0x66, 0x10, 0x0f, 0x86, 0x00, 0x01, 0x00, 0x00, 0x48, 0x83, 0xec, 0x08 },
+		  AX,
+		  false,
+		  10,
+		  false },
+		{ "Go: lea -0x80(%rsp),%r12; cmp 16(%r14),%r12; jbe; push %rbp",
+		  { 0x4c, 0x8d, 0x64, 0x24, 0x80, 0x4d, 0x3b, 0x66, 0x10, 0x76, 0x30, 0x55 },
+		  AX,
+		  false,
+		  11,
+		  true },
+		{ "Go: no jump behind it", { 0x49, 0x3b, 0x66, 0x10, 0x55 }, AX, false, 4, true },
 		{ "jmp", { 0xe9, 0x00, 0x01, 0x00, 0x00 }, DI, true, 0, true },
 		{ "no instruction", { 0x06, 0x06 }, DI, true, 0, false },
 	};
