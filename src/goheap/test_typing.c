@@ -248,6 +248,28 @@ static void maps_are_followed_by_their_type(void **state)
 	}
 }
 
+/* One that was freed, or waits for the sweeper: what it points to is something else's by now. */
+static void a_free_slot_says_nothing_of_others(void **state)
+{
+	(void)state;
+	enum { NO, FREE, DEAD, N };
+	for (unsigned gone = NO; gone < N; gone++) {
+		struct heap h;
+		setup(&h, &gort_layouts[gort_layouts_count - 1]);
+		const struct edge edge = { 0, 1, 0, false };
+		connect(&h, &edge, 1);
+		uint64_t *bits = gone == DEAD ? h.objects.dead : h.objects.allocated;
+		assert_non_null(bits);
+		if (gone)
+			bits[0] ^= UINT64_C(1);
+		see(&h, 0, GOHEAP_SEEN_IFACE, h.pointer);
+		run(&h);
+		assert_string_equal(name_of(&h, 0), "main.node");
+		assert_string_equal(name_of(&h, 1), gone ? "(no type)" : "main.node");
+		teardown(&h);
+	}
+}
+
 /* Two types that fit: the one that fills more of the slot, whichever comes first. */
 static void the_larger_of_two_types_is_kept(void **state)
 {
@@ -296,6 +318,7 @@ int main(void)
 		cmocka_unit_test(large_objects_are_arrays_of_their_type),
 		cmocka_unit_test(fields_have_names),
 		cmocka_unit_test(maps_are_followed_by_their_type),
+		cmocka_unit_test(a_free_slot_says_nothing_of_others),
 		cmocka_unit_test(the_larger_of_two_types_is_kept),
 		cmocka_unit_test(seeds_name_objects_and_their_elements),
 	};

@@ -116,9 +116,15 @@ static bool better(const struct spread *s, uint32_t a, uint32_t b)
 
 /* ---- giving objects kinds ---- */
 
+/* What was freed, or will be, may point to slots that something else has taken since. */
+static bool tells(const struct spread *s, uint32_t object)
+{
+	return object < s->g->n_inner && goheap_object_allocated(s->o, object) && !goheap_object_dead(s->o, object);
+}
+
 static void push(struct spread *s, uint32_t object)
 {
-	if (object >= s->g->n_inner)
+	if (!tells(s, object))
 		return;
 	if (s->stack.n < STACK_MAX) {
 		*vec_push(&s->stack) = object;
@@ -471,7 +477,7 @@ static void spread_loosely(struct spread *s, const struct goheap_seen_vec *seen)
 	apply_seen_loosely(s, seen);
 	for (unsigned pass = 0; pass < PASSES; pass++) {
 		for (uint32_t i = 0; i < s->g->n_inner; i++) {
-			if (s->t->kind[i])
+			if (s->t->kind[i] && tells(s, i))
 				follow_loosely(s, i);
 		}
 		if (!s->stack.n && !s->any_missed)

@@ -6,7 +6,8 @@
  *
  * Seeds are objects whose type something tells (goheap_seed); from them types spread along the edges of the graph: the type
  * of a field says what its pointer points to. Maps, channels and closures are followed by what the runtime's own structures
- * are. An object has a kind: the form and the type together, numbered; kind 0 is unknown.
+ * are. An object has a kind: the form and the type together, numbered; kind 0 is unknown. Slots that are free or dead may
+ * have one too, and tell nothing of others: mark what is reachable as allocated, and not dead, before.
  * Where two ways give an object different types, the one that fills the slot best is kept.
  */
 

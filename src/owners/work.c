@@ -81,9 +81,11 @@ struct err *owners_copy_heap(struct owners_work *w)
 	return check_memory(w, w->pointers.edges);
 }
 
-/* What is reachable was allocated, be it since the spans were read. */
+/* What is reachable was allocated, be it since the spans were read, and be it in a slot that waited for the sweeper. */
 static void take_new(struct owners_work *w, uint32_t object, uint64_t size)
 {
+	if (w->objects.dead)
+		w->objects.dead[object / 64] &= ~(UINT64_C(1) << object % 64);
 	if (goheap_object_allocated(&w->objects, object))
 		return;
 	w->objects.allocated[object / 64] |= UINT64_C(1) << object % 64;
