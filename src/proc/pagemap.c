@@ -79,23 +79,24 @@ static void probe_scan(struct proc_pagemap *pm)
 }
 
 /*
- * The frame number of the zero page: there is one for all processes on x86 and arm64, so ours tells it. 0 when frame
- * numbers are not shown to us (CAP_SYS_ADMIN).
+ * The frame number of the zero page: there is one for all processes on x86 and arm64, so two pages of ours that were only
+ * read tell it; 0 where each has a frame of its own, so that there are no zero pages. False when frame numbers are not
+ * shown to us (CAP_SYS_ADMIN).
  */
-static uint64_t zero_frame(void)
+static bool zero_frame(uint64_t *ret)
 {
-	volatile const char *page = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const size_t two = (size_t)2 * PAGE;
+	volatile const char *page = mmap(NULL, two, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (page == MAP_FAILED)
-		return 0;
+		return false;
 	AUTO_CLOSE int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t entry = 0;
-	uint64_t addr = (uintptr_t)page;
-	char first = *page;
-	ssize_t n = fd < 0 ? -1 : pread(fd, &entry, sizeof(entry), (off_t)(addr / PAGE * sizeof(entry)));
-	munmap((void *)(uintptr_t)addr, PAGE);
-	if (n != (ssize_t)sizeof(entry) || first || !(entry & PROC_PAGEMAP_PRESENT))
-		return 0;
-	return entry & PFN_MASK;
+	uint64_t entry[2] = { 0 }, addr = (uintptr_t)page;
+	bool zero = !page[0] && !page[PAGE];
+	ssize_t n = fd < 0 ? -1 : pread(fd, entry, sizeof(entry), (off_t)(addr / PAGE * sizeof(entry[0])));
+	munmap((void *)(uintptr_t)addr, two);
+	uint64_t frame = entry[0] & PFN_MASK, other = entry[1] & PFN_MASK;
+	*ret = frame == other ? frame : 0;
+	return n == (ssize_t)sizeof(entry) && zero && entry[0] & entry[1] & PROC_PAGEMAP_PRESENT && frame && other;
 }
 
 struct err *proc_pagemap_open(const struct proc_process *p, struct proc_pagemap *ret)
@@ -113,8 +114,7 @@ struct err *proc_pagemap_open(const struct proc_process *p, struct proc_pagemap 
 void proc_pagemap_use_entries(struct proc_pagemap *pm)
 {
 	pm->scan = false;
-	pm->zero_pfn = zero_frame();
-	pm->zero_known = pm->zero_pfn != 0;
+	pm->zero_known = zero_frame(&pm->zero_pfn);
 }
 
 void proc_pagemap_close(struct proc_pagemap *pm)
