@@ -112,7 +112,8 @@ static void give_up(struct capture_order *job, int *pipe, char procfs[SPLIT_PROC
 	close_range(kept < 0 ? 5 : 6, ~0u, 0);
 	if (kept >= 0 && snprintf(procfs, SPLIT_PROCFS, "opener:%d:%s", kept, proc_opener_dir(job->procfs)) > 0)
 		job->procfs = procfs;
-	static const int own[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE }; /* the daemon's handlers end here */
+	/* What the daemon does of these ends here. */
+	static const int own[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGXFSZ };
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
 		(void)sigaction(own[i], &(struct sigaction){ .sa_handler = SIG_DFL }, NULL);
 	limit(RLIMIT_FSIZE, job->budget.bytes);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`ullage watch` on real processes under real limits: what it warns of, keeps and tells, and what it is silent about."""
 import contextlib
+import sys
 
 from watching import *
 
@@ -243,6 +244,42 @@ def a_target_may_end_while_its_snapshot_is_taken():
         left = [n for _, _, names in os.walk(daemon.data) for n in names if n.startswith(".")]
         until(lambda: daemon.json("/api/v1/targets") and not daemon.process.poll(), "it ended")
         check(len(left) <= 1, f"left behind: {left}")
+
+
+MAPS_LONG_PATHS = """
+import base64, mmap, os, sys, time
+held = []
+for i in range(3000):
+    path = os.path.join(sys.argv[1], *(base64.urlsafe_b64encode(os.urandom(150)).decode() for _ in range(4)))
+    os.makedirs(os.path.dirname(path))
+    with open(path, "w+b") as file:
+        file.truncate(4096)
+        held.append(mmap.mmap(file.fileno(), 4096))
+print("ready", flush=True)
+sys.stdin.readline()
+held.append(b"x" * (16 << 20))
+time.sleep(600)
+"""
+
+
+@test
+def a_snapshot_that_would_be_too_large_is_told_and_tried_smaller():
+    directory = tempfile.mkdtemp(prefix="ullage-")
+    at_end(shutil.rmtree, directory, True)
+    config = ("targets:\n  - {cgroup: '%s', go_only: false}\nstorage:\n  snapshot_size: 1MiB\n"
+              "sampling:\n  steps:\n    - {below: 1%%, interval: 50ms}\n    - {below: 100%%, interval: 50ms, snapshot: true}\n")
+    with Cgroup(limit=256 * MIB) as group, Daemon(config % group.name) as daemon:
+        process = subprocess.Popen([sys.executable, "-c", MAPS_LONG_PATHS, directory],
+                                   stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        at_end(process.kill)
+        process.stdout.readline()
+        group.write("cgroup.procs", process.pid)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        daemon.wait_for_log("it would be larger than its budget of bytes; one with less follows")
+        daemon.wait_for_log(r"larger than its budget of bytes\n")  # its mappings alone are too much
+        equal("snapshots", events(daemon, kind="snapshot"), [])
+        equal("files", os.listdir(os.path.join(daemon.data, "snapshots")), [])
 
 
 @test
