@@ -164,17 +164,19 @@ static void use_pipe(long bytes)
 	}
 }
 
-/* Reading one word of every 2 MiB maps the shared zero page and takes a page of page table. */
+/* A page in every 2 MiB takes a page of page table, which stays when the page itself is given back. */
 static void use_pgtable(long bytes)
 {
 	size_t step = 2 << 20, size = (size_t)(bytes / 4096) * step;
-	volatile char *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	volatile char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p == MAP_FAILED)
 		err(1, "mmap");
 	madvise((void *)p, size, MADV_NOHUGEPAGE);
-	for (size_t at = 0; at < size; at += step)
-		(void)p[at];
+	for (size_t at = 0; at < size; at += step) {
+		p[at] = 1;
+		madvise((char *)p + at, 4096, MADV_DONTNEED);
+	}
 }
 
 int main(int argc, char **argv)

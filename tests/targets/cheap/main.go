@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // cheap THREADS - a Go program with a C heap that is known: each of its threads takes blocks of many sizes from malloc,
-// writes to them and gives half of them back. Prints what malloc says of itself:
+// writes to them and gives half of them back. Prints what malloc says of itself, and again for each line it reads:
 // "ready ARENA ORDBLKS HBLKS HBLKHD UORDBLKS FORDBLKS FSMBLKS KEEPCOST LIVE".
 package main
 
@@ -44,6 +44,7 @@ static void tell(unsigned long long live)
 import "C"
 
 import (
+	"bufio"
 	"os"
 	"runtime"
 	"strconv"
@@ -67,6 +68,7 @@ func main() {
 	filled.Wait()
 	C.tell(1) // its first call has a buffer of stdio made
 	C.tell(C.ulonglong(live))
-	buf := make([]byte, 1)
-	os.Stdin.Read(buf)
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		C.tell(C.ulonglong(live))
+	}
 }
