@@ -49,15 +49,15 @@ static void check_limits(struct doctor *d, const struct cgroup *cg)
 	const char *missing = opens(cg->dir, files[cg->version].limit, O_RDONLY) ? NULL : files[cg->version].limit;
 	if (!missing && !opens(cg->dir, files[cg->version].kills, O_RDONLY))
 		missing = files[cg->version].kills;
-	if (!missing || (root && errno == ENOENT))
+	bool absent = errno == ENOENT;
+	if (!missing || (root && absent))
 		doctor_row(d, "watch: limits", DOCTOR_OK,
 			   arena_printf(&d->arena, "limit and OOM kills of %s can be followed", cg->path), NULL);
 	else
 		doctor_row(d, "watch: limits", DOCTOR_DEGRADED, why(d, missing),
-			   errno == ENOENT
-				   ? "enable the memory controller: echo +memory > cgroup.subtree_control of its "
-				     "parent (systemd: MemoryAccounting=yes)"
-				   : "mount the cgroup filesystem of the host so that we may read it");
+			   absent ? "enable the memory controller: echo +memory > cgroup.subtree_control of its "
+				    "parent (systemd: MemoryAccounting=yes)"
+				  : "mount the cgroup filesystem of the host so that we may read it");
 }
 
 static void check_wake(struct doctor *d, const struct cgroup *cg)

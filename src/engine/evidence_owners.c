@@ -7,10 +7,10 @@
 #include "proc/available.h"
 #include "target/hold.h"
 
-static int64_t now_ns(void)
+static int64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
 }
 
@@ -101,13 +101,6 @@ static struct err *walk(struct target *t, const struct owners_options *opt, cons
 	return err;
 }
 
-static int64_t cpu_ns(void)
-{
-	struct timespec ts;
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
-	return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
-}
-
 /*
  * A slice that is copied while it is read hides all below it; the next moment it is there. Only what takes little is done
  * again, of the processor's time: a busy machine is where it is most often missed.
@@ -116,10 +109,10 @@ static struct err *walk_again(struct target *t, const struct owners_options *opt
 			      struct snapshot *s)
 {
 	enum { WALKS = 3, LITTLE_NS = 500000000 };
-	int64_t since = cpu_ns();
+	int64_t since = clock_ns(CLOCK_THREAD_CPUTIME_ID);
 	struct err *err = walk(t, opt, in, s);
 	for (int i = 1; i < WALKS && !err && !opt->sums && missed_much(t, &s->owners); i++) {
-		if (cpu_ns() - since > LITTLE_NS)
+		if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - since > LITTLE_NS)
 			break;
 		owners_deinit(&s->owners);
 		owners_init(&s->owners);
@@ -131,7 +124,7 @@ static struct err *walk_again(struct target *t, const struct owners_options *opt
 struct err *evidence_owners(struct target *t, const struct evidence_options *opt, struct snapshot *s)
 {
 	const struct owners_options *o = &opt->owners;
-	int64_t since = now_ns();
+	int64_t since = clock_ns(CLOCK_MONOTONIC);
 	if (!o->sums)
 		find_names(t, s);
 	const struct owners_input in = {
@@ -152,6 +145,6 @@ struct err *evidence_owners(struct target *t, const struct evidence_options *opt
 		snapshot_note(s,
 			      "much less is reachable than the last collection marked: much was freed since, or what "
 			      "holds it changed while it was read; --stop=full reads it as of one moment");
-	s->owners.elapsed_ns = now_ns() - since;
+	s->owners.elapsed_ns = clock_ns(CLOCK_MONOTONIC) - since;
 	return err;
 }

@@ -90,10 +90,6 @@ static struct err *make_directories(const char *path)
 	return NULL;
 }
 
-/*
- * A lock of the process (not of the open file): a child that fork() made does not hold it on when the daemon was killed. The
- * kernel says who has it; the number in the file is for those who look.
- */
 static struct err *lock_failed(const struct store *s, const char *what)
 {
 	int os = errno;
@@ -102,6 +98,10 @@ static struct err *lock_failed(const struct store *s, const char *what)
 	return failed(what, path);
 }
 
+/*
+ * A lock of the process (not of the open file): a child that fork() made does not hold it on when the daemon was killed. The
+ * kernel says who has it; the number in the file is for those who look.
+ */
 static struct err *take_lock(struct store *s)
 {
 	struct flock want = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

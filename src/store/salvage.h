@@ -26,5 +26,5 @@ struct salvaged {
 /* FORMAT, UNSUPPORTED: `from` is not one of ours, or of another version, or nothing can be read. WRITE: `to` cannot take it. */
 MUST_CHECK struct err *salvage(struct db *from, struct db *to, struct salvaged *ret);
 
-/* "what could be read is kept: 3 lives, 120 stretches of looks, 45 events". To be freed. */
+/* "what can be read of it is kept: 3 lives, 120 stretches of looks, 45 events". To be freed. */
 NEVER_NULL char *salvaged_text(const struct salvaged *s);
