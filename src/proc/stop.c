@@ -189,22 +189,31 @@ static struct err *asleep(const struct proc_process *p, pid_t tid)
 		       p->pid, tid);
 }
 
-/* Wait until no thread is in uninterruptible sleep (page I/O, vfork): those cannot be stopped, so let none be. */
+/*
+ * Wait until each thread that is in uninterruptible sleep (page I/O, vfork) was seen to have come out of it: those cannot be
+ * stopped, so let none be. Not until none is at one moment: threads that map memory at the same time wait for each other
+ * like this again and again.
+ */
 static struct err *wait_awake(const struct proc_process *p, int64_t deadline)
 {
-	for (unsigned round = 0;; round++) {
-		struct tid_vec all = { 0 };
-		struct err *err = proc_threads(p, &all);
-		pid_t sleeper = 0;
-		for (size_t i = 0; !err && !sleeper && i < all.n; i++)
-			sleeper = thread_state(p, all.v[i]) == 'D' ? all.v[i] : 0;
-		vec_deinit(&all);
-		if (err || !sleeper)
-			return err;
+	struct tid_vec sleepers = { 0 };
+	struct err *err = proc_threads(p, &sleepers);
+	for (unsigned round = 0; !err; round++) {
+		size_t left = 0;
+		for (size_t i = 0; i < sleepers.n; i++) {
+			if (thread_state(p, sleepers.v[i]) == 'D')
+				sleepers.v[left++] = sleepers.v[i];
+		}
+		sleepers.n = left;
+		if (!left)
+			break;
 		if (now_ns() >= deadline)
-			return asleep(p, sleeper);
-		pause_round(round);
+			err = asleep(p, sleepers.v[0]);
+		else
+			pause_round(round);
 	}
+	vec_deinit(&sleepers);
+	return err;
 }
 
 static struct err *stop_threads(const struct proc_process *p, int64_t deadline, struct proc_stop *s)
