@@ -127,10 +127,10 @@ def one(case, version, window, tries=3):
     return None
 
 
-def together(cases, version, window, width=8):
+def together(cases, version, window, width=8, tries=3):
     """All cases, `width` at a time; fails with every complaint."""
     with concurrent.futures.ThreadPoolExecutor(width) as workers:
-        wrong = [w for w in workers.map(lambda c: one(c, version, window), cases) if w]
+        wrong = [w for w in workers.map(lambda c: one(c, version, window, tries), cases) if w]
     check(not wrong, f"{len(wrong)} of {len(cases)} wrong:\n  " + "\n  ".join(wrong))
 
 

@@ -17,7 +17,8 @@ def leaks_outside_of_the_go_heap_are_named():
 @test
 def look_alikes_outside_of_the_go_heap_are_not_accused():
     skip_without_probes()
-    together(OFFHEAP_ALIKES, "1.24", "8s", 12)
+    # On a slow machine a cache still fills for much of the window, which is inconclusive; a leak it is never.
+    together(OFFHEAP_ALIKES, "1.24", "8s", 12, tries=6)
 
 
 def pages_of_mapped_files_are_no_leak():

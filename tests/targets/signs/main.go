@@ -3,7 +3,7 @@
 // signs does what a signal of the watch tells of, or what looks like it and is none. It prints "ready PID" and lives until its
 // input ends. Each -kind begins as its look-alike does; after -after it turns into what it is named after, unless -harmless.
 //
-//	goroutines  two hundred that wait; then twice as many each -every, without end. Harmless: a thousand for two seconds
+//	goroutines  two hundred that wait; then twice as many each -every, up to half a million. Harmless: a thousand for two seconds
 //	stalled     garbage is collected; then the collector is turned off and the heap grows. Harmless: nothing is done any more
 //	thrash      a heap of pointers near GOMEMLIMIT and as much garbage as can be made. Harmless: the same far below it
 //	pauses      a loop that cannot be interrupted, of 60 ms, beside a collector: needs GODEBUG=asyncpreemptoff=1. Harmless:
@@ -15,6 +15,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -27,7 +28,7 @@ var (
 	kind     = flag.String("kind", "", "what it does")
 	harmless = flag.Bool("harmless", false, "only what looks like it")
 	after    = flag.Duration("after", 10*time.Second, "when it begins")
-	every    = flag.Duration("every", 5*time.Second, "how long goroutines take to double")
+	every    = flag.Duration("every", 4500*time.Millisecond, "how long goroutines take to double")
 	live     = flag.Int("live", 24<<20, "`bytes` of the heap that are kept")
 )
 
@@ -76,13 +77,14 @@ func goroutines() {
 		}
 		return
 	}
-	for {
-		step := 50 * time.Millisecond
-		more := float64(runtime.NumGoroutine()) * float64(step) / float64(*every)
-		for n := 0.0; n < more; n++ {
+	const most = 1 << 19
+	start, began := float64(runtime.NumGoroutine()), time.Now()
+	for { // by the clock: on a busy machine as elsewhere
+		want := math.Min(start*math.Exp2(float64(time.Since(began))/float64(*every)), most)
+		for n := runtime.NumGoroutine(); n < int(want); n++ {
 			go func() { <-never }()
 		}
-		time.Sleep(step)
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
